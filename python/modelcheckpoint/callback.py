@@ -1,0 +1,397 @@
+"""The door for Keras: hooks ask the plan, hand orders on, and tell the user."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Callable
+
+import keras
+
+from modelcheckpoint import __version__
+from modelcheckpoint.decide import arguments
+from modelcheckpoint.decide.monitor import direction_of
+from modelcheckpoint.decide.naming import Template
+from modelcheckpoint.decide.plan import Moment, Order, Plan, Skip
+from modelcheckpoint.decide.triggers import Every
+from modelcheckpoint.errors import CheckpointError, SaveError
+from modelcheckpoint.observe.chief import is_chief, saves_together
+from modelcheckpoint.observe.direction import stated_direction
+from modelcheckpoint.observe.keras_models import versions_of
+from modelcheckpoint.observe.logs import numbers
+from modelcheckpoint.observe.progress import Progress
+from modelcheckpoint.save.formats import format_of
+from modelcheckpoint.save.pipeline import Pipeline, Run
+from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.tell import messages
+from modelcheckpoint.tell.narrator import Narrator
+
+__all__ = ["ModelCheckpoint"]
+
+
+class _BatchHook:
+    """A batch hook that is Keras' own empty one where no batch is watched.
+
+    Keras dispatches hooks asynchronously on JAX and Torch only if no callback has a
+    batch hook; it asks the method, which says so by `_is_default`.
+    """
+
+    def __init__(self, hook: Callable[..., None]) -> None:
+        self.hook = hook
+        self.__doc__ = hook.__doc__
+
+    def __get__(self, callback: Any, owner: type | None = None) -> Any:
+        if callback is None:
+            return self.hook
+        hook = self.hook if callback._watches_batches else _no_hook
+        return hook.__get__(callback, owner)
+
+
+def _no_hook(self: Any, batch: int, logs: Any = None) -> None:
+    """Do nothing; pool threads may call this at each batch."""
+
+
+_no_hook._is_default = True  # type: ignore[attr-defined]
+
+
+class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
+    """Save the model, or its weights, as training goes on.
+
+    Used in `model.fit(..., callbacks=[ModelCheckpoint(...)])` of Keras 3 and tf_keras,
+    or driven by hand from a custom loop (`set_model`, then the hooks in order;
+    `logs["size"]` at a batch's end tells its samples).
+
+    Each file appears whole or not at all, and is durable when its hook returns: on a
+    local file system, a power cut or a kill leaves the file that was there before, or
+    the new one. Beside the files, `modelcheckpoint.jsonl` gets one line of JSON for
+    each save. What the files hold is what Keras itself writes; they load with plain
+    Keras.
+
+    Args:
+        filepath: Where to save; a string or a path object. Missing folders are made,
+            `~` is the home folder. May hold named fields with a format for numbers,
+            such as `weights.{epoch:02d}-{val_loss:.2f}.hdf5`: `epoch` (from 1), the
+            keys in `logs` and, with an integer `save_freq`, `batch` (of this epoch,
+            from 1) and `samples` (since training began). A field that has no value
+            when a save happens is written as `nan`, and told once. The suffix tells
+            the format: `.keras` (full model), `.weights.h5` (weights and optimizer
+            state, with `save_weights_only`), `.h5` or `.hdf5` (HDF5: full model, or
+            weights).
+        monitor: Key in `logs` that decides what is best.
+        verbose: 0 is silent, 1 prints one line for each decision.
+        save_best_only: Save only when `monitor` is better than ever before. NaN never
+            is; where `logs` lacks `monitor` nothing is saved, which is told once.
+        save_weights_only: Save the weights only, else the full model.
+        mode: `"min"` or `"max"`: which direction of `monitor` is better; `"auto"`
+            infers it from the compiled metric and from the name.
+        period: Epochs between saves, a whole number >= 1 (None means 1), counted since
+            a save last fell due. Ignored, with a warning, with an integer `save_freq`.
+        save_freq: `"epoch"`, or a whole number >= 1 of **samples**: save at the end of
+            the batch at which that many samples have been seen since a save last fell
+            due. Metrics start anew every epoch, so in the middle of one they can rest
+            on as little as one batch; what there is only at the epoch's end
+            (`val_loss`), in `monitor` or in a field, moves the save to that end.
+        save_freq_unit: `"samples"`, or `"batches"`: what an integer `save_freq` counts.
+            Keras' own callback counts batches since TensorFlow 2.2.
+        initial_value_threshold: The value that `monitor` must beat to be the best; a
+            finite number, or None.
+        on_error: What a save that fails in mid-training does: `"warn"` tells it,
+            training goes on, and the next save that falls due is tried; `"raise"`
+            raises `SaveError` (and `KeyError` for a field without a value). The first
+            save of a `fit` always raises.
+
+    Attributes:
+        best: The best value of `monitor` that was saved; None before.
+        problems: What went wrong and was told, one sentence each.
+
+    Raises:
+        ValueError: If an argument is invalid, or the suffix does not fit.
+        OSError: In `on_train_begin`, if `filepath` cannot be written to.
+        FormatError: In `on_train_begin`, if this model would not load from this format.
+        SampleCountError: In `on_train_begin` or at the first batch, if samples cannot
+            be counted.
+        SaveError: If a save fails, as `on_error` says. The file that was there before
+            is untouched.
+    """
+
+    # tf_keras: hand over its tensors as they are; most hooks never look at them.
+    _supports_tf_logs = True
+
+    _begun: bool
+    _saved_ever: bool
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        period: int | None = 1,
+        save_freq: int | str = "epoch",
+        *,
+        save_freq_unit: str = "samples",
+        initial_value_threshold: float | None = None,
+        on_error: str = "warn",
+    ) -> None:
+        super().__init__()
+        self.filepath = arguments.path("filepath", filepath)
+        self.monitor = arguments.text("monitor", monitor)
+        self.verbose = arguments.verbosity("verbose", verbose)
+        self.save_best_only = arguments.flag("save_best_only", save_best_only)
+        self.save_weights_only = arguments.flag("save_weights_only", save_weights_only)
+        self.mode = arguments.choice("mode", mode, ("auto", "min", "max"))
+        self.period = arguments.period(period)
+        self.save_freq = arguments.save_freq(save_freq)
+        self.save_freq_unit = arguments.choice(
+            "save_freq_unit", save_freq_unit, ("samples", "batches")
+        )
+        self.initial_value_threshold = arguments.number_or_none(
+            "initial_value_threshold", initial_value_threshold
+        )
+        self.on_error = arguments.choice("on_error", on_error, ("warn", "raise"))
+        self._template = Template(self.filepath, self._watches_batches)
+        self._format = format_of(
+            self.filepath, self._template.tail, self.save_weights_only
+        )
+        self._tell = Narrator(
+            self.filepath,
+            self._template.folder,
+            self.monitor,
+            self.save_best_only,
+            bool(self.verbose),
+        )
+        self._trained: Any = None
+        self._start_over()
+        if self._watches_batches and self.period != 1:
+            self._tell.problem(
+                f"`period={self.period}` is ignored: `save_freq={self.save_freq}` "
+                "says when to save."
+            )
+
+    # What can be read
+
+    @property
+    def best(self) -> float | None:
+        """The best value of `monitor` that was saved, or the threshold, or None."""
+        return self._plan.best
+
+    @property
+    def problems(self) -> list[str]:
+        """What went wrong so far and was told, one sentence each."""
+        return list(self._tell.problems)
+
+    # Hooks
+
+    def set_model(self, model: Any) -> None:
+        """Take the model that is going to be trained.
+
+        Another model than before is another run: the best so far starts anew.
+        """
+        super().set_model(model)
+        if self._trained is not None and self._trained is not model:
+            self._start_over()
+        self._trained = model
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Check all that can be known before the first batch, and sweep leftovers."""
+        self._begin()
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Sum up what went wrong; say so loudly where nothing was ever saved."""
+        if self._begun and self._chief:
+            self._tell.end(self._saved_ever, f"{self._interval} had not passed yet")
+        self._begun = False
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Note the epoch (`epoch` counts from 0)."""
+        self._begin_if_driven_by_hand()
+        self._progress.start_epoch(int(epoch) + 1)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Save, if a save is due at the end of this epoch or waited for it."""
+        self._begin_if_driven_by_hand()
+        uncounted = self._progress.end_epoch(int(epoch) + 1)
+        self._tell_rough_count()
+        due = self._plan.due(uncounted if self._watches_batches else 1)
+        moment = self._moment(logs)
+        self._follow(self._plan.at_epoch_end(moment, self._direction(), due))
+
+    def on_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Do nothing: there to be called by hand."""
+
+    on_batch_begin._is_default = True  # type: ignore[attr-defined]
+
+    @_BatchHook
+    def on_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Count the batch (`batch` counts from 0), and save if a save is due."""
+        self._begin_if_driven_by_hand()
+        if threading.get_ident() != self._thread:
+            raise CheckpointError(
+                "`save_freq` as a number needs the batches in order: pass the "
+                "callbacks as a list, `callbacks=[...]`."
+            )
+        batches, amount = self._progress.end_batch(batch + 1, logs)
+        if self._first_batch:
+            self._tell_small_save_freq(amount // batches)
+        if self._plan.due(amount):
+            moment = self._moment(logs)
+            self._follow(self._plan.in_epoch(moment, self._direction()))
+
+    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Read the count of samples before validation sets Keras' metrics back."""
+        if self._begun and self._plan.due(self._progress.leave_training()):
+            self._plan.wait()
+
+    # tf_keras asks these; Keras 3 looks at the methods.
+
+    def _implements_train_batch_hooks(self) -> bool:
+        return self._watches_batches
+
+    def _implements_test_batch_hooks(self) -> bool:
+        return False
+
+    def _implements_predict_batch_hooks(self) -> bool:
+        return False
+
+    # Beginning
+
+    @property
+    def _watches_batches(self) -> bool:
+        return self.save_freq != "epoch"
+
+    @property
+    def _unit(self) -> str:
+        return self.save_freq_unit if self._watches_batches else "epochs"
+
+    @property
+    def _interval(self) -> str:
+        every = self.save_freq if self._watches_batches else self.period
+        return f"{every} {self._unit}"
+
+    def _start_over(self) -> None:
+        every = self.save_freq if self._watches_batches else self.period
+        self._plan = Plan(
+            self._template,
+            Every(int(every)),
+            self.monitor,
+            self.save_best_only,
+            self.initial_value_threshold,
+        )
+        self._run_id = f"{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(3)}"
+        self._inferred_mode: str | None = None
+        self._begun = self._saved_ever = False
+
+    def _begin_if_driven_by_hand(self) -> None:
+        if not self._begun:
+            self._begin()
+
+    def _begin(self) -> None:
+        model = self._trained
+        if model is None:
+            raise CheckpointError(
+                "ModelCheckpoint has no model: call `set_model(model)` before it."
+            )
+        self._thread = threading.get_ident()
+        self._chief = is_chief(model)
+        self._format.check(model)
+        # Keras' fit hands over its parameters. A loop that drives the hooks by hand
+        # may train as it likes, so there only the loop itself knows the sizes.
+        self._progress = Progress(model, bool(self.params), self._unit)
+        self._pipeline = Pipeline(self._storage(), self._format, self._run(model))
+        self._saved_in_fit, self._first_batch = False, self._watches_batches
+        self._begun = True
+        if self._watches_batches and self._chief:
+            self._tell.begin(self._interval)
+
+    def _storage(self) -> LocalStorage:
+        folder = os.path.abspath(self._template.folder)
+        storage = LocalStorage(folder, self._template.depth)
+        if self._chief:
+            known = None if self._template.fields else self._template.fill({}).path
+            storage.check(known)
+            storage.sweep()
+        return storage
+
+    def _run(self, model: Any) -> Run:
+        return Run(
+            self._run_id,
+            self.filepath,
+            self.monitor,
+            self.save_best_only,
+            {"modelcheckpoint": __version__, **versions_of(model)},
+        )
+
+    # Saving
+
+    def _moment(self, logs: Mapping[str, Any] | None) -> Moment:
+        progress = self._progress
+        return Moment(
+            progress.epoch, progress.batch or None, progress.samples, numbers(logs)
+        )
+
+    def _direction(self) -> str:
+        if self.mode != "auto":
+            return self.mode
+        if self._inferred_mode is None:
+            stated = stated_direction(self._trained, self.monitor)
+            mode = stated or direction_of(self.monitor)
+            if mode is None:
+                self._tell.problem(
+                    f"`mode='auto'` cannot tell from the name {self.monitor!r} whether "
+                    "more of it is better; taking 'min'. Pass `mode='min'` or 'max'."
+                )
+            self._inferred_mode = mode or "min"
+        return self._inferred_mode
+
+    def _follow(self, decision: Order | Skip | None) -> None:
+        if isinstance(decision, Order):
+            self._save(decision)
+        elif decision is not None and self._chief:
+            self._tell.skipped(decision, self._progress.within)
+
+    def _save(self, order: Order) -> None:
+        if order.missing:
+            self._tell_missing(order)
+        model = self.model
+        if not self._chief:
+            if saves_together(model):
+                self._pipeline.save_nowhere(model)
+            self._plan.saved(order)
+            return
+        try:
+            receipt = self._pipeline.save(model, order, self._direction())
+        except Exception as error:  # a model's own save may raise anything
+            self._fail(order, error)
+            return
+        self._plan.saved(order)
+        self._saved_in_fit = self._saved_ever = True
+        self._tell.saved(order, receipt, self._progress.within)
+
+    def _fail(self, order: Order, error: Exception) -> None:
+        text = messages.failed(self._tell.path(order.path), error)
+        if self.on_error == "raise" or not self._saved_in_fit:
+            raise SaveError(text) from error
+        self._tell.problem(text)
+
+    # Telling
+
+    def _tell_missing(self, order: Order) -> None:
+        text = messages.no_field(self.filepath, order)
+        if self.on_error == "raise":
+            raise KeyError(text)
+        self._tell.problem(text, once=f"fields {order.missing}")
+
+    def _tell_small_save_freq(self, size: int) -> None:
+        self._first_batch = False
+        if self._unit == "samples" and size >= int(self.save_freq) and self._chief:
+            self._tell.small_save_freq(int(self.save_freq), size)
+
+    def _tell_rough_count(self) -> None:
+        problem = self._progress.problem
+        if problem is not None and self._chief:
+            self._tell.problem(problem, once="samples")

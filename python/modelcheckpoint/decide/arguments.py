@@ -1,0 +1,117 @@
+"""The rules for single arguments: a value in its plain type, or one clear sentence."""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+__all__ = [
+    "choice",
+    "flag",
+    "number_or_none",
+    "path",
+    "period",
+    "save_freq",
+    "text",
+    "verbosity",
+]
+
+
+def path(name: str, value: Any) -> str:
+    """Return a path as a string; a path object is welcome.
+
+    Raises:
+        ValueError: If it is anything else.
+    """
+    if not isinstance(value, (str, os.PathLike)):
+        raise _error(name, "a string or a path object", value)
+    found = os.fspath(value)
+    if not isinstance(found, str):
+        raise _error(name, "a string or a path object of one", value)
+    return found
+
+
+def text(name: str, value: Any) -> str:
+    """Return a string that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise _error(name, "a non-empty string", value)
+    return str(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return True or False; NumPy's are welcome, 0 and 1 are not."""
+    if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
+        return bool(value)
+    raise _error(name, "True or False", value)
+
+
+def verbosity(name: str, value: Any) -> int:
+    """Return 0 or 1, also for False and True."""
+    level = _index(value, allow_bool=True)
+    if level not in (0, 1):
+        raise _error(name, "0 or 1", value)
+    return level
+
+
+def period(value: Any) -> int:
+    """Return a whole number >= 1; None means 1."""
+    if value is None:
+        return 1
+    is_text = isinstance(value, str)
+    hint = " Did you mean `save_freq`? Pass it by name." if is_text else ""
+    return _whole("period", value, "a whole number >= 1", hint)
+
+
+def save_freq(value: Any) -> int | str:
+    """Return `"epoch"` or a whole number >= 1."""
+    if isinstance(value, str) and value == "epoch":
+        return "epoch"
+    # The end is Keras' own message, which people search for.
+    keras = " (Keras: Unrecognized save_freq.)"
+    return _whole("save_freq", value, "'epoch' or a whole number >= 1", keras)
+
+
+def choice(name: str, value: Any, options: Sequence[str]) -> str:
+    """Return one of the options, as it is written there."""
+    if isinstance(value, str) and value in options:
+        return str(value)
+    listed = ", ".join(repr(option) for option in options[:-1])
+    raise _error(name, f"{listed} or {options[-1]!r}", value)
+
+
+def number_or_none(name: str, value: Any) -> float | None:
+    """Return a finite number as float, or None."""
+    if value is None:
+        return None
+    if isinstance(value, Real) and type(value).__name__ not in ("bool", "bool_"):
+        number = float(value)
+        if math.isfinite(number):
+            return number
+    raise _error(name, "a finite number or None", value)
+
+
+def _whole(name: str, value: Any, rule: str, end: str) -> int:
+    # NumPy's integers are whole numbers; 2.0 and True are not.
+    number = _index(value)
+    if number is None or number < 1:
+        raise _error(name, rule, value, end)
+    return number
+
+
+def _index(value: Any, allow_bool: bool = False) -> int | None:
+    if type(value).__name__ in ("bool", "bool_"):
+        return int(value) if allow_bool else None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def _error(name: str, rule: str, value: Any, end: str = "") -> ValueError:
+    shown = repr(value)
+    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+    return ValueError(f"`{name}` must be {rule}, not {shown}.{end}")

@@ -1,0 +1,203 @@
+"""The template of a file name: what may stand in it, and how it is filled."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import string
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Union
+
+__all__ = ["COUNTERS", "Name", "Template", "nearest"]
+
+COUNTERS = ("epoch", "batch", "samples")
+"""The fields that this package fills; every other field is a key of `logs`."""
+
+LONGEST_NAME = 255
+"""Bytes that common file systems allow for one name (POSIX calls it NAME_MAX)."""
+
+Number = Union[int, float]
+
+_WIDEST = 100
+# Python's format specification for numbers, with a fill that cannot make a folder,
+# and without `c`, which would turn 47 into a slash.
+_SPEC = re.compile(
+    r"""(?:[^/\\{}\0]?[<>=^])?[-+ ]?z?\#?0?(?P<width>\d*)[,_]?
+        (?:\.(?P<precision>\d+))?[bdoxXeEfFgGn%]?""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True)
+class Name:
+    """A template that was filled.
+
+    Attributes:
+        path: Path of the file, relative to the template's folder, with `/`.
+        missing: Fields that had no value and were written as `nan`.
+    """
+
+    path: str
+    missing: tuple[str, ...]
+
+
+class Template:
+    """A checked `filepath`, ready to be filled.
+
+    Args:
+        text: The path, with fields such as `{epoch:02d}` and `{val_loss:.2f}`.
+        counts_batches: Whether `{batch}` and `{samples}` have a meaning.
+
+    Attributes:
+        text: As given.
+        folder: The part before the first field that names a folder, `~` expanded.
+        fields: The names of the fields.
+        tail: The literal text after the last field; the suffix is at its end.
+        depth: How many folders below `folder` the file lies.
+
+    Raises:
+        ValueError: If the text is empty, names a URL, has a field that is not a plain
+            name with a format for numbers, or could leave its folder.
+    """
+
+    def __init__(self, text: str, counts_batches: bool = True) -> None:
+        _check_text(text)
+        self.text = text
+        self._parts = _parse(os.path.expanduser(text))
+        self.fields = tuple(dict.fromkeys(f for _, f, _ in self._parts if f))
+        if not counts_batches:
+            _check_counters(text, self.fields)
+        self.tail = self._parts[-1][0] if self._parts[-1][1] is None else ""
+        head = self._parts[0][0]
+        self.folder = os.path.dirname(head)
+        self._parts[0] = (_below(head, self.folder), *self._parts[0][1:])
+        trial = self.fill({})
+        self.depth = trial.path.count("/")
+        _check_length(f"{self.folder}/{trial.path}".replace(os.sep, "/"))
+
+    def fill(self, values: Mapping[str, Number]) -> Name:
+        """Return the file's name for these values.
+
+        A field whose value is absent, or that its format cannot write, becomes
+        `nan` and is listed in `missing`.
+
+        Raises:
+            ValueError: If the name would leave the template's folder.
+        """
+        missing: list[str] = []
+        text = ""
+        for literal, name, spec in self._parts:
+            text += literal
+            if name is None:
+                continue
+            written = _write(values[name], spec) if name in values else None
+            if written is None:
+                missing.append(name)
+                written = _write(math.nan, spec) or "nan"
+            text += written
+        path = text.replace(os.sep, "/")
+        if ".." in path.split("/"):
+            raise ValueError(
+                f"`filepath` must not leave its folder, as {self.text!r} would "
+                f"with the name {path!r}."
+            )
+        return Name(path, tuple(dict.fromkeys(missing)))
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that the user may have meant, or None."""
+    found = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def _check_text(text: str) -> None:
+    if not text or not text.strip():
+        raise ValueError(f"`filepath` must be a non-empty string, not {text!r}.")
+    if "\0" in text:
+        raise ValueError(
+            f"`filepath` must not hold a null character, as {text!r} does."
+        )
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
+        raise ValueError(
+            f"`filepath` must be a path on this machine, not {text!r}. Save to a local "
+            "folder, and copy the finished files from there."
+        )
+
+
+def _parse(text: str) -> list[tuple[str, str | None, str]]:
+    try:
+        parts = list(string.Formatter().parse(text))
+    except ValueError as error:
+        raise ValueError(
+            f"`filepath` must have balanced braces, not {text!r} ({error}). "
+            "A literal brace is written twice: {{ or }}."
+        ) from None
+    for _, name, spec, conversion in parts:
+        if name is not None:
+            _check_field(text, name, spec or "", conversion)
+    return [(literal, name, spec or "") for literal, name, spec, _ in parts]
+
+
+def _check_field(text: str, name: str, spec: str, conversion: str | None) -> None:
+    shown = name + (f"!{conversion}" if conversion else "") + (spec and f":{spec}")
+    # `{epoch.__class__}` and `{logs[0]}` would read attributes and items, `{}` and
+    # `{0}` arguments by position, which there are none of.
+    if not name or name.isdigit() or re.search(r"[.\[\]/\\\s]", name) or conversion:
+        raise ValueError(
+            "`filepath` must have only plain named fields such as {epoch:02d} or "
+            f"{{val_loss:.2f}}, not {{{shown}}} (in {text!r})."
+        )
+    match = _SPEC.fullmatch(spec)
+    sizes = [int(size) for size in (match.groups() if match else ()) if size]
+    if (
+        match is None
+        or any(size > _WIDEST for size in sizes)
+        or not _usable(spec, name)
+    ):
+        raise ValueError(
+            "`filepath` must have fields with a format for numbers such as .2f, of at "
+            f"most {_WIDEST} characters, not {{{shown}}} (in {text!r})."
+        )
+
+
+def _check_counters(text: str, names: Iterable[str]) -> None:
+    for name in COUNTERS[1:]:
+        if name in names:
+            raise ValueError(
+                f"`filepath` must have the field {{{name}}} only with an integer "
+                f"`save_freq`, not with 'epoch' (in {text!r})."
+            )
+
+
+def _usable(spec: str, name: str) -> bool:
+    samples = (1,) if name in COUNTERS else (1, 0.5)
+    return any(_write(value, spec) is not None for value in samples)
+
+
+def _write(value: Number, spec: str) -> str | None:
+    try:
+        return format(value, spec)
+    except (ValueError, OverflowError):
+        pass
+    # `{step:05d}` with a metric that is a whole number, which Keras reports as float.
+    if isinstance(value, float) and value.is_integer():
+        return _write(int(value), spec)
+    return None
+
+
+def _below(path: str, folder: str) -> str:
+    rest = path[len(folder) :]
+    return rest.lstrip("/" + os.sep) if folder else rest
+
+
+def _check_length(path: str) -> None:
+    longest = max(path.split("/"), key=lambda part: len(os.fsencode(part)))
+    size = len(os.fsencode(longest))
+    if size > LONGEST_NAME:
+        raise ValueError(
+            f"`filepath` must have names of at most {LONGEST_NAME} bytes, not {size} "
+            f"({longest[:40]!r}...)."
+        )

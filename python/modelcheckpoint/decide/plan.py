@@ -1,0 +1,153 @@
+"""One moment of training -> an order to save (where, why), or the reason for none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Union
+
+from modelcheckpoint.decide.monitor import improves
+from modelcheckpoint.decide.naming import Template
+from modelcheckpoint.decide.triggers import Every
+
+__all__ = ["Moment", "Order", "Plan", "Skip"]
+
+Number = Union[int, float]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where training stands.
+
+    Attributes:
+        epoch: From 1.
+        batch: Batch of this epoch, from 1; None where batches are not watched.
+        samples: Seen since training began; None where they are not counted.
+        logs: What Keras reported, numbers only.
+    """
+
+    epoch: int
+    batch: int | None
+    samples: int | None
+    logs: Mapping[str, Number]
+
+
+@dataclass(frozen=True)
+class Order:
+    """Save the model, now.
+
+    Attributes:
+        moment: Where training stands.
+        path: Name of the file, relative to the template's folder.
+        missing: Fields of the template that had no value.
+        value: The monitored value, None where there is none.
+        improved: Whether it is the best so far.
+        best: The best before this one, None where there was none.
+    """
+
+    moment: Moment
+    path: str
+    missing: tuple[str, ...]
+    value: Number | None
+    improved: bool
+    best: float | None
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A save fell due and was not ordered: the monitored value did not allow it.
+
+    Attributes:
+        moment: Where training stands.
+        value: The monitored value; None where `logs` had none.
+        best: The best so far.
+    """
+
+    moment: Moment
+    value: Number | None
+    best: float | None
+
+
+class Plan:
+    """Decide at each moment whether to save, and under which name.
+
+    Args:
+        template: The file name.
+        trigger: Counts what lies between two saves.
+        monitor: Key in `logs` that decides what is best.
+        save_best_only: Whether only an improvement is saved.
+        best: The value that the first must beat, or None.
+    """
+
+    def __init__(
+        self,
+        template: Template,
+        trigger: Every,
+        monitor: str,
+        save_best_only: bool,
+        best: float | None,
+    ) -> None:
+        self.template = template
+        self.trigger = trigger
+        self.monitor = monitor
+        self.save_best_only = save_best_only
+        self.best = best
+        self._waiting = False
+
+    def due(self, amount: int) -> bool:
+        """Count `amount` epochs, batches or samples; return whether to `decide`."""
+        return self.trigger.advance(amount)
+
+    def in_epoch(self, moment: Moment, mode: str) -> Order | Skip | None:
+        """Decide on a save that fell due in the middle of an epoch.
+
+        None where the decision or the name needs a key, such as `val_loss`, that
+        there is only at the epoch's end: the save is then taken there, once.
+        """
+        needed = set(self.template.fields) - {"epoch", "batch", "samples"}
+        if self.save_best_only:
+            needed.add(self.monitor)
+        if needed - set(moment.logs):
+            self.wait()
+            return None
+        return self._decide(moment, mode)
+
+    def wait(self) -> None:
+        """Take a save that fell due at the end of this epoch."""
+        self._waiting = True
+
+    def at_epoch_end(
+        self, moment: Moment, mode: str, due: bool = False
+    ) -> Order | Skip | None:
+        """Decide on a save that is `due` now, or that waited for the epoch's end."""
+        if not (due or self._waiting):
+            return None
+        self._waiting = False
+        return self._decide(moment, mode)
+
+    def saved(self, order: Order) -> None:
+        """Take note that an order was carried out: only then is its value the best.
+
+        A save that failed leaves the best as it was, so that the next value which is
+        better than what is on disk is tried again.
+        """
+        if order.improved and order.value is not None:
+            self.best = float(order.value)
+
+    def _decide(self, moment: Moment, mode: str) -> Order | Skip:
+        value = moment.logs.get(self.monitor)
+        improved = improves(value, self.best, mode)
+        if self.save_best_only and not improved:
+            return Skip(moment, value, self.best)
+        name = self.template.fill(_fields(moment))
+        return Order(moment, name.path, name.missing, value, improved, self.best)
+
+
+def _fields(moment: Moment) -> dict[str, Number]:
+    # Keras lets `logs["batch"]`, where a custom loop gives one, win over its own.
+    values: dict[str, Number] = {}
+    for name in ("batch", "samples"):
+        count = getattr(moment, name)
+        if count is not None:
+            values[name] = count
+    return {**values, **moment.logs, "epoch": moment.epoch}

@@ -1,0 +1,34 @@
+"""What can go wrong with a checkpoint, as exceptions and one warning."""
+
+from __future__ import annotations
+
+__all__ = [
+    "CheckpointError",
+    "CheckpointWarning",
+    "FormatError",
+    "SampleCountError",
+    "SaveError",
+]
+
+
+class CheckpointError(Exception):
+    """Base of every error that is about checkpoints and not about an argument."""
+
+
+class SaveError(CheckpointError, OSError):
+    """A checkpoint could not be saved; the message names its path and the reason.
+
+    The checkpoint that was there before is untouched, and no temporary file is left.
+    """
+
+
+class FormatError(CheckpointError, ValueError):
+    """This model, saved in this format, could not be loaded again."""
+
+
+class SampleCountError(CheckpointError, ValueError):
+    """The samples that training has seen cannot be counted here."""
+
+
+class CheckpointWarning(UserWarning):
+    """Something that the user must know, and that did not stop training."""

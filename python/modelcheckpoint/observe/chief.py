@@ -1,0 +1,40 @@
+"""Am I the process that writes?"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from modelcheckpoint.observe.keras_models import backend_of
+
+__all__ = ["is_chief", "saves_together"]
+
+
+def is_chief(model: Any) -> bool:
+    """Return whether this process writes the checkpoints of a distributed run.
+
+    It is the chief of a `tf.distribute` strategy with several workers, process 0 of
+    JAX, and rank 0 of `torch.distributed`. Alone, every process is.
+    """
+    backend = backend_of(model)
+    if backend == "jax":
+        return bool(sys.modules["jax"].process_index() == 0)
+    if backend == "torch":
+        distributed = sys.modules["torch"].distributed
+        alone = not (distributed.is_available() and distributed.is_initialized())
+        return bool(alone or distributed.get_rank() == 0)
+    return not saves_together(model) or bool(_extended(model).should_checkpoint)
+
+
+def saves_together(model: Any) -> bool:
+    """Return whether every worker must take part in a save, though one file is kept.
+
+    So it is with several workers of `tf.distribute`: reading a variable that lives on
+    all of them is an exchange, and the chief would wait for the others for ever.
+    """
+    multi_worker = getattr(_extended(model), "_in_multi_worker_mode", None)
+    return bool(multi_worker and multi_worker())
+
+
+def _extended(model: Any) -> Any:
+    return getattr(getattr(model, "distribute_strategy", None), "extended", None)

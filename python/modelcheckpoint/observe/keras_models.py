@@ -1,0 +1,51 @@
+"""Which Keras does a model come from, and does it do Keras' own thing?"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+__all__ = ["backend_of", "is_keras_own", "keras_of", "overrides", "versions_of"]
+
+_PACKAGES = ("keras", "tf_keras")
+
+
+def keras_of(model: Any) -> ModuleType:
+    """Return the Keras package (Keras 3, Keras 2 or tf_keras) of a model."""
+    for cls in type(model).__mro__:
+        package = cls.__module__.partition(".")[0]
+        if package in _PACKAGES:
+            return sys.modules[package]
+    return sys.modules["keras"]
+
+
+def backend_of(model: Any) -> str:
+    """Return `"tensorflow"`, `"jax"`, `"torch"`, ..."""
+    backend = getattr(getattr(keras_of(model), "backend", None), "backend", None)
+    return str(backend()) if callable(backend) else "tensorflow"
+
+
+def is_keras_own(cls: type) -> bool:
+    """Return whether a class is part of Keras, and not a user's or somebody's."""
+    return cls.__module__.partition(".")[0] in _PACKAGES
+
+
+def overrides(model: Any, method: str) -> bool:
+    """Return whether a model has its own `method` in place of Keras'."""
+    if method in vars(model):
+        return True
+    for cls in type(model).__mro__:
+        if method in vars(cls):
+            return not is_keras_own(cls)
+    return False
+
+
+def versions_of(model: Any) -> dict[str, str]:
+    """Return the versions of the model's Keras and of its backend."""
+    used = (keras_of(model), sys.modules.get(backend_of(model)))
+    return {
+        module.__name__: str(getattr(module, "__version__", "unknown"))
+        for module in used
+        if module is not None
+    }

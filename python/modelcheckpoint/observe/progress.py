@@ -1,0 +1,93 @@
+"""Where does the running training stand? Its epoch, its batch, its samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from modelcheckpoint.errors import SampleCountError
+from modelcheckpoint.observe.samples import SampleCounter
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """Follow one training by its hooks.
+
+    Args:
+        model: The model in training.
+        in_fit: Whether `fit` drives the hooks, or a custom loop does.
+        unit: `"epochs"`, `"batches"` or `"samples"`: what the batches are counted in.
+
+    Attributes:
+        epoch: From 1.
+        batch: The last batch of this epoch that ended, from 1; 0 before the first.
+        within: Whether training is within an epoch, and not yet at its validation.
+
+    Raises:
+        SampleCountError: If `unit` is `"samples"` and they cannot be counted.
+    """
+
+    def __init__(self, model: Any, in_fit: bool, unit: str) -> None:
+        self.epoch, self.batch = 1, 0
+        self.within = False
+        self._unit = unit
+        self._samples: SampleCounter | None = None
+        try:
+            self._samples = SampleCounter(model, in_fit)
+        except SampleCountError:
+            if unit == "samples":
+                raise
+
+    @property
+    def samples(self) -> int | None:
+        """Samples seen since training began; None where they cannot be counted."""
+        if self._samples is not None and self.within and self._unit != "samples":
+            self._samples.catch_up()
+        return None if self._samples is None else self._samples.total
+
+    @property
+    def problem(self) -> str | None:
+        """A sentence on why samples are not counted exactly, or None."""
+        counts = self._samples is not None and self._unit == "samples"
+        return self._samples.problem if counts and self._samples else None
+
+    def start_epoch(self, epoch: int) -> None:
+        """Begin an epoch, from 1, just after Keras has set its metrics back."""
+        self.epoch, self.batch, self.within = epoch, 0, True
+        if self._samples is not None:
+            self._samples.start_epoch()
+
+    def end_epoch(self, epoch: int) -> int:
+        """End an epoch; return what was not yet counted, as `leave_training` does."""
+        self.epoch = epoch
+        return self.leave_training()
+
+    def leave_training(self) -> int:
+        """Return the samples not yet counted, before Keras sets its metrics back.
+
+        Validation begins, or the epoch ends; 0 where samples are not the unit.
+        """
+        counted = 0
+        if self.within and self._samples is not None:
+            counted = self._samples.catch_up()
+        self.within = False
+        return counted if self._unit == "samples" else 0
+
+    def end_batch(self, batch: int, logs: Mapping[str, Any] | None) -> tuple[int, int]:
+        """Take note that a batch, from 1, ended.
+
+        Returns:
+            How many batches this is, and how much that is in the unit. With
+            `steps_per_execution` one call stands for several batches.
+
+        Raises:
+            SampleCountError: If samples are the unit and nothing tells how many.
+        """
+        batches = batch - self.batch if batch > self.batch else batch
+        self.batch = batch
+        if self._samples is None or self._unit != "samples":
+            if self._samples is not None:
+                self._samples.take_size(logs)
+            return batches, batches
+        return batches, self._samples.end_batch(batches, logs)

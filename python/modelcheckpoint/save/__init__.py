@@ -1,0 +1,1 @@
+"""An order to save -> a durable file."""

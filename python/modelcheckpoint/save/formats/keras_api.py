@@ -1,0 +1,15 @@
+"""Saving through Keras' public methods: what a model's own `save` does is what runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["write"]
+
+
+def write(model: Any, path: str, weights_only: bool) -> None:
+    """Write the model, or its weights, with the call that Keras' callback makes."""
+    if weights_only:
+        model.save_weights(path, overwrite=True)
+    else:
+        model.save(path, overwrite=True)

@@ -1,0 +1,273 @@
+"""A folder on a local disk: files in it appear whole, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+from modelcheckpoint.storage import leftovers
+
+__all__ = ["JOURNAL", "LocalStorage", "Sealed"]
+
+JOURNAL = "modelcheckpoint.jsonl"
+"""Name of the journal, in the folder of the checkpoints."""
+
+_CHUNK = 1 << 20
+_BINARY = getattr(os, "O_BINARY", 0)
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A temporary file that is whole and on disk.
+
+    Attributes:
+        bytes: Its size.
+        crc32: Its checksum, eight hexadecimal digits.
+    """
+
+    bytes: int
+    crc32: str
+
+
+class LocalStorage:
+    """The folder in which checkpoints and their journal lie.
+
+    What it promises holds on a local file system that keeps its own promises about
+    fsync and rename (POSIX); on network file systems it is what their server makes
+    of these calls.
+
+    Args:
+        folder: Absolute path; it need not exist yet.
+        depth: How many folders below it a checkpoint may lie.
+        system: What carries out the calls; a test passes one that fails.
+    """
+
+    def __init__(self, folder: str, depth: int = 0, system: Any = os) -> None:
+        self.folder = folder
+        self.depth = depth
+        self._os = system
+        self._token = leftovers.new_token()
+
+    def check(self, name: str | None = None) -> None:
+        """Raise if a checkpoint could not be written here, and leave no trace.
+
+        Args:
+            name: Name of the file, where it is known.
+
+        Raises:
+            OSError: If the folder, or the nearest one above it that exists, is not
+                a folder, cannot be written to, or if `name` is a folder in it.
+        """
+        nearest = self.folder
+        while not os.path.lexists(nearest) and os.path.dirname(nearest) != nearest:
+            nearest = os.path.dirname(nearest)
+        if not os.path.isdir(nearest):
+            raise NotADirectoryError(
+                errno.ENOTDIR, "`filepath` must lie in a folder, not in a file", nearest
+            )
+        try:
+            self._try_to_write(nearest)
+        except OSError as error:
+            rule = "`filepath` must lie in a folder that can be written to"
+            reason = f"{rule}: {error.strerror or error}"
+            raise type(error)(error.errno, reason, nearest) from error
+        if name is not None and os.path.isdir(self.path(name)):
+            # The last sentence is Keras' own, which people search for.
+            raise IsADirectoryError(
+                errno.EISDIR,
+                "`filepath` must name a file, not an existing folder. Please specify a "
+                "non-directory filepath for ModelCheckpoint.",
+                self.path(name),
+            )
+
+    def sweep(self) -> list[str]:
+        """Delete what killed writers left behind; return the names of it.
+
+        A temporary file of a process that lives, or may live, stays.
+        """
+        gone = []
+        for folder in leftovers.walk(self.folder, self.depth):
+            with contextlib.suppress(OSError), os.scandir(folder) as entries:
+                names = [entry.name for entry in entries if ".tmp" in entry.name]
+                for name in filter(self._is_abandoned, names):
+                    self._os.unlink(os.path.join(folder, name))
+                    gone.append(name)
+        return gone
+
+    @contextlib.contextmanager
+    def temporary(self, name: str, suffix: str) -> Iterator[str]:
+        """Give the path of a new, empty file beside `name`, and delete it at the end.
+
+        Once it is published there is nothing left to delete. The file is claimed, so
+        that a sweep by another process leaves it alone.
+        """
+        folder = os.path.dirname(self.path(name))
+        self._make(folder)
+        path = os.path.join(folder, leftovers.temporary_name(self._token, suffix))
+        with self._open_journal(create=True) as journal:
+            leftovers.claim(journal, self._token)
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY
+            self._os.close(self._os.open(path, flags, 0o666))
+            try:
+                yield path
+            finally:
+                with contextlib.suppress(OSError):
+                    self._os.unlink(path)
+
+    def seal(self, temporary: str) -> Sealed:
+        """Make the contents of a temporary file durable, and measure them.
+
+        Raises:
+            OSError: If the file is empty, cannot be read or cannot be flushed.
+        """
+        checksum = size = 0
+        # Windows flushes only through a descriptor that may write.
+        file = self._os.open(temporary, os.O_RDWR | _BINARY)
+        try:
+            while chunk := self._os.read(file, _CHUNK):
+                checksum = crc32(chunk, checksum)
+                size += len(chunk)
+            if size == 0:
+                raise OSError(errno.EIO, "the model's save wrote nothing")
+            # A rename can reach the disk before the data it names: after a power cut
+            # the final name would hold zero bytes. Data first, name second, folder
+            # third.
+            self._os.fsync(file)
+        finally:
+            self._os.close(file)
+        return Sealed(size, f"{checksum:08x}")
+
+    def append(self, line: str) -> None:
+        """Add one line to the journal, durably."""
+        new = not os.path.exists(self.path(JOURNAL))
+        with self._open_journal(create=True) as journal:
+            size = self._os.lseek(journal, 0, os.SEEK_END)
+            torn = size > 0 and self._last_byte(journal, size) != b"\n"
+            data = f"{line}\n".encode("utf-8", "replace")
+            self._write(journal, b"\n" + data if torn else data)
+            self._os.fsync(journal)
+        if new or not size:
+            self._sync(self.folder)
+
+    def publish(self, temporary: str, name: str) -> None:
+        """Give a sealed file its final name, in place of any file that had it."""
+        path = self.path(name)
+        self._os.replace(temporary, path)
+        self._sync(os.path.dirname(path))
+
+    def keep_aside(self, name: str, aside: str) -> str:
+        """Give an existing file a second name, and return that name.
+
+        Args:
+            name: Of the file.
+            aside: The wanted name, with `{}` where a number goes if it is taken.
+        """
+        for number in range(1, 10_000):
+            second = aside.replace("{}", "" if number == 1 else f"-{number}")
+            try:
+                self._link(self.path(name), self.path(second))
+            except FileExistsError:
+                continue
+            self._sync(os.path.dirname(self.path(second)))
+            return second
+        raise FileExistsError(errno.EEXIST, "no name is free", self.path(aside))
+
+    def measure(self, name: str) -> Sealed | None:
+        """Return size and checksum of a file, or None where there is none."""
+        checksum = size = 0
+        try:
+            with open(self.path(name), "rb") as file:
+                while chunk := file.read(_CHUNK):
+                    checksum = crc32(chunk, checksum)
+                    size += len(chunk)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return None
+        return Sealed(size, f"{checksum:08x}")
+
+    def path(self, name: str) -> str:
+        """Return the absolute path of a name in this folder."""
+        return os.path.join(self.folder, *name.split("/"))
+
+    def _make(self, folder: str) -> None:
+        if os.path.isdir(folder):
+            return
+        above = os.path.dirname(folder)
+        if above != folder:
+            self._make(above)
+        with contextlib.suppress(FileExistsError):
+            self._os.mkdir(folder)
+            self._sync(above)
+
+    def _try_to_write(self, folder: str) -> None:
+        try:
+            # A file without a name: nothing to see and nothing to clean up.
+            self._os.close(self._os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600))
+            return
+        except AttributeError:  # not Linux
+            pass
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.EISDIR, errno.EINVAL):
+                raise
+        probe = os.path.join(folder, leftovers.temporary_name(self._token, ".run"))
+        self._os.close(
+            self._os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        )
+        self._os.unlink(probe)
+
+    @contextlib.contextmanager
+    def _open_journal(self, create: bool = False) -> Iterator[int]:
+        flags = os.O_RDWR | os.O_APPEND | _BINARY | (os.O_CREAT if create else 0)
+        journal = self._os.open(self.path(JOURNAL), flags, 0o666)
+        try:
+            yield journal
+        finally:
+            self._os.close(journal)
+
+    def _is_abandoned(self, name: str) -> bool:
+        return leftovers.is_abandoned(name, self._open_journal)
+
+    def _last_byte(self, journal: int, size: int) -> bytes:
+        self._os.lseek(journal, size - 1, os.SEEK_SET)
+        last: bytes = self._os.read(journal, 1)
+        return last
+
+    def _write(self, file: int, data: bytes) -> None:
+        while data:
+            data = data[self._os.write(file, data) :]
+
+    def _link(self, path: str, second: str) -> None:
+        try:
+            self._os.link(path, second)
+        except FileExistsError:
+            raise
+        except (OSError, AttributeError):  # a file system without hard links: FAT, SMB
+            self._copy(path, second)
+
+    def _copy(self, path: str, second: str) -> None:
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY
+        target = self._os.open(second, flags, 0o666)
+        try:
+            with open(path, "rb") as source:
+                while chunk := source.read(_CHUNK):
+                    self._write(target, chunk)
+            self._os.fsync(target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._os.unlink(second)
+            raise
+        finally:
+            self._os.close(target)
+
+    def _sync(self, folder: str) -> None:
+        if os.name == "nt":  # Windows has no fsync for folders
+            return
+        descriptor = self._os.open(folder, os.O_RDONLY)
+        try:
+            self._os.fsync(descriptor)
+        finally:
+            self._os.close(descriptor)

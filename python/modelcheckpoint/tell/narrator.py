@@ -1,0 +1,85 @@
+"""Tell what the callback decides and does, as its arguments ask for."""
+
+from __future__ import annotations
+
+import os
+
+from modelcheckpoint.decide.plan import Moment, Order, Skip
+from modelcheckpoint.save.pipeline import Receipt
+from modelcheckpoint.tell import messages
+from modelcheckpoint.tell.teller import Teller
+
+__all__ = ["Narrator"]
+
+
+class Narrator(Teller):
+    """A teller that knows the callback's arguments.
+
+    Args:
+        filepath: `filepath` as given.
+        folder: Its folder, to show whole paths.
+        monitor: Name of the monitored quantity.
+        save_best_only: Whether a save is told by its improvement.
+        verbose: Whether each decision is told.
+    """
+
+    def __init__(
+        self,
+        filepath: str,
+        folder: str,
+        monitor: str,
+        save_best_only: bool,
+        verbose: bool,
+    ) -> None:
+        super().__init__()
+        self.filepath = filepath
+        self.folder = folder
+        self.monitor = monitor
+        self.save_best_only = save_best_only
+        self.verbose = verbose
+        self._reason: str | None = None
+
+    def path(self, name: str) -> str:
+        """Return a file's path as the user would write it."""
+        return os.path.join(self.folder, name)
+
+    def begin(self, every: str) -> None:
+        """Tell what a number for `save_freq` means."""
+        if self.verbose:
+            self.say(f"ModelCheckpoint: saving every {every}")
+
+    def small_save_freq(self, save_freq: int, size: int) -> None:
+        """Tell, always, that each batch holds as many samples as `save_freq`."""
+        self.say(
+            f"`save_freq={save_freq}` counts samples, and a batch has {size}: saving "
+            "after every batch. `save_freq_unit='batches'` counts batches."
+        )
+
+    def saved(self, order: Order, receipt: Receipt, within: bool) -> None:
+        """Tell that a checkpoint is durable."""
+        path = self.path(order.path)
+        if receipt.aside is not None:
+            kept = self.path(receipt.aside.path)
+            self.say(messages.kept_aside(path, receipt.aside, receipt.record, kept))
+        text = messages.saved(self.monitor, order, path, self.save_best_only)
+        self._decision(order.moment, text, within)
+
+    def skipped(self, skip: Skip, within: bool) -> None:
+        """Tell that a save fell due, and why it was not made."""
+        if skip.value is None:
+            self._reason = messages.no_monitor(self.monitor, skip.moment.logs)
+            self.problem(self._reason, once="monitor")
+            text = f"not saved, {self.monitor} is not there"
+        else:
+            text = self._reason = messages.not_better(self.monitor, skip)
+        self._decision(skip.moment, text, within)
+
+    def end(self, saved: bool, never_due: str) -> None:
+        """Sum up; say loudly where nothing was saved, with the reason."""
+        self.sum_up(self.filepath, None if saved else self._reason or never_due)
+        self._reason = None
+
+    def _decision(self, moment: Moment, text: str, within: bool) -> None:
+        if self.verbose:
+            batch = f", batch {moment.batch}" if within and moment.batch else ""
+            self.say(f"Epoch {moment.epoch}{batch}: {text}")
