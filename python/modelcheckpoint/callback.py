@@ -219,7 +219,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self._tell_rough_count()
         due = self._plan.due(uncounted if self._watches_batches else 1)
         moment = self._moment(logs)
-        self._follow(self._plan.at_epoch_end(moment, self._direction(), due))
+        self._follow(self._plan.at_epoch_end(moment, self._direction(moment), due))
 
     def on_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Do nothing: there to be called by hand."""
@@ -240,7 +240,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             self._tell_small_save_freq(amount // batches)
         if self._plan.due(amount):
             moment = self._moment(logs)
-            self._follow(self._plan.in_epoch(moment, self._direction()))
+            self._follow(self._plan.in_epoch(moment, self._direction(moment)))
 
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Read the count of samples before validation sets Keras' metrics back."""
@@ -334,12 +334,14 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             progress.epoch, progress.batch or None, progress.samples, numbers(logs)
         )
 
-    def _direction(self) -> str:
+    def _direction(self, moment: Moment) -> str:
         if self.mode != "auto":
             return self.mode
         if self._inferred_mode is None:
             stated = stated_direction(self._trained, self.monitor)
             mode = stated or direction_of(self.monitor)
+            if mode is None and self.monitor not in moment.logs:
+                return "min"  # there is nothing to compare
             if mode is None:
                 self._tell.problem(
                     f"`mode='auto'` cannot tell from the name {self.monitor!r} whether "
@@ -364,7 +366,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             self._plan.saved(order)
             return
         try:
-            receipt = self._pipeline.save(model, order, self._direction())
+            receipt = self._pipeline.save(model, order, self._direction(order.moment))
         except Exception as error:  # a model's own save may raise anything
             self._fail(order, error)
             return

@@ -120,7 +120,8 @@ def _check_text(text: str) -> None:
         raise ValueError(
             f"`filepath` must not hold a null character, as {text!r} does."
         )
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
+    # Two letters at least: `C://models` is a drive.
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
         raise ValueError(
             f"`filepath` must be a path on this machine, not {text!r}. Save to a local "
             "folder, and copy the finished files from there."

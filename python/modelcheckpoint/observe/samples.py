@@ -178,8 +178,9 @@ def _reader(model: Any) -> Callable[[], float]:
 def _loss_mean(model: Any) -> Any:
     # Never by the name `loss`: a model's own Mean of that name counts batches.
     tracker = getattr(model, "_loss_tracker", None)
-    if tracker is None:
-        tracker = getattr(getattr(model, "compiled_loss", None), "_loss_metric", None)
+    loss = getattr(model, "compiled_loss", None) if tracker is None else None
+    for name in ("_total_loss_mean", "_loss_metric"):  # Keras 2, newer and older
+        tracker = tracker or getattr(loss, name, None)
     return tracker
 
 

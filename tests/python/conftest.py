@@ -1,0 +1,60 @@
+"""One small model and its data, on Keras 3 and on tf_keras."""
+
+from __future__ import annotations
+
+import json
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import numpy as np
+import pytest
+
+SAMPLES = 25
+
+
+@pytest.fixture(params=["keras", "tf_keras"])
+def K(request):
+    """Keras 3, then tf_keras."""
+    return pytest.importorskip(request.param)
+
+
+@pytest.fixture(scope="session")
+def data():
+    """25 samples: in batches of 4 the last one has a single sample."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(SAMPLES, 3)).astype("float32")
+    return x, x.sum(axis=1, keepdims=True)
+
+
+def make_model(K, loss="mean_squared_error", **compiled):
+    model = K.Sequential([K.Input((3,)), K.layers.Dense(2), K.layers.Dense(1)])
+    model.compile(optimizer="adam", loss=loss, **compiled)
+    return model
+
+
+def fit(model, data, *callbacks, **arguments):
+    arguments = {"batch_size": 4, "epochs": 1, "verbose": 0, **arguments}
+    return model.fit(*data, callbacks=list(callbacks), **arguments)
+
+
+def lines(folder):
+    """Return the journal's lines as dictionaries."""
+    path = folder / "modelcheckpoint.jsonl"
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def names(folder):
+    """Return the names of all files below a folder, hidden ones too."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path.relative_to(folder).as_posix() for path in files)
+
+
+def checkpoints(folder):
+    return [name for name in names(folder) if name != "modelcheckpoint.jsonl"]
+
+
+def same_weights(one, other):
+    pairs = zip(one.get_weights(), other.get_weights())
+    return all(np.array_equal(a, b) for a, b in pairs)

@@ -1,0 +1,288 @@
+"""Samples are counted exactly, whatever feeds the model, or an error says why not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import SAMPLES, checkpoints, fit, lines, make_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelcheckpoint import ModelCheckpoint
+from modelcheckpoint.observe.samples import EXACT, EpochCount
+
+
+def arrays(K, x, y):
+    return {"x": x, "y": y, "batch_size": 4}
+
+
+def weighted(K, x, y):
+    weights = np.linspace(0, 3, len(x))
+    return {"x": x, "y": y, "batch_size": 4, "sample_weight": weights}
+
+
+def dataset(K, x, y):
+    import tensorflow as tf
+
+    return {"x": tf.data.Dataset.from_tensor_slices((x, y)).batch(4)}
+
+
+def generator(K, x, y):
+    sizes = (1, 9, 2, 13)  # of varying size; together SAMPLES
+
+    def batches():
+        while True:
+            start = 0
+            for size in sizes:
+                yield x[start : start + size], y[start : start + size]
+                start += size
+
+    return {"x": batches(), "steps_per_epoch": len(sizes)}
+
+
+def sequence(K, x, y):
+    base = getattr(K.utils, "PyDataset", None) or K.utils.Sequence
+
+    class Batches(base):
+        def __len__(self):
+            return 7
+
+        def __getitem__(self, index):
+            return x[index * 4 : index * 4 + 4], y[index * 4 : index * 4 + 4]
+
+    return {"x": Batches(), "shuffle": False}
+
+
+FEEDS = [arrays, weighted, dataset, generator, sequence]
+
+
+def cumulated(feed, epochs):
+    sizes = [1, 9, 2, 13] if feed is generator else [4, 4, 4, 4, 4, 4, 1]
+    return np.cumsum(sizes * epochs).tolist()
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+@pytest.mark.parametrize("steps", [1, 3])
+def test_every_sample_is_counted(K, feed, steps, tmp_path, data):
+    """Every batch's end knows how many samples were seen, over epochs and ragged ends.
+
+    With `save_freq=1` a save falls due at each hook, so the names tell each count.
+    """
+    # Of 4 steps in an epoch Keras makes 6 where it takes 3 at once.
+    steps = 2 if feed is generator and steps > 1 else steps
+    model = make_model(K, steps_per_execution=steps)
+    path = tmp_path / "{samples}.weights.h5"
+    callback = ModelCheckpoint(path, save_freq=1, save_weights_only=True)
+    arguments = feed(K, *data)
+    model.fit(**arguments, epochs=2, verbose=0, callbacks=[callback])
+    seen = [line["samples"] for line in lines(tmp_path)]
+    possible = cumulated(feed, epochs=2)
+    assert seen[-1] == 2 * SAMPLES
+    assert set(seen) <= set(possible)
+    assert SAMPLES in seen
+    if steps == 1:
+        assert seen == possible
+
+
+def test_due_counts_since_last_due(K, tmp_path, data):
+    """Every 10 samples in batches of 4 of 25: at 12, 24, 36 (the count starts at 0)."""
+    path = tmp_path / "{epoch}-{batch}-{samples}.weights.h5"
+    callback = ModelCheckpoint(path, save_freq=10, save_weights_only=True)
+    fit(make_model(K), data, callback, epochs=2)
+    names = [line["path"].partition(".")[0] for line in lines(tmp_path)]
+    assert names == ["1-3-12", "1-6-24", "2-3-37", "2-6-49"]
+
+
+def test_validation_is_not_counted(K, tmp_path, data):
+    """Samples seen in validation are none that training has seen."""
+    path = tmp_path / "{samples}.weights.h5"
+    callback = ModelCheckpoint(path, save_freq=20, save_weights_only=True)
+    fit(make_model(K), data, callback, epochs=3, validation_data=data)
+    assert [line["samples"] for line in lines(tmp_path)] == [20, 41, 62]
+
+
+def test_several_outputs(K, tmp_path, data):
+    """A model with two outputs and class weights per sample counts each sample once."""
+    inputs = K.Input((3,))
+    outputs = [K.layers.Dense(1, name=name)(inputs) for name in ("a", "b")]
+    model = K.Model(inputs, outputs)
+    model.compile("sgd", loss=["mean_squared_error", "mean_absolute_error"])
+    x, y = data
+    path = tmp_path / "{samples}.weights.h5"
+    callback = ModelCheckpoint(path, save_freq=25, save_weights_only=True)
+    model.fit(x, [y, y], batch_size=4, epochs=2, verbose=0, callbacks=[callback])
+    assert [line["samples"] for line in lines(tmp_path)] == [25, 50]
+
+
+def test_class_weight(K, tmp_path, data):
+    """Class weights change the loss and not the count."""
+    model = make_model(K, loss="binary_crossentropy")
+    labels = (data[1] > 0).astype("float32")
+    path = tmp_path / "{samples}.weights.h5"
+    callback = ModelCheckpoint(path, save_freq=25, save_weights_only=True)
+    fit(model, (data[0], labels), callback, class_weight={0: 1.0, 1: 9.0})
+    assert [line["samples"] for line in lines(tmp_path)] == [25]
+
+
+def test_batches_instead_of_samples(K, tmp_path, data):
+    """`save_freq_unit="batches"` saves every that many batches, as today's Keras."""
+    path = tmp_path / "{epoch}-{batch}-{samples}.weights.h5"
+    arguments = {"save_freq": 5, "save_freq_unit": "batches"}
+    callback = ModelCheckpoint(path, save_weights_only=True, **arguments)
+    fit(make_model(K), data, callback, epochs=2)
+    names = [line["path"].partition(".")[0] for line in lines(tmp_path)]
+    assert names == ["1-5-20", "2-3-37"]
+
+
+def own_train_step(K, base):
+    class Own(base):
+        def train_step(self, data):
+            return super().train_step(data)
+
+    inputs = K.Input((3,))
+    model = Own(inputs, K.layers.Dense(1)(inputs))
+    model.compile("sgd", loss="mean_squared_error")
+    return model
+
+
+def test_own_train_step(K, tmp_path, data):
+    """Where `train_step` is the model's own, samples are an error before training."""
+    model = own_train_step(K, K.Model)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"own `train_step`.*save_freq_unit='batches'"):
+        fit(model, data, ModelCheckpoint(tmp_path / "w.keras", save_freq=10))
+    assert all(map(np.array_equal, before, model.get_weights()))
+    path = tmp_path / "{batch}.weights.h5"
+    arguments = {"save_freq": 7, "save_freq_unit": "batches"}
+    fit(model, data, ModelCheckpoint(path, save_weights_only=True, **arguments))
+    assert checkpoints(tmp_path) == ["7.weights.h5"]
+
+
+def test_a_tracker_that_stays_at_zero(tmp_path, data):
+    """Where Keras' mean of the loss is never fed, the first batch is an error."""
+    import keras
+
+    class Unfed(keras.metrics.Mean):
+        def update_state(self, values, sample_weight=None):
+            pass
+
+    model = make_model(keras)
+    model._loss_tracker = Unfed(name="loss")
+    with pytest.raises(ValueError, match=r"Keras count them.*save_freq_unit='batches'"):
+        fit(model, data, ModelCheckpoint(tmp_path / "w.keras", save_freq=10))
+
+
+def test_a_mean_called_loss_is_not_taken_for_keras_own(tmp_path, data):
+    """A metric of the user's with the name `loss` does not disturb the count."""
+    import keras
+
+    class Layer(keras.layers.Dense):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.mean = keras.metrics.Mean(name="loss")
+
+        def call(self, inputs):
+            self.mean.update_state(1.0)
+            return super().call(inputs)
+
+    model = keras.Sequential([keras.Input((3,)), Layer(1)])
+    model.compile("sgd", loss="mean_squared_error")
+    path = tmp_path / "{samples}.weights.h5"
+    fit(model, data, ModelCheckpoint(path, save_freq=25, save_weights_only=True))
+    assert [line["samples"] for line in lines(tmp_path)] == [25]
+
+
+def test_a_reset_in_mid_epoch_is_told(tmp_path, data):
+    """A callback that resets metrics within the epoch does not go unnoticed."""
+    import keras
+
+    class Reset(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.reset_metrics()
+
+    path = tmp_path / "{samples}.weights.h5"
+    callback = ModelCheckpoint(path, save_freq=25, save_weights_only=True)
+    with pytest.warns(UserWarning, match="reset in the middle of an epoch"):
+        fit(make_model(keras), data, callback, Reset())
+    assert [line["samples"] for line in lines(tmp_path)] == [25]
+
+
+@pytest.mark.parametrize(("save_freq", "told"), [(4, True), (5, False)])
+def test_a_small_save_freq_is_told(save_freq, told, tmp_path, data, capsys):
+    """Whoever means batches and writes 4 learns it at the first batch, once."""
+    import keras
+
+    arguments = {"save_freq": save_freq, "save_weights_only": True}
+    fit(
+        make_model(keras), data, ModelCheckpoint(tmp_path / "w.weights.h5", **arguments)
+    )
+    said = capsys.readouterr().out
+    assert said.count("a batch has 4") == (1 if told else 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"save_freq": 1000}, "saving every 1000 samples"),
+        ({"save_freq": 9, "save_freq_unit": "batches"}, "saving every 9 batches"),
+    ],
+)
+def test_verbose_says_what_the_number_means(arguments, words, tmp_path, data, capsys):
+    """With `verbose=1` training starts with a line on what `save_freq` counts."""
+    import keras
+
+    path = tmp_path / "w.keras"
+    fit(make_model(keras), data, ModelCheckpoint(path, verbose=1, **arguments))
+    assert capsys.readouterr().out.count(words) == 1
+
+
+def test_more_samples_than_a_float_can_count(tmp_path):
+    """Past 2^24 samples in one epoch, where float32 stops counting, it stays exact."""
+    import keras
+
+    size, batches, last = 999_999, 34, 7
+    x = np.zeros((size * batches + last, 1), "float32")
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", loss="mean_squared_error")
+    path = tmp_path / "{batch}-{samples}.weights.h5"
+    arguments = {"save_freq": 17 * size, "save_weights_only": True}
+    callback = ModelCheckpoint(path, **arguments)
+    model.fit(x, x, batch_size=size, verbose=0, shuffle=False, callbacks=[callback])
+    wanted = [f"{17}-{17 * size}.weights.h5", f"{34}-{34 * size}.weights.h5"]
+    assert 17 * size > EXACT
+    assert [line["path"] for line in lines(tmp_path)] == wanted
+    assert callback.problems == []
+
+
+@given(st.lists(st.integers(1, 5000), min_size=1, max_size=50))
+def test_epoch_count_adds_up(sizes):
+    """Below 2^24 the count is the sum of the batches, whatever their sizes."""
+    count, raw = EpochCount(), np.float32(0)
+    for size in sizes:
+        raw += np.float32(size)
+        assert count.update(float(raw)) == size
+    assert count.samples == sum(sizes)
+
+
+@settings(deadline=None)
+@given(st.integers(2, 2**21), st.integers(0, 100))
+def test_epoch_count_goes_on_by_the_batch_size(size, more):
+    """Past 2^24 even batches are counted exactly, though the float no longer is."""
+    count, raw = EpochCount(), np.float32(0)
+    batches = min(EXACT // size + 1 + more, 20_000)
+    start = max(EXACT // size - 100, 1)
+    raw = np.float32(start * size)
+    count.update(float(raw), batches=start)
+    for _ in range(batches - start):
+        raw += np.float32(size)
+        count.update(float(raw))
+    assert count.samples == max(batches, start) * size
+    assert not count.inexact
+
+
+def test_epoch_count_says_where_it_is_rough():
+    """Past 2^24, batches of varying size are counted roughly, and that is told."""
+    count = EpochCount()
+    for raw in (1000.0, 3000.0, float(EXACT + 1000)):
+        count.update(raw)
+    assert count.inexact
