@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import re
 import secrets
 import threading
 import time
@@ -257,6 +259,13 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _implements_predict_batch_hooks(self) -> bool:
         return False
+
+    def _get_most_recently_modified_file_matching_pattern(
+        self, pattern: str
+    ) -> str | None:
+        # Keras' callback has this too; its subclasses call it.
+        found = glob.glob(re.sub(r"\{[^{}]*\}", "*", glob.escape(pattern)))
+        return max(found, key=lambda p: (os.path.getmtime(p), p), default=None)
 
     # Beginning
 
