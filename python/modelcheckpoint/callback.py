@@ -314,8 +314,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self._pipeline = Pipeline(self._storage(), self._format, self._run(model))
         self._saved_in_fit, self._first_batch = False, self._watches_batches
         self._begun = True
-        if self._watches_batches and self._chief:
-            self._tell.begin(self._interval)
+        if self._chief:
+            self._tell.begin(self._interval if self._watches_batches else None)
 
     def _storage(self) -> LocalStorage:
         folder = os.path.abspath(self._template.folder)
@@ -386,6 +386,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
     def _fail(self, order: Order, error: Exception) -> None:
         text = messages.failed(self._tell.path(order.path), error)
         if self.on_error == "raise" or not self._saved_in_fit:
+            self._tell.problems.append(text)
             raise SaveError(text) from error
         self._tell.problem(text)
 
@@ -394,8 +395,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
     def _tell_missing(self, order: Order) -> None:
         text = messages.no_field(self.filepath, order)
         if self.on_error == "raise":
+            self._tell.problems.append(text)
             raise KeyError(text)
-        self._tell.problem(text, once=f"fields {order.missing}")
+        self._tell.problem(f"{text} Written as nan.", once=f"fields {order.missing}")
 
     def _tell_small_save_freq(self, size: int) -> None:
         self._first_batch = False

@@ -32,3 +32,8 @@ class SampleCountError(CheckpointError, ValueError):
 
 class CheckpointWarning(UserWarning):
     """Something that the user must know, and that did not stop training."""
+
+
+# What users read in a traceback is where they find the name.
+for _name in __all__:
+    globals()[_name].__module__ = "modelcheckpoint"

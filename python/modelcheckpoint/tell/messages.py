@@ -16,8 +16,8 @@ def saved(monitor: str, order: Order, path: str, save_best_only: bool) -> str:
     """Say that a checkpoint is durable, and what made it worth saving."""
     if not save_best_only:
         return f"saved {path}"
-    before, now = _value(order.best), _value(order.value)
-    return f"{monitor} improved from {before} to {now}, saved {path}"
+    before = "" if order.best is None else f"from {order.best:.5f} "
+    return f"{monitor} improved {before}to {_value(order.value)}, saved {path}"
 
 
 def not_better(monitor: str, skip: Skip) -> str:
@@ -43,7 +43,7 @@ def no_field(filepath: str, order: Order) -> str:
     hints = "".join(_hint(name, {*logs, *COUNTERS}) for name in order.missing)
     return (
         f"Failed to format this callback filepath: `logs` has no number for {names} in "
-        f"`filepath` {filepath!r}, so nan is written; it has {_listed(logs)}.{hints}"
+        f"`filepath` {filepath!r}; it has {_listed(logs)}.{hints}"
     )
 
 
@@ -71,4 +71,4 @@ def _hint(name: str, known: Iterable[str]) -> str:
 
 
 def _value(value: float | None) -> str:
-    return "None" if value is None else f"{value:.5f}"
+    return "unknown" if value is None else f"{value:.5f}"

@@ -43,9 +43,10 @@ class Narrator(Teller):
         """Return a file's path as the user would write it."""
         return os.path.join(self.folder, name)
 
-    def begin(self, every: str) -> None:
-        """Tell what a number for `save_freq` means."""
-        if self.verbose:
+    def begin(self, every: str | None) -> None:
+        """Begin a training; tell what a number for `save_freq` means."""
+        self.start()
+        if self.verbose and every is not None:
             self.say(f"ModelCheckpoint: saving every {every}")
 
     def small_save_freq(self, save_freq: int, size: int) -> None:

@@ -27,6 +27,10 @@ class Teller:
         self._once: set[str] = set()
         self._summed_up = 0
 
+    def start(self) -> None:
+        """Begin a training: `sum_up` tells of the problems that it meets."""
+        self._summed_up = len(self.problems)
+
     def say(self, text: str) -> None:
         """Print one line."""
         # Keras' progress bar leaves the cursor in its line; Keras' own callbacks begin
@@ -46,14 +50,14 @@ class Teller:
             warnings.warn(text, CheckpointWarning, stacklevel=_outside())
 
     def sum_up(self, filepath: str, nothing: str | None) -> None:
-        """Print what went wrong since the last summary.
+        """Print what went wrong in this training.
 
         Args:
             filepath: Where checkpoints go.
             nothing: Why no checkpoint was saved at all, or None if one was.
         """
         new = self.problems[self._summed_up :]
-        self._summed_up = len(self.problems)
+        self.start()
         lines = []
         if nothing is not None:
             lines.append(f"NO CHECKPOINT WAS SAVED to {filepath}: {nothing}")

@@ -1,0 +1,265 @@
+#' Save the model after every epoch
+#'
+#' A callback for `fit()` that writes the model, or its weights, to a file while
+#' the model trains: after every epoch, every few epochs, or every so many
+#' samples; each time, or only when a metric is the best so far.
+#'
+#' A save is atomic on a local disk: the file under its final name is the old
+#' one or the new one, never half of one, also when the session is killed. Each
+#' save is written down in a journal beside the checkpoints. The files are plain
+#' Keras files: they load where this package is not installed.
+#'
+#' Pass the callback in a list, as in
+#'
+#' ```r
+#' library(keras3)
+#' checkpoint <- modelcheckpoint::callback_model_checkpoint(
+#'   "checkpoints/weights.{epoch:02d}-{val_loss:.2f}.hdf5"
+#' )
+#' model |> fit(x, y, validation_split = 0.2, callbacks = list(checkpoint))
+#' ```
+#'
+#' It works in `keras3::fit()`, in `keras::fit()` and in `model$fit()`. keras3
+#' exports a function of the same name: with both attached, write
+#' `modelcheckpoint::callback_model_checkpoint()`.
+#'
+#' @param filepath Where to save: one string, the path of a local file. It may
+#'   hold named fields, which are filled for each save: `{epoch}`, counted from
+#'   1, and the name of each metric that training logs, such as `{loss}` or
+#'   `{val_loss}`; with a number as `save_freq` also `{batch}` (of this epoch,
+#'   from 1) and `{samples}` (seen since training began, over all its epochs). A
+#'   format may follow the name: with
+#'   `"weights.{epoch:02d}-{val_loss:.2f}.hdf5"` a file is named
+#'   `weights.03-0.41.hdf5`. A field that has no value when a save falls due is
+#'   written as `nan`, and a message lists the names there are; with
+#'   `on_error = "raise"` it is an error. Missing folders are made. `~` is the
+#'   home folder. The suffix decides the format, see the section *Formats*.
+#' @param monitor The metric that decides what is best: one of the names that
+#'   training logs. Where it is missing from the logs, no model counts as the
+#'   best: with `save_best_only = TRUE` nothing is saved then, and a message
+#'   lists the names there are.
+#' @param verbose `0` (or `FALSE`) for silence, `1` (or `TRUE`) for one line for
+#'   each decision: saved, improved from a to b, did not improve. Problems are
+#'   told in either case.
+#' @param save_best_only `TRUE` to save only where `monitor` is better than it
+#'   ever was, so that the best model so far is never overwritten by a worse
+#'   one. A value of `NaN` never improves on anything, and the first finite
+#'   value always does. A `filepath` without fields then always holds the best
+#'   model.
+#' @param save_weights_only `TRUE` to save the weights only, to be loaded into a
+#'   model that is there; `FALSE` to save the full model. The suffix of
+#'   `filepath` has to fit, see the section *Formats*.
+#' @param mode Which way `monitor` improves: `"min"` where less is better,
+#'   `"max"` where more is. `"auto"` infers it from the name (accuracy, AUC,
+#'   precision, recall, F-scores, IoU, Dice, R squared and their like go up;
+#'   losses and errors go down) and from the compiled metric, where Keras states
+#'   its direction; where it cannot tell, it takes `"min"` and says so. May be
+#'   abbreviated.
+#' @param period Epochs between two saves, a whole number; `NULL` means 1. It
+#'   counts the epochs since a save last fell due, whatever the number of the
+#'   epoch: training that starts at epoch 4 with `period = 3` saves after epochs
+#'   6, 9 and so on. It has no meaning where `save_freq` is a number (a message
+#'   says so).
+#' @param save_freq `"epoch"` to save at the end of an epoch, or a whole number
+#'   of **samples** (`1000`, `1000L`, `1e5`, up to 2^53): a save falls due at
+#'   the end of the batch at which that many samples have been seen since one
+#'   last fell due. The metrics that are monitored, and those in the name, are
+#'   less reliable where saving is not aligned to epochs: they start anew with
+#'   every epoch, so that they can rest on as little as one batch. What exists
+#'   at the end of an epoch only (`val_loss`) is waited for: the save that fell
+#'   due is taken then.
+#' @param save_freq_unit What a number as `save_freq` counts: `"samples"`, or
+#'   `"batches"` as Keras' own callback does. Samples cannot be counted where
+#'   the model has a `train_step` of its own: an error says so before training
+#'   starts, and `"batches"` is the way out. May be abbreviated.
+#' @param initial_value_threshold `NULL`, or a number that `monitor` has to
+#'   better before the first model counts as the best.
+#' @param on_error What follows when a save fails in the middle of training (a
+#'   full disk, say): `"warn"` prints path and reason, goes on training and
+#'   tries again when the next save falls due; `"raise"` ends `fit()` with an
+#'   error. What is wrong from the start (an argument, a folder without
+#'   permission to write) is an error before the first batch, and the first save
+#'   of a `fit()` is an error when it fails, in either case. May be abbreviated.
+#'
+#' @return A Python object, an instance of the Python class
+#'   `modelcheckpoint.ModelCheckpoint`, to be passed to `fit()` in the list
+#'   `callbacks`. Its arguments can be read from it (`checkpoint$filepath`), and
+#'   so can
+#'   \describe{
+#'     \item{`best`}{the best value of `monitor` so far, `NULL` before there is
+#'       one;}
+#'     \item{`problems`}{what went wrong and was told, one string each.}
+#'   }
+#'   Its methods (`set_model()`, `set_params()`, `on_train_begin()`,
+#'   `on_train_end()`, `on_epoch_begin()`, `on_epoch_end()`, `on_batch_begin()`,
+#'   `on_batch_end()`) may be called by hand in a training loop of one's own.
+#'
+#' @section Formats:
+#' | suffix of `filepath` | full model | weights only |
+#' |---|---|---|
+#' | `.keras` | Keras 3 archive | error |
+#' | `.weights.h5` | error | weights and the state of the optimizer, Keras 3 |
+#' | `.h5`, `.hdf5` | HDF5 | HDF5, as `load_model_weights()` reads it |
+#' | any other, or none | error | error |
+#'
+#' The error names the suffix that fits. A full model loads with
+#' `keras3::load_model()`, weights load with `keras3::load_model_weights()`.
+#' What HDF5 cannot hold, so that it would not load (the vocabulary of a
+#' `layer_text_vectorization()`, a function as loss, a subclassed model that is
+#' not registered), is an error before the first batch that names `.keras`.
+#'
+#' @section How it differs from Keras' own callback:
+#' * A number as `save_freq` counts samples; Keras counts batches. With
+#'   `save_freq_unit = "batches"` both count alike.
+#' * Keras writes in place, so that a save that fails destroys the checkpoint
+#'   that was there. Here the old file stays until the new one is complete.
+#' * Without its metric, Keras overwrites the best model. Here it is kept.
+#' * A `NaN` in the first epoch stays the best for ever in Keras, not here.
+#' * Names are made only for a save that happens: with `validation_freq = 2`,
+#'   `{val_loss}` ends training in Keras.
+#' * An unknown `mode`, a suffix that does not fit, and a `save_freq` of 0 are
+#'   errors here at once.
+#' * A worse second run does not overwrite the best of the first: that file is
+#'   kept aside, as `best.run-<id>.keras`, and both values are told.
+#' * The seventh argument is `period`, `save_freq` is the eighth.
+#'
+#' @section The journal:
+#' Each save adds one line of JSON to the file `modelcheckpoint.jsonl` in the
+#' folder of the checkpoints, with the keys `schema`, `path` (seen from that
+#' folder), `epoch`, `batch`, `samples`, `logs`, `monitor`, `value`, `mode`,
+#' `best` (was it the best so far?), `format`, `bytes`, `crc32`, `time` (UTC),
+#' `run`, `template` and `versions`. Read it with
+#'
+#' ```r
+#' jsonlite::stream_in(file("checkpoints/modelcheckpoint.jsonl"))
+#' ```
+#'
+#' The checkpoints load without it, and nothing breaks when it is deleted.
+#'
+#' @seealso Other callbacks, in the package keras3:
+#'   * [`callback_csv_logger()`](https://keras3.posit.co/reference/callback_csv_logger.html)
+#'   * [`callback_early_stopping()`](https://keras3.posit.co/reference/callback_early_stopping.html)
+#'   * [`callback_lambda()`](https://keras3.posit.co/reference/callback_lambda.html)
+#'   * [`callback_learning_rate_scheduler()`](https://keras3.posit.co/reference/callback_learning_rate_scheduler.html)
+#'   * [`callback_reduce_lr_on_plateau()`](https://keras3.posit.co/reference/callback_reduce_lr_on_plateau.html)
+#'   * [`callback_remote_monitor()`](https://keras3.posit.co/reference/callback_remote_monitor.html)
+#'   * [`callback_tensorboard()`](https://keras3.posit.co/reference/callback_tensorboard.html)
+#'   * [`callback_terminate_on_nan()`](https://keras3.posit.co/reference/callback_terminate_on_nan.html)
+#'
+#'   and, in the package keras only, `callback_progbar_logger()`.
+#'
+#' @examplesIf reticulate::py_available() && reticulate::py_module_available("keras")
+#' # These lines run in a session in which Python runs already.
+#' keras <- reticulate::import("keras")
+#' model <- keras$Sequential(list(keras$layers$Dense(1L)))
+#' model$compile(optimizer = "sgd", loss = "mse")
+#'
+#' x <- scale(as.matrix(mtcars[c("wt", "hp")]))
+#' y <- as.matrix(mtcars["mpg"])
+#'
+#' folder <- tempfile("checkpoints-")
+#' each <- callback_model_checkpoint(
+#'   file.path(folder, "weights.{epoch:02d}-{val_loss:.2f}.hdf5"),
+#'   save_weights_only = TRUE
+#' )
+#' best <- callback_model_checkpoint(
+#'   file.path(folder, "best.keras"),
+#'   save_best_only = TRUE
+#' )
+#' history <- model$fit(
+#'   x, y,
+#'   epochs = 3L, validation_split = 0.25, verbose = 0L,
+#'   callbacks = list(each, best)
+#' )
+#' best
+#' list.files(folder)
+#'
+#' model <- keras$models$load_model(file.path(folder, "best.keras"))
+#' unlink(folder, recursive = TRUE)
+#' @export
+callback_model_checkpoint <- function(
+  filepath,
+  monitor = "val_loss",
+  verbose = 0,
+  save_best_only = FALSE,
+  save_weights_only = FALSE,
+  mode = c("auto", "min", "max"),
+  period = NULL,
+  save_freq = "epoch",
+  save_freq_unit = c("samples", "batches"),
+  initial_value_threshold = NULL,
+  on_error = c("warn", "raise")
+) {
+  arguments <- list(
+    filepath = as_filepath(filepath),
+    monitor = as_string(monitor),
+    verbose = as_verbose(verbose),
+    save_best_only = as_flag(save_best_only),
+    save_weights_only = as_flag(save_weights_only),
+    mode = as_choice(mode, c("auto", "min", "max")),
+    period = as_period(period),
+    save_freq = as_save_freq(save_freq),
+    save_freq_unit = as_choice(save_freq_unit, c("samples", "batches")),
+    initial_value_threshold = as_threshold(initial_value_threshold),
+    on_error = as_choice(on_error, c("warn", "raise"))
+  )
+  new_callback(arguments, call = sys.call())
+}
+
+new_callback <- function(arguments, call) {
+  python <- py_modelcheckpoint(call)
+  for (name in c("period", "save_freq")) {
+    # A double here is a whole number too large for R's integers.
+    if (is.double(arguments[[name]])) {
+      arguments[[name]] <- as_python_int(arguments[[name]])
+    }
+  }
+  tryCatch(
+    do.call(python$ModelCheckpoint, arguments),
+    error = function(e) abort(python_message(e), call)
+  )
+}
+
+#' @export
+print.modelcheckpoint.callback.ModelCheckpoint <- function(x, ...) {
+  # The object of a session that has ended, read back by readRDS().
+  if (reticulate::py_is_null_xptr(x)) {
+    return(NextMethod())
+  }
+  cli::cat_line("<model checkpoint>")
+  cli::cat_line("file:    ", x$filepath)
+  cli::cat_line("saves:   ", describe_saves(x))
+  cli::cat_line("monitor: ", x$monitor, ", mode \"", x$mode, "\"")
+  best <- if (is.null(x$best)) "none yet" else format(x$best)
+  cli::cat_line("best:    ", best)
+  if (length(x$problems) > 0) {
+    cli::cat_line("problems: ", length(x$problems), ", see `$problems`")
+  }
+  invisible(x)
+}
+
+describe_saves <- function(x) {
+  what <- if (x$save_weights_only) "weights" else "full model"
+  when <- if (identical(x$save_freq, "epoch")) {
+    describe_interval(x$period, "epoch", "epochs")
+  } else {
+    one <- c(samples = "sample", batches = "batch")[[x$save_freq_unit]]
+    describe_interval(x$save_freq, one, x$save_freq_unit)
+  }
+  condition <- if (x$save_best_only) "if it is the best so far"
+  paste(c(what, when, condition), collapse = ", ")
+}
+
+describe_interval <- function(n, one, many) {
+  if (n == 1) paste("every", one) else sprintf("every %.0f %s", n, many)
+}
+
+#' @export
+`$.modelcheckpoint.callback.ModelCheckpoint` <- function(x, name) {
+  if (!name %in% c("save_freq", "period")) {
+    return(NextMethod())
+  }
+  # reticulate makes 0 of a Python integer above 2^31.
+  shown <- reticulate::py_str(reticulate::py_get_attr(x, name))
+  if (grepl("^[0-9]+$", shown)) as_whole(as.double(shown)) else shown
+}

@@ -1,0 +1,152 @@
+# Every argument is coerced and checked here, in R, before Python is asked:
+# reticulate would hand on `100` as a float, `NA` as True and `c("a", "b")` as
+# a list. What comes out has one shape only, and an error stops the user's own
+# call with one sentence: `arg` must be <rule>, not <what came>.
+
+as_filepath <- function(
+  x,
+  arg = deparse(substitute(x)),
+  call = sys.call(-1),
+  windows = .Platform$OS.type == "windows"
+) {
+  path <- as_string(x, arg, call)
+  # Two letters at least: "C://models/w.keras" is a drive, not a scheme.
+  if (grepl("^[A-Za-z][A-Za-z0-9+.-]+://", path)) {
+    abort_argument(
+      "a local path", x, arg, call,
+      "Save to a local folder and copy the files from there."
+    )
+  }
+  if (windows) {
+    path <- gsub("\\", "/", path, fixed = TRUE)
+  }
+  # path.expand() translates to the native encoding: not more than it has to.
+  enc2utf8(if (startsWith(path, "~")) path.expand(path) else path)
+}
+
+as_string <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
+  if (missing(x)) {
+    abort_argument("one non-empty string", quote(expr = ), arg, call)
+  }
+  if (!is.character(x) || !is_one(x) || !nzchar(x)) {
+    abort_argument("one non-empty string", x, arg, call)
+  }
+  as.character(x)
+}
+
+as_flag <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
+  if (!is_flag(x)) {
+    abort_argument("TRUE or FALSE", x, arg, call)
+  }
+  as.vector(x)
+}
+
+as_verbose <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
+  if (!is_flag(x) && !(is_number(x) && x %in% 0:1)) {
+    abort_argument("0 or 1", x, arg, call)
+  }
+  as.integer(x)
+}
+
+# One string out of `choices`, as match.arg() would find it, with one sentence
+# where it finds none.
+as_choice <- function(
+  x,
+  choices,
+  arg = deparse(substitute(x)),
+  call = sys.call(-1)
+) {
+  if (identical(x, choices)) {
+    return(choices[[1]])
+  }
+  found <- if (is.character(x) && is_one(x)) pmatch(x, choices) else NA
+  if (is.na(found)) {
+    abort_argument(one_of(choices), x, arg, call)
+  }
+  choices[[found]]
+}
+
+as_period <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
+  if (is.null(x)) {
+    return(1L)
+  }
+  if (!is_count(x)) {
+    hint <- if (identical(x, "epoch")) {
+      "It counts epochs; did you mean `save_freq`?"
+    }
+    abort_argument("NULL or a whole number >= 1", x, arg, call, hint)
+  }
+  as_whole(x)
+}
+
+as_save_freq <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
+  if (identical(x, "epoch")) {
+    return(x)
+  }
+  if (!is_count(x)) {
+    abort_argument("\"epoch\" or a whole number >= 1", x, arg, call)
+  }
+  as_whole(x)
+}
+
+as_threshold <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
+  if (is.null(x)) {
+    return(NULL)
+  }
+  if (!is_number(x) || !is.finite(x)) {
+    abort_argument("NULL or one finite number", x, arg, call)
+  }
+  as.double(x)
+}
+
+# An integer where R has one for it; above, a double, which is exact up to
+# 2^53 and becomes a Python integer in as_python().
+as_whole <- function(x) {
+  if (x <= .Machine$integer.max) as.integer(x) else as.double(x)
+}
+
+# Doubles that stand for whole numbers too large for R's integers. reticulate
+# would make a Python float of them.
+as_python_int <- function(x) {
+  reticulate::import_builtins(convert = FALSE)$int(sprintf("%.0f", x))
+}
+
+is_one <- function(x) length(x) == 1 && !is.na(x)
+
+is_flag <- function(x) is.logical(x) && !is.object(x) && is_one(x)
+
+# No classed number: a Date, a difftime or an integer64 means something else
+# than the double that it is stored in.
+is_number <- function(x) is.numeric(x) && !is.object(x) && is_one(x)
+
+is_count <- function(x) {
+  is_number(x) && x >= 1 && x <= 2^53 && x == trunc(x)
+}
+
+abort_argument <- function(rule, x, arg, call, hint = NULL) {
+  sentence <- paste0("`", arg, "` must be ", rule, ", not ", show_value(x), ".")
+  abort(paste(c(sentence, hint), collapse = " "), call)
+}
+
+abort <- function(message, call, class = NULL) {
+  class <- c(class, "modelcheckpoint_error")
+  stop(errorCondition(message, class = class, call = call))
+}
+
+one_of <- function(choices) {
+  quoted <- dQuote(choices, q = FALSE)
+  last <- length(quoted)
+  paste(paste(quoted[-last], collapse = ", "), "or", quoted[[last]])
+}
+
+# What came, as the user would type it, on one short line.
+show_value <- function(x) {
+  if (identical(x, quote(expr = ))) {
+    return("missing")
+  }
+  if (is.object(x) || !(is.atomic(x) || is.null(x))) {
+    return(paste("an object of class", dQuote(class(x)[[1]], q = FALSE)))
+  }
+  shown <- paste(deparse(as.vector(x), nlines = 2), collapse = " ")
+  if (nchar(shown) > 60) paste0(substr(shown, 1, 57), "...") else shown
+}

@@ -1,0 +1,122 @@
+# The Python half, imported at first use and not before: loading the package
+# starts no Python, downloads none, and does not decide which one is used.
+
+the <- new.env(parent = emptyenv())
+
+.onLoad <- function(libname, pkgname) {
+  # From reticulate 1.41 on, a session with no Python configured gets one made
+  # to measure from what packages ask for here. Asked for by its bare name, as
+  # keras3 does: a version or a backend of ours could contradict what keras3
+  # was told to use. Once Python runs it is too late to ask for anything (and
+  # reticulate would answer by a download).
+  reticulate <- asNamespace("reticulate")
+  if (
+    exists("py_require", reticulate) &&
+      !reticulate::py_available(initialize = FALSE)
+  ) {
+    get("py_require", reticulate)("keras")
+  }
+}
+
+# The Python package that this package ships.
+py_modelcheckpoint <- function(call = sys.call(-1)) {
+  if (is.null(the$python)) {
+    path <- shipped_python(call)
+    check_numpy(call)
+    check_keras(call)
+    the$python <- reticulate::import_from_path("modelcheckpoint", path = path)
+  }
+  the$python
+}
+
+shipped_python <- function(
+  call,
+  path = system.file("python", package = "modelcheckpoint")
+) {
+  init <- file.path(path, "modelcheckpoint", "__init__.py")
+  if (!nzchar(path) || !file.exists(init)) {
+    abort_python(
+      call,
+      "This installation of the R package modelcheckpoint lacks its Python ",
+      "half: it was installed from a checkout without symbolic links ",
+      "(as Git makes it on Windows). Install the built package instead: the ",
+      "file modelcheckpoint_", utils::packageVersion("modelcheckpoint"),
+      ".tar.gz that `R CMD build` makes where symbolic links work."
+    )
+  }
+  path
+}
+
+# An old reticulate ends in "incompatible NumPy binary version" only after
+# Python was started, which cannot be undone in this session. So it is looked
+# up before, in a Python of its own.
+check_numpy <- function(call) {
+  if (utils::packageVersion("reticulate") >= "1.39") {
+    return()
+  }
+  numpy <- tryCatch(python_config()$numpy$version, error = function(e) NULL)
+  if (!is.null(numpy) && numpy >= "2") {
+    abort_python(
+      call,
+      "NumPy ", as.character(numpy), " needs reticulate 1.39 or newer; this ",
+      "is reticulate ", as.character(utils::packageVersion("reticulate")),
+      ". Install a newer reticulate (`install.packages(\"reticulate\")`), or ",
+      "an older NumPy (`pip install \"numpy<2\"`), and restart R."
+    )
+  }
+}
+
+python_config <- function() {
+  if (reticulate::py_available(initialize = FALSE)) {
+    reticulate::py_config()
+  } else {
+    reticulate::py_discover_config("keras")
+  }
+}
+
+check_keras <- function(call) {
+  tryCatch(
+    reticulate::import("keras", convert = FALSE),
+    error = function(e) abort_no_keras(python_message(e), call)
+  )
+}
+
+abort_no_keras <- function(reason, call) {
+  if (!reticulate::py_available(initialize = FALSE)) {
+    abort_python(
+      call,
+      "R finds no Python that it can use. Install Python with Keras ",
+      "(`install.packages(\"keras3\"); keras3::install_keras()`), or set ",
+      "RETICULATE_PYTHON to a Python that has Keras, and restart R. ",
+      "reticulate says: ", sub("\n.*", "", reason)
+    )
+  }
+  python <- reticulate::py_config()$python
+  if (grepl("No module named '?keras'?$", reason)) {
+    abort_python(
+      call,
+      "There is no Keras in the Python that R uses, ", python, ". Install it ",
+      "there (`pip install keras tensorflow`), or set RETICULATE_PYTHON to a ",
+      "Python that has Keras, and restart R."
+    )
+  }
+  abort_python(
+    call,
+    "Keras cannot be imported in the Python that R uses, ", python, ". ",
+    "Install there what is missing (Keras needs TensorFlow, JAX or PyTorch), ",
+    "and restart R. Python says: ", reason
+  )
+}
+
+abort_python <- function(call, ...) {
+  abort(paste0(...), call, class = "modelcheckpoint_no_python")
+}
+
+# The sentence of a Python error, without its class, which R users do not
+# know, and without reticulate's advice on where to find the traceback.
+python_message <- function(e) {
+  text <- cli::ansi_strip(conditionMessage(e))
+  text <- sub("^[A-Za-z_.]*(Error|Exception): ", "", text)
+  advice <- "\n(Detailed traceback|Run `?reticulate::py_last_error).*$"
+  trimws(sub(advice, "", text))
+}

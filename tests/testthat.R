@@ -1,0 +1,4 @@
+library(testthat)
+library(modelcheckpoint)
+
+test_check("modelcheckpoint")

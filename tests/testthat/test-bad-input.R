@@ -1,0 +1,118 @@
+# tests/bad_input.json drives this file and tests/python/test_bad_input.py: one
+# table, two languages. A row has
+#   python, r  the arguments, as one would type them; null where the language
+#              cannot express them (`note` says why). <tmp> is the test's
+#              folder, which is the working directory too.
+#   when       "constructor": the call is an error; "fit": at the latest fit()
+#              is, before the first batch; "save": fit() is, at its first save;
+#              "good": neither is.
+#   setup      what is in the way in <tmp> (see prepare() below)
+#   says       what the message holds in both languages; says_r, says_python
+#              what it holds in one
+#   holds      for good rows: attributes of the callback, as str() shows them
+# A row that is refused leaves nothing behind.
+
+rows <- jsonlite::read_json(file.path("..", "bad_input.json"))
+
+# Without Keras, what R itself refuses is tested all the same.
+use_python_or_skip <- function(row, frame = parent.frame()) {
+  if (row$when != "constructor") {
+    skip_if_no_keras()
+  } else if (!has_keras()) {
+    the$python <- list(ModelCheckpoint = function(...) {
+      skip("this row is for Python to judge, and there is no Keras")
+    })
+    withr::defer(the$python <- NULL, envir = frame)
+  }
+}
+
+prepare <- function(setup, tmp, frame = parent.frame()) {
+  switch(
+    if (is.null(setup)) "nothing" else setup,
+    nothing = NULL,
+    file_as_folder = file.create(file.path(tmp, "file")),
+    folder_as_file = dir.create(file.path(tmp, "taken", "w.keras"), TRUE, TRUE),
+    read_only_folder = make_read_only(tmp, frame)
+  )
+}
+
+# Root writes into a folder without permission to write: it gets a file system
+# that is read-only.
+make_read_only <- function(tmp, frame) {
+  run <- function(command, args) {
+    suppressWarnings(system2(command, args, stdout = FALSE, stderr = FALSE))
+  }
+  if (Sys.info()[["effective_user"]] == "root") {
+    run("mount", c("-t", "tmpfs", "-o", "ro", "tmpfs", shQuote(tmp)))
+    withr::defer(run("umount", c("-l", shQuote(tmp))), envir = frame)
+  } else {
+    Sys.chmod(tmp, "0555")
+    withr::defer(Sys.chmod(tmp, "0755"), envir = frame)
+  }
+  writable <- suppressWarnings(file.create(file.path(tmp, "probe")))
+  skip_if(writable, "no read-only folder can be made here")
+}
+
+models <- new.env()
+
+model_to_fit <- function() {
+  if (is.null(models$tiny)) {
+    models$tiny <- tiny_model(metrics = list("accuracy"))
+  }
+  models$tiny
+}
+
+construct <- function(row, tmp) {
+  text <- gsub("<tmp>", gsub("\\", "/", tmp, fixed = TRUE), row$r, fixed = TRUE)
+  eval(str2lang(sprintf("callback_model_checkpoint(%s)", text)))
+}
+
+fit_row <- function(row, checkpoint) {
+  model <- model_to_fit()
+  before <- model$get_weights()
+  error <- tryCatch(
+    {
+      reticulate::py_capture_output(tiny_fit(model, checkpoint))
+      NULL
+    },
+    error = identity
+  )
+  if (row$when == "fit") {
+    # Not one batch was trained.
+    expect_identical(model$get_weights(), before)
+  }
+  error
+}
+
+refused <- function(row, tmp) {
+  checkpoint <- tryCatch(construct(row, tmp), error = identity)
+  if (inherits(checkpoint, "error") || row$when == "constructor") {
+    return(checkpoint)
+  }
+  fit_row(row, checkpoint)
+}
+
+for (row in Filter(function(row) !is.null(row$r), rows)) {
+  test_that(paste("the row", row$id), {
+    tmp <- withr::local_tempdir()
+    use_python_or_skip(row)
+    prepare(row$setup, tmp, environment())
+    withr::local_dir(tmp)
+    before <- listing(tmp)
+
+    if (row$when == "good") {
+      checkpoint <- construct(row, tmp)
+      for (name in names(row$holds)) {
+        held <- reticulate::py_get_attr(checkpoint, name)
+        expect_identical(reticulate::py_str(held), row$holds[[name]])
+      }
+    } else {
+      error <- refused(row, tmp)
+      expect_s3_class(error, "error")
+      for (words in c(row$says, row$says_r)) {
+        expect_match(conditionMessage(error), words, fixed = TRUE)
+      }
+    }
+    expect_identical(listing(tmp), before)
+  })
+}

@@ -1,0 +1,196 @@
+# Each case needs an R session of its own, in which no Python runs yet.
+
+# The package as installed: the one under test, or for load_all() one made now.
+installed <- new.env()
+
+package_library <- function() {
+  if (is.null(installed$lib)) {
+    root <- getNamespaceInfo("modelcheckpoint", "path")
+    if (file.exists(file.path(root, "Meta", "package.rds"))) {
+      installed$lib <- dirname(root)
+    } else {
+      installed$lib <- tempfile("library-")
+      install_package(root, installed$lib)
+    }
+  }
+  installed$lib
+}
+
+install_package <- function(source, lib) {
+  dir.create(lib)
+  status <- system2(
+    file.path(R.home("bin"), "R"),
+    c("CMD", "INSTALL", "--no-docs", "--no-test-load",
+      paste0("--library=", shQuote(lib)), shQuote(source)),
+    stdout = FALSE, stderr = FALSE
+  )
+  stopifnot(status == 0)
+}
+
+# What a fresh R session prints that runs `code` with this package and Python.
+fresh_r <- function(code, python = "", lib = package_library()) {
+  script <- withr::local_tempfile(lines = code, fileext = ".R")
+  withr::local_envvar(
+    R_LIBS = paste(c(lib, .libPaths()), collapse = .Platform$path.sep),
+    RETICULATE_PYTHON = if (nzchar(python)) python else NA,
+    PYTHONPATH = NA, VIRTUAL_ENV = NA, R_TESTS = NA
+  )
+  rscript <- file.path(R.home("bin"), "Rscript")
+  output <- suppressWarnings(system2(
+    rscript, c("--vanilla", shQuote(script)),
+    stdout = TRUE, stderr = TRUE, timeout = 120
+  ))
+  paste(output, collapse = "\n")
+}
+
+# What the first use says there.
+first_use <- function(python, lib = package_library()) {
+  fresh_r(python = python, lib = lib, c(
+    "library(modelcheckpoint)",
+    "seconds <- system.time(error <- tryCatch(",
+    "  callback_model_checkpoint(\"w.{epoch:02d}.keras\"), error = identity",
+    "))[[\"elapsed\"]]",
+    "stopifnot(inherits(error, \"modelcheckpoint_no_python\"), seconds < 60)",
+    "cat(deparse(conditionCall(error)), conditionMessage(error), sep = \"\\n\")"
+  ))
+}
+
+the_call <- "callback_model_checkpoint(\"w.{epoch:02d}.keras\")"
+
+# A Python with nothing but its standard library.
+bare_python <- function(frame = parent.frame()) {
+  skip_if_no_python()
+  folder <- withr::local_tempdir(.local_envir = frame)
+  base <- Sys.getenv("RETICULATE_PYTHON")
+  system2(base, c("-m", "venv", "--without-pip", shQuote(folder)))
+  python <- file.path(folder, c("bin/python", "Scripts/python.exe"))
+  python[file.exists(python)]
+}
+
+site_packages <- function(python) {
+  system2(
+    python,
+    c("-c", shQuote("import sysconfig; print(sysconfig.get_path('purelib'))")),
+    stdout = TRUE
+  )
+}
+
+test_that("loading the package starts no Python", {
+  python <- Sys.getenv("RETICULATE_PYTHON")
+  output <- fresh_r(python = python, c(
+    "library(modelcheckpoint)",
+    "invisible(tryCatch(",
+    "  callback_model_checkpoint(\"w.keras\", period = 0), error = identity",
+    "))",
+    "cat(reticulate::py_available(initialize = FALSE))"
+  ))
+  expect_identical(output, "FALSE")
+})
+
+test_that("the example neither starts nor asks for a Python", {
+  page <- file.path(
+    getNamespaceInfo("modelcheckpoint", "path"),
+    "man", "callback_model_checkpoint.Rd"
+  )
+  code <- if (file.exists(page)) {
+    sprintf("page <- \"%s\"", normalizePath(page, "/"))
+  } else {
+    c(
+      "pages <- tools::Rd_db(\"modelcheckpoint\")",
+      "page <- pages[[\"callback_model_checkpoint.Rd\"]]"
+    )
+  }
+  output <- fresh_r(python = Sys.getenv("RETICULATE_PYTHON"), c(
+    "library(modelcheckpoint)",
+    code,
+    "tools::Rd2ex(page, script <- tempfile())",
+    "source(script)",
+    "cat(reticulate::py_available(initialize = FALSE))"
+  ))
+  expect_identical(output, "FALSE")
+})
+
+test_that("without a Python, the first use says what to do", {
+  output <- first_use(file.path(tempdir(), "no-python-here"))
+  expect_match(output, the_call, fixed = TRUE)
+  expect_match(output, "R finds no Python that it can use. Install Python with")
+  expect_match(output, "RETICULATE_PYTHON to a Python that has Keras")
+})
+
+test_that("without Keras, the first use says what to do", {
+  python <- bare_python()
+  output <- first_use(python)
+  expect_match(output, the_call, fixed = TRUE)
+  expect_match(output, "There is no Keras in the Python that R uses, ")
+  expect_match(output, basename(dirname(dirname(python))), fixed = TRUE)
+  expect_match(output, "pip install keras tensorflow", fixed = TRUE)
+})
+
+test_that("a Keras that cannot be imported is quoted", {
+  python <- bare_python()
+  keras <- file.path(site_packages(python), "keras")
+  dir.create(keras)
+  writeLines("import the_backend", file.path(keras, "__init__.py"))
+  output <- first_use(python)
+  expect_match(output, "Keras cannot be imported in the Python that R uses")
+  expect_match(output, "Python says: No module named 'the_backend'")
+})
+
+test_that("NumPy 2 under an old reticulate is found before Python starts", {
+  skip_if(
+    utils::packageVersion("reticulate") >= "1.39",
+    "this reticulate can use NumPy 2"
+  )
+  python <- bare_python()
+  # Nothing but the version is looked at.
+  numpy <- file.path(site_packages(python), "numpy")
+  dir.create(numpy)
+  writeLines("__version__ = '2.1.3'", file.path(numpy, "__init__.py"))
+  output <- first_use(python)
+  expect_match(output, the_call, fixed = TRUE)
+  expect_match(output, "NumPy 2.1.3 needs reticulate 1.39", fixed = TRUE)
+  expect_match(output, "pip install \"numpy<2\"", fixed = TRUE)
+})
+
+says_what_is_missing <- function(output) {
+  expect_match(output, the_call, fixed = TRUE)
+  expect_match(output, "lacks its Python half")
+  version <- utils::packageVersion("modelcheckpoint")
+  tarball <- paste0("modelcheckpoint_", version, ".tar.gz")
+  expect_match(output, tarball, fixed = TRUE)
+}
+
+test_that("an installation without its Python half says so", {
+  lib <- withr::local_tempdir()
+  whole <- file.path(package_library(), "modelcheckpoint")
+  file.copy(whole, lib, recursive = TRUE)
+  half <- file.path(lib, "modelcheckpoint", "python", "modelcheckpoint")
+  unlink(half, recursive = TRUE)
+  says_what_is_missing(first_use("", lib))
+  # As Git writes a symbolic link where there are none.
+  writeLines("../../python/modelcheckpoint", half)
+  says_what_is_missing(first_use("", lib))
+  unlink(dirname(half), recursive = TRUE)
+  says_what_is_missing(first_use("", lib))
+})
+
+test_that("a clone without symbolic links says what is missing", {
+  root <- normalizePath(file.path("..", ".."))
+  skip_if_not(
+    file.exists(file.path(root, ".git")) && nzchar(Sys.which("git")),
+    "this is no checkout"
+  )
+  clone <- file.path(withr::local_tempdir(), "clone")
+  git <- function(...) system2("git", c(...), stdout = TRUE, stderr = TRUE)
+  suppressWarnings(git(
+    "clone", "--quiet", "-c", "core.symlinks=false",
+    shQuote(root), shQuote(clone)
+  ))
+  skip_if_not(
+    file.exists(file.path(clone, "inst", "python", "modelcheckpoint")),
+    "nothing is committed yet"
+  )
+  lib <- file.path(withr::local_tempdir(), "library")
+  install_package(clone, lib)
+  says_what_is_missing(first_use("", lib))
+})
