@@ -55,6 +55,17 @@ def checkpoints(folder):
     return [name for name in names(folder) if name != "modelcheckpoint.jsonl"]
 
 
+def told(warned):
+    """Return the texts of our own warnings among those that were caught."""
+    return [
+        str(w.message) for w in warned if w.category.__name__ == "CheckpointWarning"
+    ]
+
+
+def backend_of(K):
+    return "tensorflow" if K.__name__ == "tf_keras" else K.backend.backend()
+
+
 def same_weights(one, other):
     pairs = zip(one.get_weights(), other.get_weights())
     return all(np.array_equal(a, b) for a, b in pairs)

@@ -10,7 +10,15 @@ import pickle
 
 import numpy as np
 import pytest
-from conftest import SAMPLES, checkpoints, fit, lines, make_model, same_weights
+from conftest import (
+    SAMPLES,
+    backend_of,
+    checkpoints,
+    fit,
+    lines,
+    make_model,
+    same_weights,
+)
 
 from modelcheckpoint import CheckpointError, ModelCheckpoint
 
@@ -233,7 +241,7 @@ def test_hooks_by_hand(K, tmp_path, data):
     callback.on_train_end()
     assert checkpoints(tmp_path) == ["w.1-2-11.keras", "w.2-2-26.keras"]
     last = K.models.load_model(str(tmp_path / "w.2-2-26.keras"))
-    assert last.optimizer.iterations.numpy() == 5
+    assert int(last.optimizer.iterations) == 5
 
 
 def test_hooks_by_hand_without_sizes(K, tmp_path):
@@ -325,4 +333,4 @@ def test_journal_line(K, tmp_path, data):
     assert second["time"].endswith("+00:00")
     assert second["run"] == first["run"]
     assert second["template"] == str(path)
-    assert set(second["versions"]) == {"modelcheckpoint", K.__name__, "tensorflow"}
+    assert set(second["versions"]) == {"modelcheckpoint", K.__name__, backend_of(K)}

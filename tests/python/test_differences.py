@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import checkpoints, fit, lines, make_model, names, same_weights
+from conftest import checkpoints, fit, lines, make_model, names, same_weights, told
 
 from modelcheckpoint import CheckpointWarning, ModelCheckpoint, SaveError
 
@@ -53,11 +53,11 @@ def test_a_failed_save_leaves_the_old_file(K, tmp_path, data):
             kept.append(path.read_bytes())
 
     callback = ModelCheckpoint(path)
-    with pytest.warns(CheckpointWarning, match="No space left") as told:
+    with pytest.warns(CheckpointWarning, match="No space left") as warned:
         fit(model, data, callback, Look(), epochs=3)
     assert kept[0] == kept[1] != kept[2]
     assert checkpoints(tmp_path) == ["w.keras"]
-    assert str(path) in str(told[0].message)
+    assert str(path) in told(warned)[0]
     assert len(callback.problems) == 1
 
 
@@ -100,12 +100,11 @@ def test_a_missing_monitor_saves_nothing(K, tmp_path, data, capsys):
     """Without the monitored value nothing is saved; one warning names the keys."""
     path = tmp_path / "w.keras"
     callback = ModelCheckpoint(path, monitor="val_los", save_best_only=True)
-    with pytest.warns(CheckpointWarning) as told:
+    with pytest.warns(CheckpointWarning) as warned:
         fit(make_model(K), data, callback, epochs=3, validation_split=0.2)
-    told = [str(w.message) for w in told if w.category is CheckpointWarning]
-    assert len(told) == 1
+    (text,) = told(warned)
     for part in ("'val_los'", "loss, val_loss", "Did you mean 'val_loss'?"):
-        assert part in told[0]
+        assert part in text
     assert names(tmp_path) == []
     said = capsys.readouterr().out
     assert f"NO CHECKPOINT WAS SAVED to {path}" in said
@@ -168,9 +167,9 @@ def test_validation_every_other_epoch(K, tmp_path, data):
     path = tmp_path / "{epoch}-{val_loss:.1f}.keras"
     callback = ModelCheckpoint(path)
     arguments = {"validation_data": data, "validation_freq": 2, "epochs": 4}
-    with pytest.warns(CheckpointWarning, match="no number for 'val_loss'") as told:
+    with pytest.warns(CheckpointWarning, match="no number for 'val_loss'") as warned:
         fit(make_model(K), data, callback, **arguments)
-    assert len([w for w in told if w.category is CheckpointWarning]) == 1
+    assert len(told(warned)) == 1
     found = checkpoints(tmp_path)
     assert [name for name in found if "nan" in name] == ["1-nan.keras", "3-nan.keras"]
     assert len(found) == 4
@@ -180,9 +179,9 @@ def test_a_typing_error_in_the_name(K, tmp_path, data):
     """A field that never has a value: nan, and a message that names the nearest."""
     path = tmp_path / "{val_acc:.2f}.keras"
     model = make_model(K, metrics=["accuracy"])
-    with pytest.warns(CheckpointWarning, match="Did you mean 'val_accuracy'") as told:
+    with pytest.warns(CheckpointWarning, match="Did you mean 'val_accuracy'") as warned:
         fit(model, data, ModelCheckpoint(path), validation_data=data)
-    assert "loss, accuracy" in str(told[0].message) or "accuracy, loss" in str(told[0])
+    assert "val_loss" in told(warned)[0]
     assert checkpoints(tmp_path) == ["nan.keras"]
     callback = ModelCheckpoint(path, on_error="raise")
     with pytest.raises(KeyError, match="Failed to format this callback filepath"):

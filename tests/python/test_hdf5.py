@@ -94,6 +94,7 @@ def with_lambda(**compiled):
 
 
 def with_vocabulary(**arguments):
+    pytest.importorskip("tensorflow")
     layer = keras.layers.TextVectorization(**arguments)
     if not arguments:
         layer.adapt(["a b", "c"])
