@@ -119,9 +119,6 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             is untouched.
     """
 
-    # tf_keras: hand over its tensors as they are; most hooks never look at them.
-    _supports_tf_logs = True
-
     _begun: bool
     _saved_ever: bool
 
@@ -141,6 +138,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         on_error: str = "warn",
     ) -> None:
         super().__init__()
+        # Keras 2: hand over its tensors as they are; most hooks never look at them.
+        self._supports_tf_logs = True
         self.filepath = arguments.path("filepath", filepath)
         self.monitor = arguments.text("monitor", monitor)
         self.verbose = arguments.verbosity("verbose", verbose)
@@ -252,13 +251,19 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
     # tf_keras asks these; Keras 3 looks at the methods.
 
     def _implements_train_batch_hooks(self) -> bool:
-        return self._watches_batches
+        return self._watches_batches or self._subclass_has("batch", "train_batch")
 
     def _implements_test_batch_hooks(self) -> bool:
-        return False
+        return self._subclass_has("test_batch")
 
     def _implements_predict_batch_hooks(self) -> bool:
-        return False
+        return self._subclass_has("predict_batch")
+
+    def _subclass_has(self, *kinds: str) -> bool:
+        hooks = {f"on_{kind}_{end}" for kind in kinds for end in ("begin", "end")}
+        classes = type(self).__mro__
+        below = classes[: classes.index(ModelCheckpoint)]
+        return any(hooks & set(vars(cls)) for cls in below)
 
     def _get_most_recently_modified_file_matching_pattern(
         self, pattern: str
@@ -291,7 +296,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             self.save_best_only,
             self.initial_value_threshold,
         )
-        self._run_id = f"{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(3)}"
+        began = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+        self._run_id = f"{began}-{secrets.token_hex(3)}"
         self._inferred_mode: str | None = None
         self._begun = self._saved_ever = False
 
@@ -310,7 +316,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self._format.check(model)
         # Keras' fit hands over its parameters. A loop that drives the hooks by hand
         # may train as it likes, so there only the loop itself knows the sizes.
-        self._progress = Progress(model, bool(self.params), self._unit)
+        in_fit = "steps" in (getattr(self, "params", None) or {})
+        self._progress = Progress(model, in_fit, self._unit)
         self._pipeline = Pipeline(self._storage(), self._format, self._run(model))
         self._saved_in_fit, self._first_batch = False, self._watches_batches
         self._begun = True

@@ -289,9 +289,8 @@ def test_subclass_hooks_run(K, tmp_path, data):
             super().on_batch_end(batch, logs)
 
     for number, save_freq in enumerate(("epoch", 12)):
-        Mine_ = Mine(tmp_path / f"{number}.keras", save_freq=save_freq)
-        Mine_._implements_train_batch_hooks = lambda: True
-        fit(make_model(K), data, Mine_)
+        callback = Mine(tmp_path / f"{number}.keras", save_freq=save_freq)
+        fit(make_model(K), data, callback)
     assert seen == [*range(7), *range(7)]
     assert checkpoints(tmp_path) == ["0.keras", "1.keras"]
 

@@ -65,6 +65,7 @@ class Pipeline:
         self.format = format
         self.run = run
         self._earlier: list[Record] | None = None
+        self._own: set[str] = set()
 
     def save(self, model: Any, order: Order, mode: str) -> Receipt:
         """Save the model as ordered, and return once it is durable."""
@@ -77,6 +78,7 @@ class Pipeline:
             # damaged. A line whose file never came is no error to any reader.
             self.storage.append(record.to_line())
             self.storage.publish(temporary, order.path)
+        self._own.add(order.path)
         return Receipt(record, self.storage.path(order.path), aside)
 
     def save_nowhere(self, model: Any) -> None:
@@ -107,6 +109,8 @@ class Pipeline:
 
     def _keep_better(self, record: Record) -> Record | None:
         """Keep aside an earlier run's better checkpoint that has this name."""
+        if record.path in self._own:
+            return None
         earlier = self._earlier_records()
         if not any(r.path == record.path for r in earlier):
             return None
