@@ -134,7 +134,10 @@
 #' jsonlite::stream_in(file("checkpoints/modelcheckpoint.jsonl"))
 #' ```
 #'
-#' The checkpoints load without it, and nothing breaks when it is deleted.
+#' A session that is killed while it writes can leave a torn line, at which
+#' `stream_in()` stops; `Filter(jsonlite::validate, readLines(file))` leaves it
+#' out. The checkpoints load without the journal, and nothing breaks when it is
+#' deleted.
 #'
 #' @seealso Other callbacks, in the package keras3:
 #'   * [`callback_csv_logger()`](https://keras3.posit.co/reference/callback_csv_logger.html)

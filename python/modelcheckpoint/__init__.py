@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from modelcheckpoint.errors import (
     CheckpointError,
     CheckpointWarning,
+    FieldError,
     FormatError,
     SampleCountError,
     SaveError,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CheckpointError",
     "CheckpointWarning",
+    "FieldError",
     "FormatError",
     "ModelCheckpoint",
     "SampleCountError",

@@ -19,7 +19,7 @@ from modelcheckpoint.decide.monitor import direction_of
 from modelcheckpoint.decide.naming import Template
 from modelcheckpoint.decide.plan import Moment, Order, Plan, Skip
 from modelcheckpoint.decide.triggers import Every
-from modelcheckpoint.errors import CheckpointError, SaveError
+from modelcheckpoint.errors import CheckpointError, FieldError, SaveError
 from modelcheckpoint.observe.chief import is_chief, saves_together
 from modelcheckpoint.observe.direction import stated_direction
 from modelcheckpoint.observe.keras_models import versions_of
@@ -102,8 +102,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             finite number, or None.
         on_error: What a save that fails in mid-training does: `"warn"` tells it,
             training goes on, and the next save that falls due is tried; `"raise"`
-            raises `SaveError` (and `KeyError` for a field without a value). The first
-            save of a `fit` always raises.
+            raises `SaveError` (and `FieldError`, a `KeyError`, for a field without a
+            value). The first save of a `fit` always raises.
 
     Attributes:
         best: The best value of `monitor` that was saved; None before.
@@ -403,7 +403,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         text = messages.no_field(self.filepath, order)
         if self.on_error == "raise":
             self._tell.problems.append(text)
-            raise KeyError(text)
+            raise FieldError(text)
         self._tell.problem(f"{text} Written as nan.", once=f"fields {order.missing}")
 
     def _tell_small_save_freq(self, size: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "CheckpointError",
     "CheckpointWarning",
+    "FieldError",
     "FormatError",
     "SampleCountError",
     "SaveError",
@@ -20,6 +21,12 @@ class SaveError(CheckpointError, OSError):
 
     The checkpoint that was there before is untouched, and no temporary file is left.
     """
+
+
+class FieldError(CheckpointError, KeyError):
+    """A field of `filepath` has no value, and `on_error="raise"`."""
+
+    __str__ = Exception.__str__  # KeyError would show its sentence in quotes
 
 
 class FormatError(CheckpointError, ValueError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any, Union
 
 __all__ = ["SCHEMA", "Record"]
@@ -64,8 +64,13 @@ class Record:
 
     def to_line(self) -> str:
         """Return the record as one line of JSON, without its newline."""
-        content = {"schema": SCHEMA, **asdict(self)}
-        return json.dumps(_without_nan(content), ensure_ascii=False, allow_nan=False)
+        content = _without_nan({"schema": SCHEMA, **asdict(self)})
+        line = json.dumps(content, ensure_ascii=False, allow_nan=False)
+        try:
+            line.encode()
+        except UnicodeEncodeError:  # a file's name that is not UTF-8
+            line = json.dumps(content, allow_nan=False)
+        return line
 
     @classmethod
     def from_line(cls, line: Line) -> Record | None:
@@ -78,17 +83,15 @@ class Record:
             content = json.loads(line)
         except (ValueError, RecursionError):
             return None
-        if not isinstance(content, dict) or content.pop("schema", None) != SCHEMA:
+        if not isinstance(content, dict) or repr(content.get("schema")) != str(SCHEMA):
             return None
-        known = {name: content[name] for name in _NAMES if name in content}
-        if not all(_fits(name, known.get(name)) for name in _TYPES):
+        if not all(name in content and _fits(name, content[name]) for name in _TYPES):
             return None
+        known = {name: content[name] for name in _TYPES}
         known["value"] = _number(known.get("value"))
         known["logs"] = {str(k): _number(v) for k, v in known["logs"].items()}
         return cls(**known)
 
-
-_NAMES = tuple(f.name for f in fields(Record))
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "path": (str,),
@@ -120,6 +123,8 @@ def _fits(name: str, value: Any) -> bool:
 def _without_nan(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Inf" if value > 0 else "-Inf"
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 import os
@@ -88,7 +89,9 @@ def number_or_none(name: str, value: Any) -> float | None:
     if value is None:
         return None
     if isinstance(value, Real) and type(value).__name__ not in ("bool", "bool_"):
-        number = float(value)
+        number = math.inf
+        with contextlib.suppress(OverflowError):  # a whole number beyond all floats
+            number = float(value)
         if math.isfinite(number):
             return number
     raise _error(name, "a finite number or None", value)

@@ -7,16 +7,18 @@ import re
 
 __all__ = ["direction_of", "improves"]
 
-# A word of the second list wins over one of the first: `dice_loss` is a loss.
+# The last word that is known decides: `dice_loss` is a loss, and the accuracy of an
+# output called `distance` is an accuracy.
 _UP = """
     accuracy auc auroc auprc prauc rocauc precision recall sensitivity specificity
     f1 f2 fbeta fscore fmeasure f1score f2score iou miou meaniou jaccard dice r2
     r2score rsquare rsquared kappa mcc matthews ndcg map mrr bleu rouge meteor psnr
     ssim pearson spearman correlation similarity explainedvariance hits truepositives
-    truenegatives
+    truenegatives truepositive truenegative tpr tnr
     """
 _DOWN = """
-    loss losses error errors err mse mae rmse mape msle crossentropy entropy bce cce
+    loss losses error errors err mse mae rmse nrmse rmsle mape msle crossentropy bce cce
+    entropy
     divergence kld kl hinge poisson logcosh huber perplexity ppl wer cer nll distance
     deviation residual residuals cost brier fid falsepositives falsenegatives
     """
@@ -29,14 +31,15 @@ def direction_of(name: str) -> str | None:
     in common use (`f1`, `miou`, `dice_coef`), and, as tf.keras does, every name that
     holds `acc`.
     """
-    words = re.findall(r"[^\W_]+", name.lower())
-    # Keras makes names unique by a number: auc, auc_1; and IoU becomes io_u.
-    found = {w for word in words for w in (word, word.rstrip("0123456789"))}
-    found |= {a + b for a, b in zip(words, words[1:])}
-    if found & set(_DOWN.split()):
-        return "min"
-    if found & set(_UP.split()) or "acc" in name.lower():
-        return "max"
+    # IoU becomes `io_u` in Keras, and a second AUC `auc_1`.
+    words = re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
+    up, down = set(_UP.split()), set(_DOWN.split())
+    for before, word in zip(reversed(["", *words[:-1]]), reversed(words)):
+        found = {word, word.rstrip("0123456789"), before + word}
+        if found & down:
+            return "min"
+        if found & up or "acc" in word:
+            return "max"
     return None
 
 
@@ -51,8 +54,15 @@ def improves(value: float | None, best: float | None, mode: str) -> bool:
         best: The best so far, None where there is none.
         mode: `"min"` or `"max"`.
     """
-    if value is None or not math.isfinite(value):
+    if value is None or not _is_finite(value):
         return False
     if best is None or math.isnan(best):
         return True
     return value < best if mode == "min" else value > best
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floats
+        return False

@@ -9,9 +9,9 @@ import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Union
+from typing import Optional, Union
 
-__all__ = ["COUNTERS", "Name", "Template", "nearest"]
+__all__ = ["COUNTERS", "Name", "Template", "aside_name", "nearest"]
 
 COUNTERS = ("epoch", "batch", "samples")
 """The fields that this package fills; every other field is a key of `logs`."""
@@ -21,12 +21,15 @@ LONGEST_NAME = 255
 
 Number = Union[int, float]
 
+_Part = tuple[str, Optional[str], str]
+"""Literal text, then a field and its format, or None."""
+
 _WIDEST = 100
 # Python's format specification for numbers, with a fill that cannot make a folder,
 # and without `c`, which would turn 47 into a slash.
 _SPEC = re.compile(
-    r"""(?:[^/\\{}\0]?[<>=^])?[-+ ]?z?\#?0?(?P<width>\d*)[,_]?
-        (?:\.(?P<precision>\d+))?[bdoxXeEfFgGn%]?""",
+    r"""(?:[^/\\{}\0]?[<>=^])?[-+ ]?z?\#?0?(?P<width>\d{0,3})[,_]?
+        (?:\.(?P<precision>\d{1,3}))?[bdoxXeEfFgGn%]?""",
     re.VERBOSE,
 )
 
@@ -66,12 +69,12 @@ class Template:
     def __init__(self, text: str, counts_batches: bool = True) -> None:
         _check_text(text)
         self.text = text
-        self._parts = _parse(os.path.expanduser(text))
+        self._parts = _parse(text)
         self.fields = tuple(dict.fromkeys(f for _, f, _ in self._parts if f))
         if not counts_batches:
             _check_counters(text, self.fields)
         self.tail = self._parts[-1][0] if self._parts[-1][1] is None else ""
-        head = self._parts[0][0]
+        head = _expand_home(self._parts[0][0])
         self.folder = os.path.dirname(head)
         self._parts[0] = (_below(head, self.folder), *self._parts[0][1:])
         trial = self.fill({})
@@ -113,6 +116,19 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
+def aside_name(path: str, run: str, suffix: str) -> tuple[str, str]:
+    """Return beginning and end of the name under which an old file is kept.
+
+    Between the two there is room for a number. The name is no longer than a file
+    system allows, and stays in the folder, whatever `run` (from a journal) holds.
+    """
+    folder, slash, name = path.rpartition("/")
+    end = f".run-{re.sub('[^0-9A-Za-z-]', '', run)[:40]}"
+    room = LONGEST_NAME - len(end) - len(suffix) - len("-9999")
+    stem = os.fsdecode(os.fsencode(name[: -len(suffix)])[:room])
+    return f"{folder}{slash}{stem}{end}", suffix
+
+
 def _check_text(text: str) -> None:
     if not text or not text.strip():
         raise ValueError(f"`filepath` must be a non-empty string, not {text!r}.")
@@ -120,6 +136,12 @@ def _check_text(text: str) -> None:
         raise ValueError(
             f"`filepath` must not hold a null character, as {text!r} does."
         )
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"`filepath` must be a name that a file can have here, not {text!r}."
+        ) from None
     # Two letters at least: `C://models` is a drive.
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
         raise ValueError(
@@ -128,7 +150,7 @@ def _check_text(text: str) -> None:
         )
 
 
-def _parse(text: str) -> list[tuple[str, str | None, str]]:
+def _parse(text: str) -> list[_Part]:
     try:
         parts = list(string.Formatter().parse(text))
     except ValueError as error:
@@ -139,7 +161,17 @@ def _parse(text: str) -> list[tuple[str, str | None, str]]:
     for _, name, spec, conversion in parts:
         if name is not None:
             _check_field(text, name, spec or "", conversion)
-    return [(literal, name, spec or "") for literal, name, spec, _ in parts]
+    return _joined([(literal, name, spec or "") for literal, name, spec, _ in parts])
+
+
+def _joined(parts: list[_Part]) -> list[_Part]:
+    """Join literals that a doubled brace has split."""
+    joined: list[_Part] = []
+    for literal, name, spec in parts:
+        if joined and joined[-1][1] is None:
+            literal = joined.pop()[0] + literal
+        joined.append((literal, name, spec))
+    return joined
 
 
 def _check_field(text: str, name: str, spec: str, conversion: str | None) -> None:
@@ -187,6 +219,11 @@ def _write(value: Number, spec: str) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return _write(int(value), spec)
     return None
+
+
+def _expand_home(head: str) -> str:
+    # `~{epoch}` is a name, and a home folder with braces is no template.
+    return os.path.expanduser(head) if re.match(r"~[^/\\]*[/\\]", head) else head
 
 
 def _below(path: str, folder: str) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from modelcheckpoint.decide.monitor import improves
+from modelcheckpoint.decide.naming import aside_name
 from modelcheckpoint.decide.plan import Order
 from modelcheckpoint.records import Record
 from modelcheckpoint.save.formats import Format
@@ -118,8 +119,7 @@ class Pipeline:
         old = journal.matching(earlier, record.path, sealed) if sealed else None
         if old is None or not self._is_better(old, record, earlier):
             return None
-        stem = record.path[: -len(self.format.suffix)]
-        name = f"{stem}.run-{old.run}{{}}{self.format.suffix}"
+        name = aside_name(record.path, old.run, self.format.suffix)
         kept = replace(old, path=self.storage.keep_aside(record.path, name))
         self.storage.append(kept.to_line())
         return kept

@@ -9,7 +9,8 @@ import os
 from collections.abc import Iterable, Iterator
 
 from modelcheckpoint.records import Record
-from modelcheckpoint.storage.local import JOURNAL, Sealed
+from modelcheckpoint.storage.leftovers import JOURNAL
+from modelcheckpoint.storage.local import Sealed
 
 __all__ = ["matching", "read"]
 

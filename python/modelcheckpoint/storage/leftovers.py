@@ -1,9 +1,10 @@
 """Temporary files: whose are they, and does their writer still live?
 
-A writer claims its temporary files by a lock on one byte of the folder's journal, at a
-place that their name tells; the lock goes with the process, however that dies, and is
-seen from other containers and (on NFS 4) other machines, where a process id means
-nothing. The temporary file itself cannot carry the lock: HDF5 takes its own.
+A writer claims its temporary files by a lock on one byte of its journal, at a place
+that their name tells; the lock goes with the process, however that dies, and is seen
+from other containers and (on NFS 4) other machines, where a process id means nothing.
+The temporary file itself cannot carry the lock: HDF5 takes its own. Where there is any
+doubt, a file stays.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import secrets
 import socket
 import struct
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 from zlib import crc32
 
 try:
@@ -24,21 +25,39 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["claim", "is_abandoned", "new_token", "temporary_name"]
+__all__ = [
+    "JOURNAL",
+    "Mark",
+    "abandoned",
+    "claim",
+    "folders",
+    "new_token",
+    "temporary_name",
+]
+
+JOURNAL = "modelcheckpoint.jsonl"
+"""Name of the journal, in the folder of the checkpoints."""
 
 # A place in the journal's address space far beyond its contents.
 _FIRST = 1 << 40
 _TEMPORARY = re.compile(
     r"\.modelcheckpoint-(?P<token>[0-9a-f]{12})-(?P<place>[0-9a-f]{8})-(?P<pid>\d{1,9})"
-    r"\.tmp(\.keras|\.h5|\.hdf5|\.weights\.h5|\.run)"
+    r"-(?P<up>\d{1,3})\.tmp(\.keras|\.h5|\.hdf5|\.weights\.h5|\.run)"
 )
-_UNSUPPORTED = (
-    errno.EINVAL,
-    errno.ENOLCK,
-    errno.ENOSYS,
-    errno.ENOTSUP,
-    errno.EOPNOTSUPP,
-)
+_HELD = (errno.EACCES, errno.EAGAIN)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What tells the owner of a temporary file.
+
+    Attributes:
+        token: The writer's own, from `new_token`.
+        up: How many folders above the file the writer's journal lies.
+    """
+
+    token: str
+    up: int
 
 
 def new_token() -> str:
@@ -46,9 +65,10 @@ def new_token() -> str:
     return secrets.token_hex(6)
 
 
-def temporary_name(token: str, suffix: str) -> str:
+def temporary_name(mark: Mark, suffix: str) -> str:
     """Return the name of a temporary file; Keras looks at its suffix."""
-    return f".modelcheckpoint-{token}-{_place()}-{os.getpid()}.tmp{suffix}"
+    owner = f"{mark.token}-{_place()}-{os.getpid()}-{mark.up}"
+    return f".modelcheckpoint-{owner}.tmp{suffix}"
 
 
 def claim(journal: int, token: str) -> None:
@@ -57,25 +77,55 @@ def claim(journal: int, token: str) -> None:
         _lock(journal, token)
 
 
-def is_abandoned(name: str, open_journal: Any) -> bool:
-    """Return whether `name` is a temporary file whose writer is certainly dead.
+def abandoned(folder: str) -> list[str]:
+    """Return the names of the temporary files in a folder whose writer is dead."""
+    try:
+        with os.scandir(folder) as entries:
+            files = [e.name for e in entries if e.is_file(follow_symlinks=False)]
+    except OSError:
+        return []
+    return [name for name in files if _is_abandoned(folder, name)]
 
-    Args:
-        name: Name of a file in the checkpoint folder.
-        open_journal: Context manager that gives a descriptor of the folder's journal,
-            open for writing, or raises OSError.
-    """
+
+def folders(folder: str, depth: int) -> Iterator[str]:
+    """Yield `folder` and the folders below it, `depth` levels down, links excepted."""
+    yield folder
+    if depth < 1:
+        return
+    with contextlib.suppress(OSError):
+        with os.scandir(folder) as entries:
+            below = [e.path for e in entries if e.is_dir(follow_symlinks=False)]
+        for path in below:
+            yield from folders(path, depth - 1)
+
+
+def _is_abandoned(folder: str, name: str) -> bool:
     match = _TEMPORARY.fullmatch(name)
     if match is None:
         return False
+    above = os.path.join(folder, *[os.pardir] * int(match["up"]))
+    free = _is_free(os.path.join(above, JOURNAL), match["token"])
+    if free is False:
+        return False
+    if match["place"] == _place():
+        # Also where the lock is free: the journal may be another one by now.
+        return not _runs(int(match["pid"]))
+    return free is True
+
+
+def _is_free(journal: str, token: str) -> bool | None:
+    """Return whether nobody holds the token's byte; None where that cannot be told."""
     try:
-        with open_journal() as journal:
-            _lock(journal, match["token"])
-        return True
+        descriptor = os.open(journal, os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        _lock(descriptor, token)
     except OSError as error:
-        if error.errno not in _UNSUPPORTED:
-            return False
-    return match["place"] == _place() and not _runs(int(match["pid"]))
+        return False if error.errno in _HELD else None
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def _lock(journal: int, token: str) -> None:
@@ -106,14 +156,3 @@ def _runs(pid: int) -> bool:
     except OSError:
         return True
     return True
-
-
-def walk(folder: str, depth: int) -> Iterator[str]:
-    """Yield `folder` and the folders below it, `depth` levels down, links excepted."""
-    yield folder
-    if depth < 1:
-        return
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        below = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
-        for path in below:
-            yield from walk(path, depth - 1)

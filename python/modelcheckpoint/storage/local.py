@@ -11,11 +11,9 @@ from typing import Any
 from zlib import crc32
 
 from modelcheckpoint.storage import leftovers
+from modelcheckpoint.storage.leftovers import JOURNAL
 
-__all__ = ["JOURNAL", "LocalStorage", "Sealed"]
-
-JOURNAL = "modelcheckpoint.jsonl"
-"""Name of the journal, in the folder of the checkpoints."""
+__all__ = ["LocalStorage", "Sealed"]
 
 _CHUNK = 1 << 20
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -52,6 +50,7 @@ class LocalStorage:
         self.depth = depth
         self._os = system
         self._token = leftovers.new_token()
+        self._not_durable: set[str] = set()
 
     def check(self, name: str | None = None) -> None:
         """Raise if a checkpoint could not be written here, and leave no trace.
@@ -91,10 +90,9 @@ class LocalStorage:
         A temporary file of a process that lives, or may live, stays.
         """
         gone = []
-        for folder in leftovers.walk(self.folder, self.depth):
-            with contextlib.suppress(OSError), os.scandir(folder) as entries:
-                names = [entry.name for entry in entries if ".tmp" in entry.name]
-                for name in filter(self._is_abandoned, names):
+        for folder in leftovers.folders(self.folder, self.depth):
+            for name in leftovers.abandoned(folder):
+                with contextlib.suppress(OSError):
                     self._os.unlink(os.path.join(folder, name))
                     gone.append(name)
         return gone
@@ -108,12 +106,13 @@ class LocalStorage:
         """
         folder = os.path.dirname(self.path(name))
         self._make(folder)
-        path = os.path.join(folder, leftovers.temporary_name(self._token, suffix))
-        with self._open_journal(create=True) as journal:
+        mark = leftovers.Mark(self._token, up=name.count("/"))
+        path = os.path.join(folder, leftovers.temporary_name(mark, suffix))
+        with self._open_journal() as journal:
             leftovers.claim(journal, self._token)
-            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY
-            self._os.close(self._os.open(path, flags, 0o666))
+            descriptor = self._create(path)  # what is there already is not ours
             try:
+                self._os.close(descriptor)
                 yield path
             finally:
                 with contextlib.suppress(OSError):
@@ -144,15 +143,15 @@ class LocalStorage:
 
     def append(self, line: str) -> None:
         """Add one line to the journal, durably."""
-        new = not os.path.exists(self.path(JOURNAL))
-        with self._open_journal(create=True) as journal:
+        with self._open_journal() as journal:
             size = self._os.lseek(journal, 0, os.SEEK_END)
             torn = size > 0 and self._last_byte(journal, size) != b"\n"
-            data = f"{line}\n".encode("utf-8", "replace")
+            data = f"{line}\n".encode()
             self._write(journal, b"\n" + data if torn else data)
             self._os.fsync(journal)
-        if new or not size:
-            self._sync(self.folder)
+        if not size:
+            self._not_durable.add(self.folder)
+        self._sync_what_is_left()
 
     def publish(self, temporary: str, name: str) -> None:
         """Give a sealed file its final name, in place of any file that had it."""
@@ -160,22 +159,23 @@ class LocalStorage:
         self._os.replace(temporary, path)
         self._sync(os.path.dirname(path))
 
-    def keep_aside(self, name: str, aside: str) -> str:
+    def keep_aside(self, name: str, aside: tuple[str, str]) -> str:
         """Give an existing file a second name, and return that name.
 
         Args:
             name: Of the file.
-            aside: The wanted name, with `{}` where a number goes if it is taken.
+            aside: Beginning and end of the second name; where it is taken, a number
+                goes between them.
         """
         for number in range(1, 10_000):
-            second = aside.replace("{}", "" if number == 1 else f"-{number}")
+            second = ("" if number == 1 else f"-{number}").join(aside)
             try:
                 self._link(self.path(name), self.path(second))
             except FileExistsError:
                 continue
             self._sync(os.path.dirname(self.path(second)))
             return second
-        raise FileExistsError(errno.EEXIST, "no name is free", self.path(aside))
+        raise FileExistsError(errno.EEXIST, "no name is free", self.path(name))
 
     def measure(self, name: str) -> Sealed | None:
         """Return size and checksum of a file, or None where there is none."""
@@ -194,14 +194,25 @@ class LocalStorage:
         return os.path.join(self.folder, *name.split("/"))
 
     def _make(self, folder: str) -> None:
-        if os.path.isdir(folder):
-            return
-        above = os.path.dirname(folder)
-        if above != folder:
-            self._make(above)
-        with contextlib.suppress(FileExistsError):
-            self._os.mkdir(folder)
-            self._sync(above)
+        if not os.path.isdir(folder):
+            above = os.path.dirname(folder)
+            if above != folder:
+                self._make(above)
+            with contextlib.suppress(FileExistsError):
+                self._os.mkdir(folder)
+                self._not_durable.add(above)
+        self._sync_what_is_left()
+
+    def _sync_what_is_left(self) -> None:
+        # What a flush that failed has left is flushed by the next save.
+        for folder in sorted(self._not_durable):
+            self._sync(folder)
+            self._not_durable.discard(folder)
+
+    def _create(self, path: str) -> int:
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY
+        descriptor: int = self._os.open(path, flags, 0o666)
+        return descriptor
 
     def _try_to_write(self, folder: str) -> None:
         try:
@@ -213,23 +224,19 @@ class LocalStorage:
         except OSError as error:
             if error.errno not in (errno.ENOTSUP, errno.EISDIR, errno.EINVAL):
                 raise
-        probe = os.path.join(folder, leftovers.temporary_name(self._token, ".run"))
-        self._os.close(
-            self._os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        )
+        mark = leftovers.Mark(self._token, up=0)
+        probe = os.path.join(folder, leftovers.temporary_name(mark, ".run"))
+        self._os.close(self._create(probe))
         self._os.unlink(probe)
 
     @contextlib.contextmanager
-    def _open_journal(self, create: bool = False) -> Iterator[int]:
-        flags = os.O_RDWR | os.O_APPEND | _BINARY | (os.O_CREAT if create else 0)
+    def _open_journal(self) -> Iterator[int]:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _BINARY
         journal = self._os.open(self.path(JOURNAL), flags, 0o666)
         try:
             yield journal
         finally:
             self._os.close(journal)
-
-    def _is_abandoned(self, name: str) -> bool:
-        return leftovers.is_abandoned(name, self._open_journal)
 
     def _last_byte(self, journal: int, size: int) -> bytes:
         self._os.lseek(journal, size - 1, os.SEEK_SET)
@@ -249,8 +256,7 @@ class LocalStorage:
             self._copy(path, second)
 
     def _copy(self, path: str, second: str) -> None:
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY
-        target = self._os.open(second, flags, 0o666)
+        target = self._create(second)
         try:
             with open(path, "rb") as source:
                 while chunk := source.read(_CHUNK):

@@ -40,6 +40,11 @@ def no_field(filepath: str, order: Order) -> str:
     """
     logs = order.moment.logs
     names = ", ".join(repr(name) for name in order.missing)
+    if all(name in logs for name in order.missing):
+        return (
+            "Failed to format this callback filepath: the format of the field "
+            f"{names} in `filepath` {filepath!r} cannot write its number."
+        )
     hints = "".join(_hint(name, {*logs, *COUNTERS}) for name in order.missing)
     return (
         f"Failed to format this callback filepath: `logs` has no number for {names} in "

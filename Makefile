@@ -1,0 +1,75 @@
+# `make` alone lists what there is. Each target sets up what it needs first.
+
+SHELL := bash
+root := $(CURDIR)
+py := .venv/bin/python
+
+# The R package and what only it needs stay in this folder; its Python is .venv.
+export R_LIBS := $(root)/.Rlib$(if $(R_LIBS),:$(R_LIBS))
+export RETICULATE_PYTHON := $(root)/.venv/bin/python
+export KERAS_BACKEND ?= tensorflow
+# With no locale set, as in a bare container, R would know ASCII only.
+ifeq ($(LC_ALL)$(LC_CTYPE)$(LANG),)
+export LC_ALL := C.UTF-8
+endif
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+# TensorFlow 2.21 tells of oneDNN, AVX and CUDA at any log level.
+tensorflow := (port|cpu_feature_guard|cudart_stub|cuda_platform)\.cc:
+less_noise := 2> >(grep -Ev '^[IWE]0000 .*$(tensorflow)|^(WARNING: All log messages \
+	before absl|To enable the following instructions)' >&2)
+
+.PHONY: help setup demo demo-python test lint check dist docs bench clean
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+## make demo         R trains a model, saves checkpoints, loads the best one back
+demo: setup
+	@Rscript examples/demo.R $(less_noise)
+
+## make demo-python  the same in Python
+demo-python:
+	@tools/setup.sh python
+	@$(py) examples/demo.py $(less_noise)
+
+## make test         pytest and testthat, with real training runs
+test: setup
+	@tools/test.sh $(less_noise)
+
+## make lint         ruff and mypy
+lint:
+	@tools/setup.sh python
+	$(py) -m ruff check .
+	$(py) -m ruff format --check .
+	$(py) -m mypy
+
+## make check        R CMD check of the built package, with and without a Python
+check:
+	@tools/setup.sh python r check
+	@tools/check.sh
+
+## make dist         wheel and source distribution in dist/, built and checked
+dist:
+	@tools/setup.sh python
+	@rm -rf dist
+	@$(py) -m build --outdir dist . >.setup/build.log 2>&1 || \
+		{ cat .setup/build.log; exit 1; }
+	@$(py) tests/packaging/check_dist.py dist
+
+## make docs         man/ and NAMESPACE from the comments in R/
+docs:
+	@tools/setup.sh python r docs
+	Rscript -e 'roxygen2::roxygenise()'
+
+## make bench        what the callback costs per batch
+bench:
+	@tools/setup.sh python
+	@$(py) benchmarks/batch_cost.py $(less_noise)
+
+## make setup        only the set-up that the others do first
+setup:
+	@tools/setup.sh python r
+
+## make clean        remove all that the set-up and the others made here
+clean:
+	rm -rf .venv .Rlib .setup dist demo-output

@@ -1,0 +1,104 @@
+"""Systems that fail: `os`, but for one thing, to be passed as `system`."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+
+CALLS = (
+    "close",
+    "fsync",
+    "link",
+    "lseek",
+    "mkdir",
+    "open",
+    "read",
+    "replace",
+    "unlink",
+    "write",
+)
+"""The calls that touch a disk."""
+
+
+class FaultyOS:
+    """`os`, whose n-th call that touches a disk fails; all others succeed.
+
+    A write that fails has written half of its data, and a close that fails has closed:
+    that is how Linux does it.
+
+    Args:
+        fail_at: Which call fails, from 1; None for none.
+        error: What it raises.
+
+    Attributes:
+        calls: All calls so far, each as its name and the file it was for.
+    """
+
+    def __init__(self, fail_at=None, error=None):
+        self.fail_at = fail_at
+        self.error = error or OSError(errno.ENOSPC, "No space left on device")
+        self.calls = []
+        self._paths = {}
+
+    def __getattr__(self, name):
+        value = getattr(os, name)
+        return functools.partial(self._call, name, value) if name in CALLS else value
+
+    @property
+    def failed(self):
+        """The name of the call that failed, or None."""
+        reached = self.fail_at is not None and self.fail_at <= len(self.calls)
+        return self.calls[self.fail_at - 1][0] if reached else None
+
+    def _call(self, name, function, target, *arguments):
+        self.calls.append((name, self._paths.get(target, target)))
+        if len(self.calls) == self.fail_at:
+            if name == "write":
+                function(target, arguments[0][: len(arguments[0]) // 2])
+            if name == "close":
+                function(target)
+            raise self.error
+        result = function(target, *arguments)
+        if name == "open":
+            self._paths[result] = target
+        return result
+
+
+class WithoutLinks:
+    """`os` on a file system that knows no hard links, such as FAT."""
+
+    def __init__(self, system=os):
+        self._system = system
+
+    def __getattr__(self, name):
+        return getattr(self._system, name)
+
+    def link(self, path, second):
+        raise OSError(errno.ENOTSUP, "Operation not supported", path)
+
+
+class WithoutUnnamedFiles:
+    """`os` on a file system that knows no files without a name, such as overlayfs."""
+
+    def __init__(self):
+        self.opened = []
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def open(self, path, flags, mode=0o777):
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.ENOTSUP, "Operation not supported", path)
+        self.opened.append(path)
+        return os.open(path, flags, mode)
+
+
+class ShortWrites:
+    """`os` that writes at most three bytes at a time, as it may."""
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def write(self, file, data):
+        return os.write(file, data[:3])

@@ -1,0 +1,178 @@
+"""Who may import whom, and what is loaded only when it is needed."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import modelcheckpoint
+
+PACKAGE = pathlib.Path(modelcheckpoint.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# Layer: the layers that it may import. `modelcheckpoint` is the package's own
+# `__init__`, which holds names and no code.
+MAY_IMPORT = {
+    "errors": set(),
+    "records": set(),
+    "decide": {"decide", "errors", "records"},
+    "storage": {"errors", "records", "storage"},
+    "observe": {"errors", "observe", "records"},
+    "save": {"decide", "errors", "observe", "records", "save", "storage"},
+    "tell": {"decide", "errors", "records", "save", "tell"},
+    "callback": {
+        "decide",
+        "errors",
+        "modelcheckpoint",
+        "observe",
+        "records",
+        "save",
+        "storage",
+        "tell",
+    },
+    "modelcheckpoint": {"callback", "errors"},
+}
+
+HEAVY = {"h5py", "jax", "keras", "numpy", "tensorflow", "tf_keras", "torch"}
+
+# Modules that must work where no Keras is installed, or before it is loaded.
+LIGHT = ["__init__", "errors", "records", "decide", "storage"]
+
+
+def module_of(path):
+    """Return the dotted name of a file's module."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def layer_of(module):
+    """Return the second part of a module's name, which is its layer."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else module
+
+
+def imports(tree):
+    """Return the modules that a piece of code imports, here or in its functions."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            found |= {complete(node.module, alias.name) for alias in node.names}
+    return found
+
+
+def complete(module, name):
+    """Return the module that `from module import name` loads in the end."""
+    path = PACKAGE.parent.joinpath(*module.split("."), name)
+    is_module = path.is_dir() or path.with_suffix(".py").exists()
+    return f"{module}.{name}" if is_module else module
+
+
+def parsed(path):
+    return ast.parse(path.read_text("utf-8"))
+
+
+def own(modules):
+    return {m for m in modules if m.split(".")[0] == "modelcheckpoint"}
+
+
+def relative(path):
+    return path.relative_to(PACKAGE).as_posix()
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_imports_point_one_way(path):
+    """Each layer imports only those below it."""
+    layer = layer_of(module_of(path))
+    assert layer in MAY_IMPORT, "a new layer needs its line in MAY_IMPORT"
+    found = {layer_of(module) for module in own(imports(parsed(path)))}
+    assert found <= MAY_IMPORT[layer]
+
+
+def test_nothing_goes_round_in_a_circle():
+    """The modules can be put into an order in which each needs only earlier ones."""
+    needs = {
+        module_of(path): own(imports(ast.Module(parsed(path).body, [])))
+        for path in FILES
+    }
+    # The package's own `__init__` loads the callback inside a function, when asked.
+    needs["modelcheckpoint"].discard("modelcheckpoint.callback")
+    while needs:
+        free = {
+            module for module in needs if not needs[module] & (needs.keys() - {module})
+        }
+        assert free, f"in a circle: {sorted(needs)}"
+        needs = {m: n for m, n in needs.items() if m not in free}
+
+
+def test_only_the_door_imports_the_callback():
+    """No module but the package's own `__init__` knows the callback."""
+    found = [
+        relative(path)
+        for path in FILES
+        if "modelcheckpoint.callback" in imports(parsed(path))
+    ]
+    assert found == ["__init__.py"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_keras_is_imported_at_the_top_of_the_callback_only(path):
+    """Elsewhere it is imported inside functions, when it is needed."""
+    top = [node for node in parsed(path).body if not isinstance(node, ast.FunctionDef)]
+    heavy = {name.split(".")[0] for name in imports(ast.Module(top, []))} & HEAVY
+    assert heavy <= ({"keras"} if relative(path) == "callback.py" else set())
+
+
+@pytest.mark.parametrize("group", LIGHT)
+def test_what_needs_no_keras_loads_none(group):
+    """Each of these modules is loaded in a bare process, which then has no Keras."""
+    modules = [
+        module_of(path)
+        for path in FILES
+        if relative(path).partition("/")[0].partition(".")[0] == group
+    ]
+    assert modules
+    code = f"""
+import importlib, sys
+for module in {modules}:
+    importlib.import_module(module)
+print(sorted({HEAVY} & {{name.partition(".")[0] for name in sys.modules}}))
+"""
+    command = [sys.executable, "-c", code]
+    said = subprocess.check_output(command, text=True, cwd=PACKAGE.parent)
+    assert said == "[]\n"
+
+
+def test_the_public_names():
+    """What the package lists is there, and only that is listed."""
+    assert sorted(modelcheckpoint.__all__) == list(modelcheckpoint.__all__)
+    assert set(modelcheckpoint.__all__) <= set(dir(modelcheckpoint))
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = modelcheckpoint.nothing
+
+
+def test_the_version_is_a_literal():
+    """A copy that R ships has no metadata, so the version stands in the code."""
+    values = [
+        node.value
+        for node in parsed(PACKAGE / "__init__.py").body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "__version__"
+    ]
+    assert [ast.literal_eval(value) for value in values] == [
+        modelcheckpoint.__version__
+    ]
+
+
+def test_the_version_is_that_of_the_r_package():
+    """Both faces of the project have one version."""
+    description = pathlib.Path(__file__).parents[2] / "DESCRIPTION"
+    if not description.exists():
+        pytest.skip("this is the Python half alone")
+    lines = description.read_text("utf-8").splitlines()
+    assert f"Version: {modelcheckpoint.__version__}" in lines

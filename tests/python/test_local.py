@@ -1,0 +1,561 @@
+"""`storage/local.py`: files appear whole, or not at all, whatever fails."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import pathlib
+import stat
+import subprocess
+from zlib import crc32
+
+import pytest
+from faulty import FaultyOS, ShortWrites, WithoutLinks, WithoutUnnamedFiles
+
+from modelcheckpoint.decide.plan import Moment, Order
+from modelcheckpoint.records import Record
+from modelcheckpoint.save.pipeline import Pipeline, Run
+from modelcheckpoint.storage import journal
+from modelcheckpoint.storage.local import JOURNAL, LocalStorage, Sealed
+
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other rules")
+
+OLD, NEW = b"old " * 1000, b"new!" * 20_000
+
+
+def save(storage, name="w.keras", data=NEW, line="{}"):
+    """Go the way of a save, as the pipeline does."""
+    with storage.temporary(name, ".keras") as temporary:
+        pathlib.Path(temporary).write_bytes(data)
+        storage.seal(temporary)
+        storage.append(line)
+        storage.publish(temporary, name)
+
+
+def save_that_raises(storage, error):
+    """Begin a save and end it by an exception."""
+    with storage.temporary("w.keras", ".keras") as temporary:
+        pathlib.Path(temporary).write_bytes(NEW)
+        raise error
+
+
+def files(folder):
+    """Return the names of everything below a folder."""
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*"))
+
+
+def descriptors():
+    """Return how many files this process has open."""
+    return len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
+
+
+@pytest.fixture
+def umask():
+    """Set the umask, for this test only."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """A folder that nobody can write to: root may write into a 0555 one."""
+    folder = tmp_path / "read_only"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("a read-only tmpfs cannot be mounted here: needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+# The temporary file
+
+
+def test_a_temporary_file_lies_beside_its_name(tmp_path):
+    """It is empty, ends as its name does, and a rename is enough."""
+    storage = LocalStorage(str(tmp_path))
+    with storage.temporary("a/b/w.weights.h5", ".weights.h5") as temporary:
+        assert os.path.dirname(temporary) == str(tmp_path / "a" / "b")
+        assert os.path.getsize(temporary) == 0
+        assert temporary.endswith(".weights.h5")
+        assert os.path.basename(temporary).startswith(".")
+
+
+@posix
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_permissions_are_the_umasks(tmp_path, umask, mask, mode):
+    """A published checkpoint has the permissions of any other new file."""
+    umask(mask)
+    save(LocalStorage(str(tmp_path)))
+    for name in ("w.keras", JOURNAL):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == mode
+
+
+@posix
+def test_a_temporary_file_is_a_new_one(tmp_path):
+    """What lies at its place is neither written to nor deleted, not even by a link."""
+    storage = LocalStorage(str(tmp_path))
+    with storage.temporary("w.keras", ".keras") as path:
+        pass
+    victim = tmp_path / "victim"
+    victim.write_bytes(OLD)
+    os.symlink(victim, path)
+    with pytest.raises(FileExistsError), storage.temporary("w.keras", ".keras"):
+        pass
+    assert os.path.islink(path)
+    assert victim.read_bytes() == OLD
+
+
+def test_a_temporary_file_is_gone_once_it_is_published(tmp_path):
+    """Nothing is left but the checkpoint and the journal."""
+    save(LocalStorage(str(tmp_path)))
+    assert files(tmp_path) == [JOURNAL, "w.keras"]
+    assert (tmp_path / "w.keras").read_bytes() == NEW
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, OSError])
+def test_a_temporary_file_is_gone_after_an_exception(tmp_path, error):
+    """Whatever ends the model's own save, the folder is as it was."""
+    (tmp_path / "w.keras").write_bytes(OLD)
+    storage = LocalStorage(str(tmp_path))
+    before = descriptors()
+    with pytest.raises(error):
+        save_that_raises(storage, error)
+    assert files(tmp_path) == [JOURNAL, "w.keras"]
+    assert (tmp_path / "w.keras").read_bytes() == OLD
+    assert descriptors() == before
+
+
+def test_a_temporary_file_that_somebody_deleted(tmp_path):
+    """A model's save that removes the file is an error of the seal, and no other."""
+    storage = LocalStorage(str(tmp_path))
+    with storage.temporary("w.keras", ".keras") as temporary:
+        os.unlink(temporary)
+        with pytest.raises(FileNotFoundError):
+            storage.seal(temporary)
+
+
+# The seal
+
+
+@pytest.mark.parametrize("size", [1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20])
+def test_a_seal_measures_the_whole_file(tmp_path, size):
+    """Size and checksum are those of all bytes, read in however many pieces."""
+    storage, data = LocalStorage(str(tmp_path)), os.urandom(size)
+    (tmp_path / "x").write_bytes(data)
+    expected = Sealed(size, f"{crc32(data):08x}")
+    assert storage.seal(str(tmp_path / "x")) == expected
+    assert storage.measure("x") == expected
+
+
+def test_an_empty_file_is_not_sealed(tmp_path):
+    """A model whose own save writes nothing does not get an empty checkpoint."""
+    with pytest.raises(OSError, match="wrote nothing"):
+        save(LocalStorage(str(tmp_path)), data=b"")
+    assert files(tmp_path) == [JOURNAL]
+
+
+def test_a_checksum_has_eight_digits(tmp_path):
+    """Zeros in front are written."""
+    (tmp_path / "x").write_bytes(data := b"\xff\xff\xff\xff")
+    assert crc32(data) == 0xFFFFFFFF
+    (tmp_path / "zero").write_bytes(b"\x9d\x0a\xd9\x6d")
+    assert LocalStorage(str(tmp_path)).measure("x").crc32 == "ffffffff"
+    assert LocalStorage(str(tmp_path)).measure("zero").crc32 == "00000000"
+
+
+def test_there_is_nothing_to_measure(tmp_path):
+    """A missing file, a folder and a name below a file are None."""
+    storage = LocalStorage(str(tmp_path))
+    (tmp_path / "file").write_bytes(OLD)
+    (tmp_path / "folder").mkdir()
+    assert storage.measure("missing") is None
+    assert storage.measure("missing/w.keras") is None
+    assert storage.measure("folder") is None
+    assert storage.measure("file/w.keras") is None
+
+
+# Any call may fail
+
+BEFORE = {
+    "a new folder": {},
+    "an old file": {"w.keras": OLD, JOURNAL: b'{"old": 1}\n'},
+    "a torn journal": {"w.keras": OLD, JOURNAL: b'{"old": 1}\n{"torn'},
+}
+NAMES = ["w.keras", "a/b/w.keras"]
+ERRORS = [
+    OSError(errno.ENOSPC, "No space left on device"),
+    OSError(errno.EIO, "Input/output error"),
+    KeyboardInterrupt(),
+]
+
+
+def folders(tmp_path, before, name):
+    """Yield folders, each prepared alike, with the number of the call to fail there."""
+    for number in itertools.count(1):
+        folder = tmp_path / f"at{number}" / "checkpoints"
+        for file, data in before.items():
+            path = folder / (name if file == "w.keras" else file)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        yield number, folder
+
+
+@posix
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("before", BEFORE)
+def test_any_call_may_fail(tmp_path, before, name, error):
+    """After each call that fails there is the old file or the new one, and no other."""
+    wrong, open_files = [], descriptors()
+    for number, folder in folders(tmp_path, BEFORE[before], name):
+        system = FaultyOS(number, error)
+        try:
+            save(LocalStorage(str(folder), system=system), name)
+        except type(error):
+            pass
+        else:
+            if system.failed is None:
+                break
+        wrong += [
+            (number, system.calls[number - 1], what)
+            for what in (
+                *wrong_files(
+                    folder, name, BEFORE[before].get("w.keras"), system.failed
+                ),
+                *wrong_journal(folder, BEFORE[before].get(JOURNAL)),
+            )
+        ]
+    assert number > 12
+    assert wrong == []
+    assert descriptors() == open_files
+
+
+def wrong_files(folder, name, old, failed):
+    """Yield what is there and should not be."""
+    file = folder / name
+    found = file.read_bytes() if file.exists() else None
+    if found not in (old, NEW):
+        yield "the file is torn"
+    left = [path for path in folder.rglob("*.tmp*") if path.is_file()]
+    if left and failed != "unlink":
+        yield "a temporary file is left"
+
+
+def wrong_journal(folder, old):
+    """Yield what is wrong with a journal after one more line was added to it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    LocalStorage(str(folder)).append('{"next": 1}')
+    lines = (folder / JOURNAL).read_bytes().splitlines()
+    if lines[-1] != b'{"next": 1}':
+        yield "the next line is torn"
+    if old is not None and lines[0] != b'{"old": 1}':
+        yield "an old line is torn"
+
+
+# The order
+
+
+class Bytes:
+    """A format whose models are bytes."""
+
+    name, suffix = "keras", ".keras"
+
+    def write(self, model, path):
+        pathlib.Path(path).write_bytes(model)
+
+
+def save_by_pipeline(storage):
+    """Carry out an order as the callback does."""
+    order = Order(Moment(1, None, None, {}), "w.keras", (), None, False, None)
+    run = Run("run", "w.keras", "val_loss", False, {})
+    return Pipeline(storage, Bytes(), run).save(NEW, order, "min")
+
+
+@posix
+@pytest.mark.parametrize("new", [True, False])
+def test_the_order_of_what_becomes_durable(tmp_path, new):
+    """Data, then the journal's line, then the name, then the folder."""
+    if not new:
+        save(LocalStorage(str(tmp_path)))
+    system = FaultyOS()
+    save_by_pipeline(LocalStorage(str(tmp_path), system=system))
+    order = [
+        (name, "temporary" if ".tmp" in path else os.path.basename(path))
+        for name, path in system.calls
+        if name in ("fsync", "write", "replace")
+    ]
+    assert order == [
+        ("fsync", "temporary"),
+        ("write", JOURNAL),
+        ("fsync", JOURNAL),
+        *([("fsync", tmp_path.name)] if new else []),
+        ("replace", "temporary"),
+        ("fsync", tmp_path.name),
+    ]
+
+
+@posix
+def test_new_folders_are_durable(tmp_path):
+    """The folder above each new one is flushed before anything is written into it."""
+    system = FaultyOS()
+    save(LocalStorage(str(tmp_path / "a"), system=system), "b/w.keras")
+    made = [(n, p) for n, p in system.calls if n in ("mkdir", "fsync")][:4]
+    assert made == [
+        ("mkdir", str(tmp_path / "a")),
+        ("fsync", str(tmp_path)),
+        ("mkdir", str(tmp_path / "a" / "b")),
+        ("fsync", str(tmp_path / "a")),
+    ]
+    flushed = [path for name, path in system.calls if name == "fsync"]
+    assert flushed[-1] == str(tmp_path / "a" / "b")
+
+
+# The journal
+
+
+def test_lines_are_appended(tmp_path):
+    """Each line ends in a newline, in UTF-8, and none is lost."""
+    storage = LocalStorage(str(tmp_path))
+    storage.append('{"a": 1}')
+    LocalStorage(str(tmp_path)).append('{"ä": "数"}')
+    text = (tmp_path / JOURNAL).read_text("utf-8")
+    assert text == '{"a": 1}\n{"ä": "数"}\n'
+
+
+@pytest.mark.parametrize("torn", [b'{"a', b"\xff", b"\0", b"\n{", b'{"a": 1}'])
+def test_an_append_starts_anew_after_a_torn_line(tmp_path, torn):
+    """A line that was cut short does not spoil the next one."""
+    (tmp_path / JOURNAL).write_bytes(torn)
+    LocalStorage(str(tmp_path)).append('{"b": 2}')
+    assert (tmp_path / JOURNAL).read_bytes() == torn + b'\n{"b": 2}\n'
+
+
+@pytest.mark.parametrize("whole", [b"", b'{"a": 1}\n', b"\n\n"])
+def test_an_append_leaves_no_empty_line(tmp_path, whole):
+    """After a whole line, or in an empty journal, no newline is added."""
+    (tmp_path / JOURNAL).write_bytes(whole)
+    LocalStorage(str(tmp_path)).append('{"b": 2}')
+    assert (tmp_path / JOURNAL).read_bytes() == whole + b'{"b": 2}\n'
+
+
+def test_short_writes(tmp_path):
+    """A system that writes less than it was given is asked again."""
+    LocalStorage(str(tmp_path), system=ShortWrites()).append(
+        '{"a": "' + "x" * 100 + '"}'
+    )
+    assert (tmp_path / JOURNAL).read_bytes() == b'{"a": "' + b"x" * 100 + b'"}\n'
+
+
+def test_text_that_is_not_unicode(tmp_path):
+    """A file name that is no UTF-8 does not stop the journal."""
+    record = Record(
+        path="\udcff.keras",
+        epoch=1,
+        batch=None,
+        samples=None,
+        logs={},
+        monitor="val_loss",
+        value=None,
+        mode="min",
+        best=False,
+        format="keras",
+        bytes=1,
+        crc32="00000000",
+        time="2026-01-01T00:00:00+00:00",
+        run="run",
+        template="w.keras",
+    )
+    LocalStorage(str(tmp_path)).append(record.to_line())
+    assert list(journal.read(str(tmp_path))) == [record]
+
+
+# Publishing
+
+
+@pytest.mark.parametrize("name", ["w.keras", "a/w.keras", "a/b/c/w.keras"])
+def test_publishing_into_folders(tmp_path, name):
+    """Folders on the way are made, and a file that is there is replaced."""
+    storage = LocalStorage(str(tmp_path / "new"), depth=3)
+    save(storage, name, OLD)
+    save(storage, name, NEW)
+    assert pathlib.Path(storage.path(name)).read_bytes() == NEW
+    found = [n for n in files(tmp_path / "new") if (tmp_path / "new" / n).is_file()]
+    assert found == sorted([name, JOURNAL])
+
+
+@posix
+def test_publishing_replaces_a_link_and_not_its_target(tmp_path):
+    """A checkpoint's name that is a link becomes a file; what it pointed to stays."""
+    (tmp_path / "elsewhere").write_bytes(OLD)
+    os.symlink(tmp_path / "elsewhere", tmp_path / "w.keras")
+    save(LocalStorage(str(tmp_path)))
+    assert (tmp_path / "elsewhere").read_bytes() == OLD
+    assert not (tmp_path / "w.keras").is_symlink()
+
+
+# Keeping aside
+
+
+@pytest.fixture(params=[os, WithoutLinks()], ids=["links", "no links"])
+def storage(request, tmp_path):
+    """A folder on a file system with hard links, then on one without."""
+    (tmp_path / "w.keras").write_bytes(OLD)
+    return LocalStorage(str(tmp_path), system=request.param)
+
+
+def test_a_file_kept_aside_survives_the_next_save(storage, tmp_path):
+    """It has both names until the first one is published anew."""
+    assert storage.keep_aside("w.keras", ("w.run-1", ".keras")) == "w.run-1.keras"
+    assert (tmp_path / "w.keras").read_bytes() == OLD
+    save(storage)
+    assert (tmp_path / "w.keras").read_bytes() == NEW
+    assert (tmp_path / "w.run-1.keras").read_bytes() == OLD
+
+
+def test_names_that_are_taken_get_a_number(storage, tmp_path):
+    """What was kept aside before is never overwritten."""
+    for taken in ("w.run-1.keras", "w.run-1-2.keras"):
+        (tmp_path / taken).write_bytes(taken.encode())
+    assert storage.keep_aside("w.keras", ("w.run-1", ".keras")) == "w.run-1-3.keras"
+    assert storage.keep_aside("w.keras", ("w.run-1", ".keras")) == "w.run-1-4.keras"
+    assert (tmp_path / "w.run-1.keras").read_bytes() == b"w.run-1.keras"
+    assert (tmp_path / "w.run-1-2.keras").read_bytes() == b"w.run-1-2.keras"
+    assert (tmp_path / "w.run-1-3.keras").read_bytes() == OLD
+
+
+@posix
+def test_a_link_that_leads_nowhere_is_a_name_that_is_taken(storage, tmp_path):
+    """Nothing is written through it."""
+    os.symlink(tmp_path / "nowhere", tmp_path / "x.keras")
+    assert storage.keep_aside("w.keras", ("x", ".keras")) == "x-2.keras"
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_keeping_aside_in_a_folder(storage, tmp_path):
+    """The second name lies beside the first."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "w.keras").rename(tmp_path / "a" / "w.keras")
+    assert storage.keep_aside("a/w.keras", ("a/x", ".keras")) == "a/x.keras"
+    assert (tmp_path / "a" / "x.keras").read_bytes() == OLD
+
+
+def test_what_is_not_there_cannot_be_kept_aside(storage, tmp_path):
+    """A missing file is an error, and no empty one is left."""
+    with pytest.raises(FileNotFoundError):
+        storage.keep_aside("missing.keras", ("x", ".keras"))
+    assert files(tmp_path) == ["w.keras"]
+
+
+@posix
+def test_a_copy_is_durable_before_its_name_counts(tmp_path):
+    """Where a copy is needed, its data reach the disk, and then the folder."""
+    (tmp_path / "w.keras").write_bytes(OLD)
+    system = FaultyOS()
+    storage = LocalStorage(str(tmp_path), system=WithoutLinks(system))
+    storage.keep_aside("w.keras", ("x", ".keras"))
+    flushed = [path for name, path in system.calls if name == "fsync"]
+    assert flushed == [str(tmp_path / "x.keras"), str(tmp_path)]
+
+
+@posix
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+def test_a_copy_that_fails_is_not_left(tmp_path, error):
+    """Where a copy is needed and the disk fills up, no half of it stays."""
+    wrong = []
+    for number in itertools.count(1):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "w.keras").write_bytes(NEW)
+        faulty = FaultyOS(number, error)
+        storage = LocalStorage(str(folder), system=WithoutLinks(faulty))
+        with contextlib.suppress(type(error)):
+            storage.keep_aside("w.keras", ("x", ".keras"))
+        found = {(folder / name).read_bytes() for name in files(folder)}
+        if found != {NEW}:
+            wrong.append((number, faulty.failed))
+        if faulty.failed is None:
+            break
+    assert number > 5
+    assert wrong == []
+
+
+# The check
+
+
+@pytest.mark.parametrize("below", ["", "a", "a/b/c"])
+def test_a_check_leaves_no_trace(tmp_path, below):
+    """A folder that can be written to is left as it was, or missing as it was."""
+    before = descriptors()
+    storage = LocalStorage(str(tmp_path / below) if below else str(tmp_path))
+    storage.check()
+    storage.check("w.keras")
+    assert files(tmp_path) == []
+    assert descriptors() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="needs Linux")
+def test_a_check_where_files_need_a_name(tmp_path):
+    """A probe with a name is made and deleted again."""
+    system = WithoutUnnamedFiles()
+    LocalStorage(str(tmp_path / "a"), system=system).check("w.keras")
+    assert [os.path.dirname(path) for path in system.opened] == [str(tmp_path)]
+    assert files(tmp_path) == []
+
+
+def test_a_check_in_a_folder_of_the_root():
+    """The folder above all is a folder, too."""
+    LocalStorage(os.path.abspath(os.sep)).check()
+
+
+@pytest.mark.parametrize("below", ["", "a/b"])
+@pytest.mark.parametrize("system", [os, WithoutUnnamedFiles()], ids=["os", "named"])
+def test_a_check_of_a_read_only_folder(read_only, below, system):
+    """What cannot be written to is found, also above folders that are missing."""
+    folder = str(read_only / below) if below else str(read_only)
+    with pytest.raises(OSError, match="`filepath` must lie in a folder that") as caught:
+        LocalStorage(folder, system=system).check("w.keras")
+    assert caught.value.errno == errno.EROFS
+    assert caught.value.filename == str(read_only)
+
+
+@posix
+def test_a_check_of_a_forbidden_folder(tmp_path):
+    """A folder that belongs to others keeps its kind of error."""
+    if os.geteuid() == 0:
+        pytest.skip("root may write into any folder")
+    tmp_path.chmod(0o555)
+    with pytest.raises(PermissionError, match="`filepath` must lie in a folder"):
+        LocalStorage(str(tmp_path)).check()
+
+
+@pytest.mark.parametrize("below", ["file", "file/a", "file/a/b"])
+def test_a_file_in_the_folders_place(tmp_path, below):
+    """It is found at any height, and named."""
+    (tmp_path / "file").write_bytes(OLD)
+    with pytest.raises(NotADirectoryError, match="not in a file") as caught:
+        LocalStorage(str(tmp_path / below)).check()
+    assert caught.value.filename == str(tmp_path / "file")
+
+
+@posix
+def test_a_broken_link_in_the_folders_place(tmp_path):
+    """No folder can be made there."""
+    os.symlink(tmp_path / "nowhere", tmp_path / "link")
+    with pytest.raises(NotADirectoryError):
+        LocalStorage(str(tmp_path / "link" / "a")).check()
+
+
+def test_a_folder_in_the_files_place(tmp_path):
+    """A name that is a folder's cannot be a file's; other names can."""
+    (tmp_path / "taken").mkdir()
+    storage = LocalStorage(str(tmp_path))
+    with pytest.raises(IsADirectoryError, match="must name a file"):
+        storage.check("taken")
+    storage.check("free")
+    storage.check()

@@ -1,0 +1,392 @@
+"""`decide/naming.py`: what may stand in a template, and how it is filled."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from modelcheckpoint.decide.naming import LONGEST_NAME, Template, aside_name, nearest
+
+numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers()
+
+# Every part of Python's format specification for numbers, valid together or not.
+specs = st.builds(
+    "".join,
+    st.tuples(
+        st.sampled_from(["", "<", ">", "=", "^", "*<", "0>", " ^", "_=", ".>", "~^"]),
+        st.sampled_from(["", "+", "-", " "]),
+        st.sampled_from(["", "z"]),
+        st.sampled_from(["", "#"]),
+        st.sampled_from(["", "0"]),
+        st.integers(1, 100).map(str) | st.just(""),
+        st.sampled_from(["", ",", "_"]),
+        st.integers(0, 100).map(".{}".format) | st.just(""),
+        st.sampled_from(["", *"bdoxXeEfFgGn%"]),
+    ),
+)
+
+# Text that looks like a template more often than not.
+texts = st.lists(
+    st.sampled_from(
+        ["{epoch}", "{val_loss:.2f}", "{epoch:.>3}", "{x:_b}", "{{", "}}", "{", "}"]
+    )
+    | st.sampled_from(["/", "..", ".", "~", "a", "b.keras", ":", "!r", "[0]", "\\"])
+    | st.text(max_size=5),
+    max_size=12,
+).map("".join)
+
+
+def fill(text, **values):
+    return Template(text).fill(values).path
+
+
+def works(spec, *values):
+    try:
+        return [format(value, spec) for value in values]
+    except ValueError:
+        return None
+
+
+def test_the_name_of_the_keras_documentation():
+    """The name that every tutorial shows is filled with epoch and loss."""
+    name = "weights.{epoch:02d}-{val_loss:.2f}.hdf5"
+    assert fill(name, epoch=3, val_loss=0.12345) == "weights.03-0.12.hdf5"
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("w.keras", "w.keras"),
+        ("{epoch}.keras", "7.keras"),
+        ("{epoch:>4}.keras", "   7.keras"),
+        ("{val_loss:e}.keras", "5.000000e-01.keras"),
+        ("{val_loss:.0%}.keras", "50%.keras"),
+        ("{val_loss:+08.3f}.keras", "+000.500.keras"),
+        ("{step:03d}.keras", "012.keras"),
+        ("{{x}}.{epoch}.keras", "{x}.7.keras"),
+        ("{{{epoch}}}.keras", "{7}.keras"),
+        ("{epoch}}}.keras", "7}.keras"),
+        ("{epoch}-{epoch:02d}.keras", "7-07.keras"),
+        ("{top-k}.keras", "3.keras"),
+    ],
+)
+def test_fields_are_filled_as_python_formats_them(text, path):
+    """Fields take Python's formats for numbers, doubled braces stand for one."""
+    values = {"epoch": 7, "val_loss": 0.5, "step": 12.0, "top-k": 3}
+    assert fill(text, **values) == path
+
+
+@pytest.mark.parametrize(
+    ("text", "folder", "path"),
+    [
+        ("w.keras", "", "w.keras"),
+        ("a/w.keras", "a", "w.keras"),
+        ("a/b/w.keras", "a/b", "w.keras"),
+        ("/w.keras", "/", "w.keras"),
+        ("/a/w.keras", "/a", "w.keras"),
+        ("//a//b//w.keras", "//a//b", "w.keras"),
+        ("../w.keras", "..", "w.keras"),
+        ("a/../w.keras", "a/..", "w.keras"),
+        ("./w.keras", ".", "w.keras"),
+        ("a/w{epoch}.keras", "a", "w1.keras"),
+        ("a/{epoch}.keras", "a", "1.keras"),
+        ("/{epoch}.keras", "/", "1.keras"),
+        ("{epoch}/w.keras", "", "1/w.keras"),
+        ("a/b{epoch}/c/w.keras", "a", "b1/c/w.keras"),
+        ("a/{epoch}/{val_loss}/w.keras", "a", "1/0.5/w.keras"),
+        ("a/{epoch}/b", "a", "1/b"),
+        ("a{{b/w.keras", "a{b", "w.keras"),
+        ("/a/{{b}}/c/w.{epoch}.keras", "/a/{b}/c", "w.1.keras"),
+        ("a{{/../b/{epoch}.keras", "a{/../b", "1.keras"),
+    ],
+)
+def test_the_folder_ends_before_the_first_field(text, folder, path):
+    """What no field can change is the folder, the rest is a name within it."""
+    template = Template(text)
+    name = template.fill({"epoch": 1, "val_loss": 0.5})
+    assert (template.folder, name.path) == (folder, path)
+    assert template.depth == path.count("/")
+    assert template.text == text
+
+
+def test_the_home_folder(monkeypatch):
+    """`~` is the home folder, in front only."""
+    monkeypatch.setenv("HOME", "/home/me")
+    assert Template("~/a/{epoch}.keras").folder == "/home/me/a"
+    assert Template("~/a/{epoch}.keras").text == "~/a/{epoch}.keras"
+    assert Template("a/~/{epoch}.keras").folder == "a/~"
+
+
+def test_a_home_folder_with_braces(monkeypatch):
+    """Braces in the home folder's own name are no fields."""
+    monkeypatch.setenv("HOME", "/home/{me}")
+    template = Template("~/{epoch}.keras")
+    assert (template.folder, template.fields) == ("/home/{me}", ("epoch",))
+
+
+@pytest.mark.parametrize(
+    ("text", "fields", "tail"),
+    [
+        ("w.keras", (), "w.keras"),
+        ("w{epoch}.keras", ("epoch",), ".keras"),
+        ("{a}{b:.2f}-{a}.weights.h5", ("a", "b"), ".weights.h5"),
+        ("{epoch}", ("epoch",), ""),
+        ("w.{val_loss:.2f}", ("val_loss",), ""),
+        ("{epoch}/w.keras", ("epoch",), "/w.keras"),
+    ],
+)
+def test_fields_and_tail(text, fields, tail):
+    """Each field is listed once, and the tail is what stands after the last."""
+    template = Template(text)
+    assert (template.fields, template.tail) == (fields, tail)
+
+
+def test_a_doubled_brace_does_not_cut_the_tail():
+    """The tail ends in all literal text there is after the last field."""
+    assert Template("{epoch}.{{x}}.keras").tail.endswith(".keras")
+    assert Template("w.keras}}").tail.endswith(".keras}")
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("{val_loss:.2f}.keras", "nan.keras"),
+        ("{val_loss:07.2f}.keras", "0000nan.keras"),
+        ("{epoch:02d}.keras", "nan.keras"),
+        ("{val_loss}/{val_loss:>5}.keras", "nan/  nan.keras"),
+    ],
+)
+def test_a_missing_value_is_written_as_nan(text, path):
+    """A field without a value stops nothing, and is listed once."""
+    template = Template(text)
+    name = template.fill({})
+    assert (name.path, name.missing) == (path, template.fields)
+
+
+def test_only_what_is_missing_is_listed():
+    """A value that is there, even NaN, is not missing."""
+    name = Template("{a}-{b}-{c}-{d}").fill({"b": 1, "d": math.nan, "e": 2})
+    assert (name.path, name.missing) == ("nan-1-nan-nan", ("a", "c"))
+
+
+def test_a_value_that_its_format_cannot_write_is_nan():
+    """`d` writes whole numbers, also those that are floats, and no others."""
+    template = Template("{step:d}.keras")
+    assert template.fill({"step": 3.0}).path == "3.keras"
+    assert template.fill({"step": 3.5}).path == "nan.keras"
+    assert template.fill({"step": 3.5}).missing == ("step",)
+    assert template.fill({"step": math.inf}).path == "nan.keras"
+
+
+@pytest.mark.parametrize("text", ["", " ", "\t\n"])
+def test_a_template_is_not_empty(text):
+    """Blank text names no file."""
+    with pytest.raises(ValueError, match="`filepath` must be a non-empty string"):
+        Template(text)
+
+
+@pytest.mark.parametrize("text", ["{", "}", "a{epoch.keras", "a}b", "{epoch:{", "{a!}"])
+def test_braces_are_balanced(text):
+    """The message tells how a literal brace is written."""
+    with pytest.raises(ValueError, match=r"balanced braces.*\{\{ or \}\}"):
+        Template(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "{0}",
+        "{12}",
+        "{epoch.__class__}",
+        "{logs[0]}",
+        "{epoch!r}",
+        "{a/b}",
+        "{a\tb}",
+        "{a!s:>3}",
+    ],
+)
+def test_a_field_is_a_plain_name(text):
+    """Positions, attributes, items and conversions are no keys of `logs`."""
+    with pytest.raises(ValueError, match="only plain named fields"):
+        Template(f"w.{text}.keras")
+
+
+SPECS = r"s q 5s c />9 \>9 101 0101d .101f 9999999999 d! {epoch} %Y-%m ,b .2d >>> {{"
+
+
+@pytest.mark.parametrize("spec", SPECS.split())
+def test_a_format_is_one_for_numbers(spec):
+    """Text formats, slashes as fill and sizes beyond all use are refused."""
+    with pytest.raises(ValueError, match="`filepath` must have"):
+        Template(f"w.{{epoch:{spec}}}.keras")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\ud800.keras", "a/\ud800/{epoch}", "{epoch:" + "1" * 5000 + "}.keras"],
+    ids=["name", "folder", "digits"],
+)
+def test_what_python_itself_refuses_is_told_in_our_words(text):
+    """No file name can hold a lone surrogate, and no number has 5000 digits."""
+    with pytest.raises(ValueError, match="`filepath` must"):
+        Template(text)
+
+
+def test_a_counter_is_a_whole_number():
+    """`.2d` never works; a fraction's format works for counters too."""
+    assert fill("{epoch:.1f}", epoch=2) == "2.0"
+    assert fill("{epoch:x}", epoch=255) == "ff"
+
+
+@pytest.mark.parametrize(
+    "text", ["{epoch}/../w.keras", "a/{epoch}/..", "{a}/b/../../.."]
+)
+def test_a_name_stays_in_its_folder(text):
+    """Behind a field `..` could lead anywhere, and is refused at once."""
+    with pytest.raises(ValueError, match="must not leave its folder"):
+        Template(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["s3://b/w.keras", "gs://b", "file:///w", "a+b-1.c://x"]
+)
+def test_a_url_is_no_path(text):
+    """A URL gets a sentence of its own instead of a folder named `s3:`."""
+    with pytest.raises(ValueError, match="path on this machine"):
+        Template(text)
+
+
+def test_a_null_character():
+    """No file system takes it, and the message says so."""
+    with pytest.raises(ValueError, match="null character"):
+        Template("a\0.keras")
+
+
+@pytest.mark.parametrize("field", ["batch", "samples"])
+def test_batches_have_no_meaning_at_the_end_of_an_epoch(field):
+    """Without an integer `save_freq` nobody counts them."""
+    Template(f"{{{field}}}.keras", counts_batches=True)
+    with pytest.raises(ValueError, match="only with an integer `save_freq`"):
+        Template(f"{{{field}}}.keras", counts_batches=False)
+
+
+def test_a_name_that_is_too_long():
+    """Bytes count, and each name on the way counts by itself."""
+    fits = "a" * (LONGEST_NAME - 6) + ".keras"
+    assert fill(f"{'b' * LONGEST_NAME}/{{epoch}}/{fits}", epoch=1).endswith(fits)
+    for text in ("a" + fits, f"{fits}a/w.keras", "ä" * 130, "a{epoch}" + fits):
+        with pytest.raises(ValueError, match="at most 255 bytes"):
+            Template(text)
+
+
+def test_the_nearest_name():
+    """A typing error finds its name, and a stranger finds none."""
+    assert nearest("val_acc", ["loss", "val_loss", "val_accuracy"]) == "val_accuracy"
+    assert nearest("acuracy", {"accuracy", "loss"}) == "accuracy"
+    assert nearest("zzz", ["loss", "val_loss"]) is None
+    assert nearest("loss", []) is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(specs, st.lists(numbers | st.just(math.nan), max_size=5))
+def test_a_valid_format_takes_every_number(spec, values):
+    """What formats whole numbers and fractions is accepted and never raises again."""
+    assume(works(spec, 1, 0.5))
+    template = Template(f"a/{{val_loss:{spec}}}/w.keras")
+    for value in values:
+        name = template.fill({"val_loss": value})
+        assert name.path.split("/") == [format(value, spec), "w.keras"]
+        assert not name.missing
+
+
+@settings(max_examples=300, deadline=None)
+@given(specs, st.floats() | st.integers())
+def test_an_accepted_format_never_raises(spec, value):
+    """Whatever the constructor accepts writes any number, if need be as nan."""
+    try:
+        template = Template(f"{{val_loss:{spec}}}/w.keras")
+    except ValueError:
+        assert not works(spec, 1)
+        assert not works(spec, 0.5)
+        return
+    name = template.fill({"val_loss": value})
+    folder, slash, file = name.path.rpartition("/")
+    assert (slash, file) == ("/", "w.keras")
+    assert folder not in ("", ".", "..")
+    assert "/" not in folder
+
+
+@settings(max_examples=400, deadline=None)
+@example("{{/{epoch}", {})
+@example("{epoch}}}/..", {})
+@given(texts | st.text(max_size=60), st.dictionaries(st.text(max_size=5), numbers))
+def test_any_text_is_refused_or_fills_to_a_name_in_its_folder(text, values):
+    """No text leads out of the folder, and none but a ValueError comes of it."""
+    try:
+        template = Template(text)
+    except ValueError:
+        return
+    for given_values in ({}, values, dict.fromkeys(template.fields, 1e300)):
+        path = template.fill(given_values).path
+        assert not os.path.isabs(path)
+        assert ".." not in path.split("/")
+        assert path.count("/") == template.depth
+        assert len(path) <= len(os.path.expanduser(text)) + 600 * len(text)
+
+
+@settings(max_examples=200)
+@given(texts)
+def test_literal_text_is_written_as_it_is(text):
+    """With its braces doubled, any text in front of the last slash is the folder."""
+    text = "a" + text.replace("~", "").replace("{", "").replace("}", "")
+    doubled = text.replace("a", "{{")
+    try:
+        template = Template(f"{doubled}/w.keras")
+    except ValueError:
+        assume(False)
+    expected = f"{text.replace('a', '{')}/w.keras"
+    joined = os.path.join(template.folder, template.fill({}).path)
+    assert os.path.normpath(joined) == os.path.normpath(expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{a:100}" * 36,
+        "{" * 10_000,
+        "{{" * 100,
+        "a" * 100_000,
+        "{epoch:" + "0" * 2_000 + "}",
+        "{" + "a" * 100_000 + "}",
+        "/".join(["{a:.100f}"] * 5_000),
+    ],
+    ids=lambda text: text[:9],
+)
+def test_long_text_takes_no_long_time(text):
+    """The time and the name of a long text grow no faster than the text."""
+    start = time.perf_counter()
+    try:
+        path = Template(text).fill({"a": 1e300}).path
+    except ValueError:
+        path = ""
+    assert len(path) <= 60 * len(text)
+    assert time.perf_counter() - start < 2
+
+
+@pytest.mark.parametrize("run", ["r1", "/../../evil", "x" * 300, "", "a\n{}b"])
+@pytest.mark.parametrize("stem", ["w", "w" * 249, "a{}b", "ü" * 120])
+def test_the_name_of_a_file_that_is_kept_aside(run, stem):
+    """It fits into a file system, stays in its folder and keeps its suffix."""
+    begin, end = aside_name(f"a/{stem}.keras", run, ".keras")
+    for number in ("", "-9999"):
+        folder, _, name = f"{begin}{number}{end}".rpartition("/")
+        assert folder == "a"
+        assert name.endswith(".keras")
+        assert len(os.fsencode(name)) <= 255
+    assert "\n" not in begin

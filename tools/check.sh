@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# R CMD check of the built package: no error, no warning, no note, once with the
+# Python of .venv and once on a machine that has none.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+work=$PWD/.setup/check
+
+# What CRAN's own machines look up on the network, or only they have: keras3 is not
+# among Debian's packages.
+export _R_CHECK_CRAN_INCOMING_REMOTE_=false _R_CHECK_SYSTEM_CLOCK_=0
+export _R_CHECK_PACKAGE_DEPENDS_IGNORE_MISSING_ENHANCES_=true
+
+main() {
+  rm -rf "$work" && mkdir -p "$work/source" "$work/with" "$work/without"
+  # R CMD build copies the whole folder first, .venv and all: give it a clean one.
+  source_files | tar --null -cf - -T - | tar -xf - -C "$work/source"
+  (cd "$work" && R CMD build source)
+  echo "== with Python"
+  check "$work/with" R
+  echo "== without Python"
+  check "$work/without" without_python
+}
+
+source_files() { # as git would have them, uncommitted ones too
+  if git rev-parse --git-dir >/dev/null 2>&1; then
+    git ls-files -z --cached --others --exclude-standard |
+      while IFS= read -r -d '' file; do
+        if [[ -e $file ]]; then printf '%s\0' "$file"; fi
+      done
+  else
+    find . \( -name '.?*' -type d -o -name '__pycache__' -o -name demo-output \) -prune \
+      -o -not -type d -print0
+  fi
+}
+
+check() { # check folder command...
+  local folder=$1
+  shift
+  "$@" CMD check --as-cran --no-manual --output="$folder" \
+    "$work"/modelcheckpoint_*.tar.gz || true
+  grep -qx 'Status: OK' "$folder"/*.Rcheck/00check.log || {
+    cat "$folder"/*.Rcheck/tests/*.fail 2>/dev/null || true
+    echo "R CMD check is not clean: see $folder" >&2
+    exit 1
+  }
+}
+
+# R, where no Python can be found: not on the PATH, nor where reticulate looks.
+without_python() {
+  if hidden true 2>/dev/null; then
+    hidden R "$@"
+  else
+    echo "(Python cannot be hidden here: reticulate is pointed at none instead.)"
+    RETICULATE_PYTHON=$work/no-python R "$@"
+  fi
+}
+
+hidden() { # hidden command...: in file systems of its own, less every python
+  unshare --map-root-user --mount bash -euc '
+    mount -t tmpfs tmpfs "$0"
+    for bin in /usr/bin /usr/local/bin; do
+      mkdir -p "$0$bin" "$0/work$bin"
+      mount -t overlay -o "lowerdir=$bin,upperdir=$0$bin,workdir=$0/work$bin" \
+        overlay "$bin"
+      rm -f "$bin"/python*
+    done
+    mkdir "$0/home"
+    exec env -u RETICULATE_PYTHON HOME="$0/home" PATH=/usr/local/bin:/usr/bin:/bin "$@"
+  ' "$(mkdir -p "$work/hidden" && echo "$work/hidden")" "$@"
+}
+
+main
