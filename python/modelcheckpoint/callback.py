@@ -319,6 +319,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         in_fit = "steps" in (getattr(self, "params", None) or {})
         self._progress = Progress(model, in_fit, self._unit)
         self._pipeline = Pipeline(self._storage(), self._format, self._run(model))
+        self._plan.start()
         self._saved_in_fit, self._first_batch = False, self._watches_batches
         self._begun = True
         if self._chief:

@@ -94,6 +94,10 @@ class Plan:
         self.best = best
         self._waiting = False
 
+    def start(self) -> None:
+        """Begin a training; a save that an interrupted one waited for is forgotten."""
+        self._waiting = False
+
     def due(self, amount: int) -> bool:
         """Count `amount` epochs, batches or samples; return whether to `decide`."""
         return self.trigger.advance(amount)
