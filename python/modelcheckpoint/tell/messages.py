@@ -28,8 +28,8 @@ def not_better(monitor: str, skip: Skip) -> str:
 def no_monitor(monitor: str, logs: Mapping[str, Any]) -> str:
     """Say that what decides is not there, and what is."""
     return (
-        f"not saved, because `logs` has no number {monitor!r} for `monitor`; it has "
-        f"{_listed(logs)}.{_hint(monitor, logs)}"
+        f"`logs` has no number {monitor!r} for `monitor`; it has {_listed(logs)}."
+        f"{_hint(monitor, logs)}"
     )
 
 

@@ -69,7 +69,7 @@ class Narrator(Teller):
         """Tell that a save fell due, and why it was not made."""
         if skip.value is None:
             self._reason = messages.no_monitor(self.monitor, skip.moment.logs)
-            self.problem(self._reason, once="monitor")
+            self.problem(f"Not saved: {self._reason}", once="monitor")
             text = f"not saved, {self.monitor} is not there"
         else:
             text = self._reason = messages.not_better(self.monitor, skip)

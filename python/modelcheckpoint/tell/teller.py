@@ -61,7 +61,7 @@ class Teller:
         lines = []
         if nothing is not None:
             lines.append(f"NO CHECKPOINT WAS SAVED to {filepath}: {nothing}")
-        others = [text for text in new if text != nothing]
+        others = [text for text in new if nothing is None or nothing not in text]
         if others:
             count = f"{len(others)} problem" + ("s" if len(others) > 1 else "")
             lines.append(f"ModelCheckpoint met {count} in this training:")
