@@ -18,7 +18,8 @@ tensorflow := (port|cpu_feature_guard|cudart_stub|cuda_platform)\.cc:
 less_noise := 2> >(grep -Ev '^[IWE]0000 .*$(tensorflow)|^(WARNING: All log messages \
 	before absl|To enable the following instructions)' >&2)
 
-.PHONY: help setup demo demo-python test lint check dist docs bench clean
+.PHONY: help setup demo demo-python test test-backends test-versions \
+	test-canary test-r-current lint check dist docs bench clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -35,6 +36,25 @@ demo-python:
 ## make test         pytest and testthat, with real training runs
 test: setup
 	@tools/test.sh $(less_noise)
+
+## make test-backends  pytest once more, on JAX and on Torch
+test-backends:
+	@tools/setup.sh python
+	@tools/matrix.sh backends $(less_noise)
+
+## make test-versions  pytest on older Keras, tf_keras, Keras 2 (KERAS=3.8: one of them)
+test-versions:
+	@tools/setup.sh python
+	@tools/matrix.sh versions $(KERAS) $(less_noise)
+
+## make test-canary  pytest on the newest pre-release of Keras
+test-canary:
+	@tools/setup.sh python
+	@tools/matrix.sh canary $(less_noise)
+
+## make test-r-current  testthat, demo and R CMD check on Debian 13 (as root)
+test-r-current:
+	@tools/test-r-current.sh $(less_noise)
 
 ## make lint         ruff and mypy
 lint:
@@ -72,4 +92,4 @@ setup:
 
 ## make clean        remove all that the set-up and the others made here
 clean:
-	rm -rf .venv .Rlib .setup dist demo-output
+	rm -rf .venv .venvs .Rlib .setup dist demo-output

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelcheckpoint import ModelCheckpoint
-from modelcheckpoint.observe.samples import EXACT, EpochCount
+from modelcheckpoint.observe.samples import EXACT, EpochCount, feeds_no_weight
 
 
 def arrays(K, x, y):
@@ -171,6 +171,22 @@ def test_a_tracker_that_stays_at_zero(tmp_path, data):
     model._loss_tracker = Unfed(name="loss")
     with pytest.raises(ValueError, match=r"Keras count them.*save_freq_unit='batches'"):
         fit(model, data, ModelCheckpoint(tmp_path / "w.keras", save_freq=10))
+
+
+@pytest.mark.parametrize(
+    ("fed", "counts_batches"),
+    [
+        ("loss", True),  # Keras 3.0 and 3.1
+        ("loss, sample_weight=tf.shape(tree.flatten(x)[0])[0]", False),  # 3.2
+        (
+            "\n    unscale(loss),\n    sample_weight=next(i for i in x).shape[0],\n",
+            False,
+        ),
+    ],
+)
+def test_a_keras_that_counts_batches(fed, counts_batches):
+    """The Keras whose mean counts batches is known by how it feeds it."""
+    assert feeds_no_weight(f"self._loss_tracker.update_state({fed})") is counts_batches
 
 
 def test_a_mean_called_loss_is_not_taken_for_keras_own(tmp_path, data):

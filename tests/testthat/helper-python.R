@@ -17,6 +17,12 @@ skip_if_no_keras <- function() {
   skip_if_not(has_keras(), "RETICULATE_PYTHON names no Python with Keras")
 }
 
+# 3, or 2 for TensorFlow up to 2.15.
+keras_major <- function() {
+  version <- reticulate::import("keras")$`__version__`
+  as.integer(sub("[.].*", "", version))
+}
+
 # Two inputs, one unit: all that a callback needs to see.
 tiny_model <- function(metrics = NULL) {
   keras <- reticulate::import("keras")

@@ -241,18 +241,6 @@ test_that("the journal is a table for jsonlite", {
   expect_identical(setdiff(keys, names(journal)), character())
 })
 
-test_that("it works in keras3::fit()", {
-  skip_if_no_keras()
-  skip_if_not_installed("keras3")
-  withr::local_dir(withr::local_tempdir())
-  keras3::fit(
-    tiny_model(), matrix(1:8, ncol = 2), matrix(0, nrow = 4),
-    epochs = 2, verbose = 0, validation_split = 0.5,
-    callbacks = list(callback_model_checkpoint("w.{epoch}-{val_loss:.2f}.h5"))
-  )
-  expect_length(list.files(pattern = "h5$"), 2)
-})
-
 test_that("the example of the help page runs", {
   skip_if_no_keras()
   # Python is started here: the example itself never does.

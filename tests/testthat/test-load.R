@@ -44,9 +44,10 @@ fresh_r <- function(code, python = "", lib = package_library()) {
 }
 
 # What the first use says there.
-first_use <- function(python, lib = package_library()) {
+first_use <- function(python, lib = package_library(), before = NULL) {
   fresh_r(python = python, lib = lib, c(
     "library(modelcheckpoint)",
+    before,
     "seconds <- system.time(error <- tryCatch(",
     "  callback_model_checkpoint(\"w.{epoch:02d}.keras\"), error = identity",
     "))[[\"elapsed\"]]",
@@ -136,20 +137,38 @@ test_that("a Keras that cannot be imported is quoted", {
   expect_match(output, "Python says: No module named 'the_backend'")
 })
 
-test_that("NumPy 2 under an old reticulate is found before Python starts", {
-  skip_if(
-    utils::packageVersion("reticulate") >= "1.39",
-    "this reticulate can use NumPy 2"
-  )
+# What the first use says with this NumPy, and no Keras. Only the version of the
+# NumPy is looked at.
+first_use_with_numpy <- function(version, before = NULL) {
   python <- bare_python()
-  # Nothing but the version is looked at.
   numpy <- file.path(site_packages(python), "numpy")
   dir.create(numpy)
-  writeLines("__version__ = '2.1.3'", file.path(numpy, "__init__.py"))
-  output <- first_use(python)
-  expect_match(output, the_call, fixed = TRUE)
-  expect_match(output, "NumPy 2.1.3 needs reticulate 1.39", fixed = TRUE)
-  expect_match(output, "pip install \"numpy<2\"", fixed = TRUE)
+  writeLines(
+    sprintf("__version__ = '%s'", version), file.path(numpy, "__init__.py")
+  )
+  first_use(python, before = before)
+}
+
+test_that("NumPy 2 is one clear sentence where reticulate is too old for it", {
+  too_old <- utils::packageVersion("reticulate") < "1.39"
+  # Before Python was started, and after.
+  for (before in list(NULL, "invisible(reticulate::py_config())")) {
+    output <- first_use_with_numpy("2.1.3", before)
+    expect_match(output, the_call, fixed = TRUE)
+    if (too_old) {
+      expect_match(output, "NumPy 2.1.3 needs reticulate 1.39", fixed = TRUE)
+      expect_match(output, "pip install \"numpy<2\"", fixed = TRUE)
+    } else {
+      expect_match(output, "There is no Keras in the Python that R uses")
+      expect_no_match(output, "needs reticulate")
+    }
+  }
+})
+
+test_that("an older NumPy is no reason to stop", {
+  output <- first_use_with_numpy("1.26.4")
+  expect_match(output, "There is no Keras in the Python that R uses")
+  expect_no_match(output, "needs reticulate")
 })
 
 says_what_is_missing <- function(output) {

@@ -8,13 +8,16 @@ names stand here and nowhere else, each with the public way behind it.
 
 from __future__ import annotations
 
+import inspect
+import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelcheckpoint.errors import SampleCountError
 from modelcheckpoint.observe.keras_models import backend_of, overrides
 
-__all__ = ["EXACT", "EpochCount", "SampleCounter"]
+__all__ = ["EXACT", "EpochCount", "SampleCounter", "feeds_no_weight"]
 
 EXACT = 2**24
 """Up to here a float32, which Keras counts in, holds every whole number."""
@@ -167,7 +170,7 @@ def _reader(model: Any) -> Callable[[], float]:
             )
     tracker = _loss_mean(model)
     count = getattr(tracker, "count", None)
-    if count is None:
+    if count is None or feeds_no_weight(_source_of_training(model)):
         raise SampleCountError(
             "`save_freq` counts samples, and this Keras does not count them where "
             f"they are looked for. {_WAY_OUT}"
@@ -182,6 +185,22 @@ def _loss_mean(model: Any) -> Any:
     for name in ("_total_loss_mean", "_loss_metric"):  # Keras 2, newer and older
         tracker = tracker or getattr(loss, name, None)
     return tracker
+
+
+def feeds_no_weight(source: str) -> bool:
+    """Return whether Keras feeds its mean of the loss a number alone, in this source.
+
+    So do Keras 3.0 and 3.1: their mean counts batches, and nothing else tells.
+    """
+    return bool(re.search(r"_loss_tracker\.update_state\(\s*\w+\s*\)", source))
+
+
+def _source_of_training(model: Any) -> str:
+    owners = [cls for cls in type(model).__mro__ if "train_step" in vars(cls)]
+    try:
+        return inspect.getsource(sys.modules[owners[0].__module__])
+    except (LookupError, OSError, TypeError):  # installed without its source
+        return ""
 
 
 def _fast_reader(model: Any, count: Any) -> Callable[[], float]:
@@ -200,12 +219,10 @@ def _tensorflow_reader(count: Any) -> Callable[[], float]:
 
     variable = getattr(count, "_value", count)  # Keras 3 wraps TensorFlow's variable
     read, dtype = tf.raw_ops.ReadVariableOp, tf.float32
-    try:
-        handle = variable.handle
-        read(resource=handle, dtype=dtype)
-    except Exception:  # a variable spread over devices: only its public face adds up
+    # Spread over devices it has no one place: only its public face adds them up.
+    if isinstance(variable, tf.distribute.DistributedValues):
         return lambda: float(variable.numpy())
-    return lambda: float(read(resource=handle, dtype=dtype))
+    return lambda: float(read(resource=variable.handle, dtype=dtype))
 
 
 def _jax_reader(model: Any, count: Any) -> Callable[[], float]:

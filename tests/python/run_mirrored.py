@@ -1,0 +1,42 @@
+"""Train on two logical CPUs at once, with each Keras: run_mirrored.py <folder>."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+import numpy as np
+import tensorflow as tf
+
+from modelcheckpoint import ModelCheckpoint
+
+
+def main(folder):
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    half = tf.config.LogicalDeviceConfiguration()
+    tf.config.set_logical_device_configuration(cpu, [half, half])
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    assert strategy.num_replicas_in_sync == 2
+    for package in ("keras", "tf_keras"):
+        try:
+            K = importlib.import_module(package)
+        except ImportError:  # the test of this one is skipped
+            continue
+        fit(K, strategy, os.path.join(folder, package, "{samples}.weights.h5"))
+
+
+def fit(K, strategy, path):
+    with strategy.scope():
+        model = K.Sequential([K.Input((3,)), K.layers.Dense(1)])
+        model.compile("sgd", loss="mean_squared_error")
+    x = np.ones((25, 3), "float32")
+    data = tf.data.Dataset.from_tensor_slices((x, x[:, :1])).batch(4)
+    callback = ModelCheckpoint(path, save_freq=1, save_weights_only=True)
+    model.fit(data, epochs=2, verbose=0, callbacks=[callback])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

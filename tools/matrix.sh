@@ -1,0 +1,173 @@
+#!/usr/bin/env bash
+# Runs the tests that train a model, on other backends and other versions of Keras
+# than .venv has; called by the Makefile.
+#
+#   tools/matrix.sh backends          the newest Keras, on JAX and on Torch
+#   tools/matrix.sh versions [NAME]   Keras on TensorFlow, by version: all, or one
+#   tools/matrix.sh canary            the newest pre-release of Keras
+#
+# Each environment is in .venvs/NAME: made where there is none, made anew when what
+# it was made from has changed. All suites run, whatever one finds, and a summary
+# line of each comes at the end. PYTHON=/path/to/python3 chooses the Python.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+
+# tf_keras is in `newest`, too. A name that is not here works as a version of Keras.
+known=(2.15 3.2 3.4.1 3.8 3.10 3.12 newest tf_keras-2.16)
+
+# These know no Keras and run in `make test`; a file that is not here runs everywhere.
+pure=(arguments imports journal leftovers local monitor naming plan records teller
+  triggers)
+
+python=${PYTHON:-.venv/bin/python}
+log=.setup/matrix.log
+summary=.setup/summary-$1.txt
+failed=0
+
+main() {
+  mkdir -p .setup .venvs
+  : >"$summary"
+  "$1" "${2:-}" || failed=1
+  echo
+  cat "$summary"
+  exit "$failed"
+}
+
+backends() {
+  environment backends || return
+  suite backends jax
+  suite backends torch
+}
+
+versions() {
+  local name names=("${known[@]}")
+  if [[ -n $1 ]]; then names=("$1"); fi
+  if [[ $("$python" -V) != "Python 3.11."* ]]; then
+    stop "the oldest and the newest TensorFlow meet on Python 3.11 only, and this is" \
+      "$("$python" -V): PYTHON=/path/to/python3.11 chooses another."
+  fi
+  for name in "${names[@]}"; do
+    if environment "$name"; then
+      suite "$name" tensorflow
+    else
+      failed=1
+    fi
+  done
+}
+
+canary() {
+  local released
+  environment canary || return
+  rm .venvs/canary/made-from # what is put into it now is another Keras each time
+  released=$(version canary keras)
+  install canary --pre --upgrade --no-deps keras || return
+  if [[ $(version canary keras) == "$released" ]]; then
+    echo "canary: no pre-release of keras is newer than $released; a nightly build?"
+    .venvs/canary/bin/python -m pip uninstall --yes keras >>"$log" 2>&1
+    install canary --pre --no-deps keras-nightly || return
+    if ! newer "$(version canary keras-nightly)" "$released"; then
+      echo "canary: no nightly build is newer than $released either; nothing to test." |
+        tee -a "$summary"
+      return
+    fi
+  fi
+  suite canary tensorflow
+}
+
+# ---- environments ------------------------------------------------------------
+
+requirements() {
+  case $1 in
+    # torch: a machine can have a small build, for CPUs, of this version; any other
+    # version would be fetched with gigabytes of CUDA. tensorflow: tf.data and the
+    # layers that look up strings need it on any backend.
+    backends) echo keras jax torch==2.13.0 tensorflow ;;
+    newest) echo keras tensorflow tf_keras ;;
+    canary) echo keras tensorflow ;;
+    tf_keras-*) echo "tf_keras==${1#*-}.*" "tensorflow==${1#*-}.*" ;;
+    # pip finds the newest TensorFlow, and NumPy, that go with this Keras.
+    *) echo "keras==$1.*" tensorflow ;;
+  esac
+}
+
+environment() ( # in a subshell: the lock goes with it
+  local folder=.venvs/$1 made_from
+  # Two `make` at the same time would install into the same folder.
+  if command -v flock >/dev/null; then exec 9>.venvs/lock && flock 9; fi
+  made_from="$PWD, $("$python" -V), $(requirements "$1")"
+  if [[ $made_from != "$(cat "$folder/made-from" 2>&1)" ]]; then
+    rm -rf "$folder"
+    "$python" -m venv "$folder" || fail "$1: no virtual environment" || return
+  elif [[ $1 != newest ]]; then
+    return
+  fi
+  # `newest` is brought up to date each time: it says what it is.
+  install "$1" --upgrade $(requirements "$1") pytest hypothesis pandas &&
+    echo "$made_from" >"$folder/made-from"
+)
+
+install() { # install environment what...
+  local name=$1 start=$SECONDS
+  shift
+  printf '%s: installing %s ... ' "$name" "$*"
+  if ".venvs/$name/bin/python" -m pip install --disable-pip-version-check --no-input \
+    "$@" >"$log" 2>&1; then
+    echo "done ($((SECONDS - start)) s)"
+  else
+    echo "FAILED"
+    tail -n 15 "$log" | sed 's/^/  | /' >&2
+    fail "$name: pip could not install $*"
+  fi
+}
+
+fail() {
+  echo "$*" | tee -a "$summary" >&2
+  return 1
+}
+
+stop() {
+  echo "$*" >&2
+  exit 1
+}
+
+# ---- suites ------------------------------------------------------------------
+
+suite() { # suite environment backend
+  local out=.setup/pytest-$1-$2.txt name last
+  name=$(describe "$1" "$2")
+  printf '\n==> %s\n' "$name"
+  KERAS_BACKEND=$2 ".venvs/$1/bin/python" -m pytest -p no:cacheprovider \
+    $(printf -- '--ignore=tests/python/test_%s.py ' "${pure[@]}") | tee "$out" ||
+    failed=1
+  last=$(grep -E '^=+ .* in [0-9.]+s' "$out" | tail -n 1 | tr -d '=')
+  # A suite that skips everything, or dies, has not passed.
+  [[ $last =~ [1-9][0-9]*\ passed ]] || failed=1
+  echo "pytest, $name:${last:- did not finish}" >>"$summary"
+}
+
+describe() { # "keras 3.15.1, jax 0.10.2, numpy 2.4.6"
+  ".venvs/$1/bin/python" - "$2" <<'PYTHON'
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+said = []
+for name in ("keras", "keras-nightly", "tf_keras", sys.argv[1], "numpy"):
+    try:
+        said.append(f"{name} {version(name)}")
+    except PackageNotFoundError:
+        pass
+print(", ".join(said))
+PYTHON
+}
+
+version() { # version environment distribution
+  ".venvs/$1/bin/python" -c \
+    'import sys; from importlib.metadata import version; print(version(sys.argv[1]))' "$2"
+}
+
+newer() { # newer version than
+  .venvs/canary/bin/python -c 'import sys; from packaging.version import Version
+sys.exit(not Version(sys.argv[1]) > Version(sys.argv[2]))' "$@"
+}
+
+main "$@"
