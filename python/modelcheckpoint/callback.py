@@ -25,6 +25,7 @@ from modelcheckpoint.observe.direction import stated_direction
 from modelcheckpoint.observe.keras_models import versions_of
 from modelcheckpoint.observe.logs import numbers
 from modelcheckpoint.observe.progress import Progress
+from modelcheckpoint.observe.stack import fits_that_call
 from modelcheckpoint.save.formats import format_of
 from modelcheckpoint.save.pipeline import Pipeline, Run
 from modelcheckpoint.storage.local import LocalStorage
@@ -32,6 +33,11 @@ from modelcheckpoint.tell import messages
 from modelcheckpoint.tell.narrator import Narrator
 
 __all__ = ["ModelCheckpoint"]
+
+_ONE_FIT = (
+    "ModelCheckpoint serves one `fit` at a time, and one that is running has this "
+    "callback: give the `fit`, or `evaluate`, inside it a callback of its own."
+)
 
 
 class _BatchHook:
@@ -192,14 +198,26 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         """Take the model that is going to be trained.
 
         Another model than before is another run: the best so far starts anew.
+
+        Raises:
+            CheckpointError: If a `fit` of another model is running with this callback.
         """
+        another = self._trained is not None and self._trained is not model
+        if another and fits_that_call(self) > 0:
+            raise CheckpointError(_ONE_FIT)
         super().set_model(model)
-        if self._trained is not None and self._trained is not model:
+        if another:
             self._start_over()
         self._trained = model
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Check all that can be known before the first batch, and sweep leftovers."""
+        """Check all that can be known before the first batch, and sweep leftovers.
+
+        Raises:
+            CheckpointError: If a `fit` is running already with this callback.
+        """
+        if fits_that_call(self) > 1:
+            raise CheckpointError(_ONE_FIT)
         self._begin()
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -222,10 +240,11 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         moment = self._moment(logs)
         self._follow(self._plan.at_epoch_end(moment, self._direction(moment), due))
 
+    @_BatchHook
     def on_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Do nothing: there to be called by hand."""
-
-    on_batch_begin._is_default = True  # type: ignore[attr-defined]
+        """Take note that a batch begins (`batch` counts from 0)."""
+        self._begin_if_driven_by_hand()
+        self._progress.begin_batch()
 
     @_BatchHook
     def on_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -234,7 +253,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         if threading.get_ident() != self._thread:
             raise CheckpointError(
                 "`save_freq` as a number needs the batches in order: pass the "
-                "callbacks as a list, `callbacks=[...]`."
+                "callbacks as a list, `callbacks=[...]` (in R `list(...)`)."
             )
         batches, amount = self._progress.end_batch(batch + 1, logs)
         if self._first_batch:
@@ -243,10 +262,10 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             moment = self._moment(logs)
             self._follow(self._plan.in_epoch(moment, self._direction(moment)))
 
-    def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Read the count of samples before validation sets Keras' metrics back."""
-        if self._begun and self._plan.due(self._progress.leave_training()):
-            self._plan.wait()
+    def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Take note that Keras' metrics now hold what an evaluation put into them."""
+        if self._begun:
+            self._progress.end_test()
 
     # tf_keras asks these; Keras 3 looks at the methods.
 

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 SAMPLES = 25
+# tf_keras knows no other.
+ON_TENSORFLOW = os.environ["KERAS_BACKEND"] == "tensorflow"
 
 
-@pytest.fixture(params=["keras", "tf_keras"])
+@pytest.fixture(params=["keras", "tf_keras"] if ON_TENSORFLOW else ["keras"])
 def K(request):
-    """Keras 3, then tf_keras."""
+    """Keras 3 or Keras 2, then tf_keras."""
     return pytest.importorskip(request.param)
 
 

@@ -368,6 +368,43 @@ def test_tensors(K, package, tmp_path, data):
     assert counted(K, tmp_path, arguments) == after_each(EVEN)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
+def test_other_precisions(dtype, tmp_path, data):
+    """Keras counts in its own default type; the short ones, which round, are refused.
+
+    bfloat16 holds whole numbers up to 256 only, float16 up to 2048.
+    """
+    import keras
+
+    x, y = (np.tile(array, (100, 1)) for array in data)
+    before = keras.config.floatx()
+    keras.config.set_floatx(dtype)
+    try:
+        model = make_model(keras)
+        arguments = {"x": x, "y": y, "batch_size": 25, "verbose": 0, "epochs": 2}
+        path = tmp_path / "w.weights.h5"
+        callback = ModelCheckpoint(path, save_weights_only=True, save_freq=600)
+        refused = refusal_of(model, {**arguments, "callbacks": [callback]})
+    finally:
+        keras.config.set_floatx(before)
+    if dtype == "float64":
+        assert [line["samples"] for line in lines(tmp_path)] == list(
+            range(600, 2 * len(x) + 1, 600)
+        )
+    else:
+        assert f"`floatx` set to {dtype}" in refused
+        assert "save_freq_unit='batches'" in refused
+        assert not (tmp_path / "modelcheckpoint.jsonl").exists()
+
+
+def refusal_of(model, arguments):
+    try:
+        model.fit(**arguments)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 # Validation
 
 

@@ -44,10 +44,13 @@ def test_a_loss_by_alias_loads(loss, tmp_path, data):
     fit(model, data, ModelCheckpoint(tmp_path / "w.h5"))
     loaded = keras.models.load_model(tmp_path / "w.h5")
     results = [m.evaluate(*data, verbose=0) for m in (model, loaded)]
-    assert np.allclose(*results)
     model.save(tmp_path / "keras.h5")
-    with pytest.raises((ValueError, TypeError)):
-        keras.models.load_model(tmp_path / "keras.h5")
+    try:  # from Keras 3.16 on it loads
+        own = keras.models.load_model(tmp_path / "keras.h5")
+        results.append(own.evaluate(*data, verbose=0))
+    except (ValueError, TypeError):
+        pass
+    assert np.allclose(results[0], results[1:])
 
 
 @pytest.mark.parametrize("weights_only", [False, True])

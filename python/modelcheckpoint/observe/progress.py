@@ -32,6 +32,7 @@ class Progress:
         self.epoch, self.batch = 1, 0
         self.within = False
         self._unit = unit
+        self._lost = False
         self._samples: SampleCounter | None = None
         try:
             self._samples = SampleCounter(model, in_fit)
@@ -42,9 +43,13 @@ class Progress:
     @property
     def samples(self) -> int | None:
         """Samples seen since training began; None where they cannot be counted."""
-        if self._samples is not None and self.within and self._unit != "samples":
-            self._samples.catch_up()
-        return None if self._samples is None else self._samples.total
+        counter = self._samples
+        if counter is None or self._unit == "samples":
+            return None if counter is None else counter.total
+        if self.within:
+            counter.catch_up()
+        self._lost = self._lost or counter.missed
+        return None if self._lost else counter.total
 
     @property
     def problem(self) -> str | None:
@@ -59,20 +64,28 @@ class Progress:
             self._samples.start_epoch()
 
     def end_epoch(self, epoch: int) -> int:
-        """End an epoch; return what was not yet counted, as `leave_training` does."""
-        self.epoch = epoch
-        return self.leave_training()
+        """End an epoch, from 1.
 
-    def leave_training(self) -> int:
-        """Return the samples not yet counted, before Keras sets its metrics back.
-
-        Validation begins, or the epoch ends; 0 where samples are not the unit.
+        Returns:
+            The samples that no batch's end has told: Keras may leave its loop without
+            a last hook. 0 where samples are not the unit.
         """
+        self.epoch = epoch
         counted = 0
         if self.within and self._samples is not None:
             counted = self._samples.catch_up()
         self.within = False
         return counted if self._unit == "samples" else 0
+
+    def begin_batch(self) -> None:
+        """A batch begins: what other callbacks did since the last one is done."""
+        if self._samples is not None:
+            self._samples.begin_batch()
+
+    def end_test(self) -> None:
+        """An evaluation has ended, of whichever kind."""
+        if self._samples is not None:
+            self._samples.end_test()
 
     def end_batch(self, batch: int, logs: Mapping[str, Any] | None) -> tuple[int, int]:
         """Take note that a batch, from 1, ended.
