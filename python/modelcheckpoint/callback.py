@@ -20,7 +20,7 @@ from modelcheckpoint.decide.naming import Template
 from modelcheckpoint.decide.plan import Moment, Order, Plan, Skip
 from modelcheckpoint.decide.triggers import Every
 from modelcheckpoint.errors import CheckpointError, FieldError, SaveError
-from modelcheckpoint.observe.chief import is_chief, saves_together
+from modelcheckpoint.observe.chief import is_chief, out_of_reach, saves_together
 from modelcheckpoint.observe.direction import stated_direction
 from modelcheckpoint.observe.keras_models import versions_of
 from modelcheckpoint.observe.logs import numbers
@@ -118,6 +118,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
     Raises:
         ValueError: If an argument is invalid, or the suffix does not fit.
         OSError: In `on_train_begin`, if `filepath` cannot be written to.
+        CheckpointError: In `on_train_begin`, if a variable is spread over several
+            processes, or if a `fit` with this callback is running already.
         FormatError: In `on_train_begin`, if this model would not load from this format.
         SampleCountError: In `on_train_begin` or at the first batch, if samples cannot
             be counted.
@@ -333,6 +335,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self._thread = threading.get_ident()
         self._chief = is_chief(model)
         self._format.check(model)
+        _check_reach(model)
         # Keras' fit hands over its parameters. A loop that drives the hooks by hand
         # may train as it likes, so there only the loop itself knows the sizes.
         in_fit = "steps" in (getattr(self, "params", None) or {})
@@ -396,6 +399,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         if order.missing:
             self._tell_missing(order)
         model = self.model
+        _check_reach(model)
         if not self._chief:
             if saves_together(model):
                 self._pipeline.save_nowhere(model)
@@ -435,3 +439,15 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         problem = self._progress.problem
         if problem is not None and self._chief:
             self._tell.problem(problem, once="samples")
+
+
+def _check_reach(model: Any) -> None:
+    # In every worker alike: an error in one of them alone would leave the others
+    # waiting for it.
+    variable = out_of_reach(model)
+    if variable is not None:
+        raise CheckpointError(
+            f"The variable {variable!r} is spread over several processes, of which "
+            "none can read all of it. Save from a distribution that keeps every "
+            "variable whole in each process (`keras.distribution.DataParallel`)."
+        )

@@ -7,7 +7,7 @@ from typing import Any
 
 from modelcheckpoint.observe.keras_models import backend_of
 
-__all__ = ["is_chief", "saves_together"]
+__all__ = ["is_chief", "out_of_reach", "saves_together"]
 
 
 def is_chief(model: Any) -> bool:
@@ -30,10 +30,29 @@ def saves_together(model: Any) -> bool:
     """Return whether every worker must take part in a save, though one file is kept.
 
     So it is with several workers of `tf.distribute`: reading a variable that lives on
-    all of them is an exchange, and the chief would wait for the others for ever.
+    all of them is an exchange, and the chief would wait for the others for ever. With
+    several processes of JAX, too: as Keras saves, it makes variables of its own, over
+    whose beginnings all processes must agree.
     """
+    if backend_of(model) == "jax":
+        return bool(sys.modules["jax"].process_count() > 1)
     multi_worker = getattr(_extended(model), "_in_multi_worker_mode", None)
     return bool(multi_worker and multi_worker())
+
+
+def out_of_reach(model: Any) -> str | None:
+    """Return the path of a variable that no process alone can read, or None.
+
+    JAX can lay parts of one array on devices of several processes.
+    """
+    if backend_of(model) != "jax" or sys.modules["jax"].process_count() == 1:
+        return None
+    optimizer = getattr(model, "optimizer", None)
+    for variable in (*model.variables, *getattr(optimizer, "variables", ())):
+        array = variable.value
+        if not (array.is_fully_addressable or array.is_fully_replicated):
+            return str(variable.path)
+    return None
 
 
 def _extended(model: Any) -> Any:

@@ -1,0 +1,131 @@
+"""Be one of two workers: run_worker.py <kind> <index> <port,port> <folder>.
+
+`kind` is jax, jax-sharded, torch, keras or tf_keras (TensorFlow's strategy of several
+workers). What becomes of the training is written to `<folder>/<index>.json`; under
+`keras` it says why Keras cannot train so even without a callback.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+WORKERS = 2
+
+
+def main(kind, index, ports, folder):
+    index, addresses = int(index), [f"127.0.0.1:{port}" for port in ports.split(",")]
+    start = {"torch": start_torch, "keras": start_tf, "tf_keras": start_tf}
+    K, make = start.get(kind, start_jax)(kind, index, addresses)
+    report = {"error": None, "keras": None}
+    try:
+        report |= train(K, make, kind, folder)
+    except Exception as error:
+        report["error"] = f"{type(error).__name__}: {error}"
+    with open(os.path.join(folder, f"{index}.json"), "w", encoding="utf-8") as file:
+        json.dump(report, file)
+
+
+def train(K, make, kind, folder):
+    import numpy as np
+
+    from modelcheckpoint import ModelCheckpoint
+
+    model, data = make(K)
+    try:
+        model.fit(**data, epochs=1, verbose=0)
+    except Exception as error:
+        return {"keras": f"{type(error).__name__}: {error}"}
+    path = os.path.join(folder, "w", "{epoch}.weights.h5")
+    often = os.path.join(folder, "w", "{samples}.keras")
+    callbacks = [ModelCheckpoint(path, save_weights_only=True)]
+    if kind != "jax-sharded":
+        callbacks.append(ModelCheckpoint(often, save_freq=12))
+    model.fit(**data, epochs=2, verbose=0, callbacks=callbacks)
+    weights = [float(np.sum(w)) for w in model.get_weights()]
+    problems = [problem for callback in callbacks for problem in callback.problems]
+    return {"weights": weights, "problems": problems}
+
+
+def arrays(rows=24):
+    import numpy as np
+
+    x = np.random.default_rng(0).normal(size=(rows, 4)).astype("float32")
+    return x, x[:, :2].copy()
+
+
+def sequential(K):
+    K.utils.set_random_seed(1)
+    model = K.Sequential([K.Input((4,)), K.layers.Dense(2)])
+    model.compile("sgd", loss="mean_squared_error")
+    return model
+
+
+def in_batches(K):
+    x, y = arrays()
+    data = {"x": x, "y": y, "batch_size": 4, "shuffle": False}
+    return sequential(K), data
+
+
+def start_jax(kind, index, addresses):
+    os.environ["KERAS_BACKEND"] = "jax"
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    import jax
+
+    jax.distributed.initialize(addresses[0], WORKERS, index)
+    import keras
+
+    devices = keras.distribution.list_devices()
+    assert len(devices) == WORKERS
+    apart = {"auto_shard_dataset": False}
+    if kind == "jax-sharded":
+        # The kernel's two columns lie on two machines: neither can read it all.
+        mesh = keras.distribution.DeviceMesh((1, WORKERS), ["batch", "model"], devices)
+        layout = keras.distribution.LayoutMap(mesh)
+        layout[".*kernel"] = (None, "model")
+        apart |= {"layout_map": layout, "batch_dim_name": "batch"}
+        distribution = keras.distribution.ModelParallel(**apart)
+    else:
+        distribution = keras.distribution.DataParallel(devices=devices, **apart)
+    keras.distribution.set_distribution(distribution)
+    return keras, in_batches
+
+
+def start_torch(kind, index, addresses):
+    os.environ["KERAS_BACKEND"] = "torch"
+    import torch
+
+    torch.distributed.init_process_group(
+        "gloo", f"tcp://{addresses[0]}", rank=index, world_size=WORKERS
+    )
+    return importlib.import_module("keras"), in_batches
+
+
+def start_tf(kind, index, addresses):
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    task = {"type": "worker", "index": index}
+    config = {"cluster": {"worker": addresses}, "task": task}
+    os.environ["TF_CONFIG"] = json.dumps(config)
+    import tensorflow as tf
+
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    assert strategy.num_replicas_in_sync == WORKERS
+
+    def make(K):
+        options = tf.data.Options()
+        policy = tf.data.experimental.AutoShardPolicy.DATA
+        options.experimental_distribute.auto_shard_policy = policy
+        data = tf.data.Dataset.from_tensor_slices(arrays()).batch(4)
+        with strategy.scope():
+            model = sequential(K)
+        return model, {"x": data.with_options(options)}
+
+    return importlib.import_module(kind), make
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

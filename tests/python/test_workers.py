@@ -1,0 +1,113 @@
+"""Several workers, as real processes: the chief alone writes, and none hangs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import checkpoints, lines, names
+
+from modelcheckpoint import CheckpointError
+
+SCRIPT = Path(__file__).parent / "run_worker.py"
+SECONDS = 90
+BACKEND = os.environ["KERAS_BACKEND"]
+KINDS = {"tensorflow": ["keras", "tf_keras"]}.get(BACKEND, [BACKEND])
+SAVED_AT = {
+    "torch": [12, 24, 36, 48],  # each process trains on its own
+    "jax": [16, 32, 48, 64, 80, 96],  # 4 of each process: batches of 8
+    "keras": [12, 24, 36, 48],  # 2 of each: batches of 4
+    "tf_keras": [12, 24, 36, 48],
+}
+
+
+def run_workers(kind, folder):
+    """Run two workers to their end, and return what each of them reports."""
+    if BACKEND == "jax" and not has_distribution():
+        pytest.skip("this Keras cannot spread a model over processes")
+    command = [sys.executable, SCRIPT, kind]
+    places = [free_ports(), folder]
+    # The same package and the same Keras as here, whatever way they were found.
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    near = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+    environment = {**near, "PYTHONPATH": path}
+    with contextlib.ExitStack() as stack:
+        workers = []
+        for index in ("0", "1"):
+            log = stack.enter_context(open(folder / f"{index}.log", "wb"))
+            pipes = {"stdout": log, "stderr": subprocess.STDOUT, "env": environment}
+            worker = subprocess.Popen([*command, index, *places], **pipes)
+            stack.callback(worker.kill)
+            workers.append(worker)
+        for index, worker in enumerate(workers):
+            finish(worker, folder / f"{index}.log")
+    return [json.loads((folder / f"{n}.json").read_text("utf-8")) for n in (0, 1)]
+
+
+def finish(worker, log):
+    try:
+        code = worker.wait(SECONDS)
+    except subprocess.TimeoutExpired:
+        code = f"none after {SECONDS} seconds: it hangs"
+    assert code == 0, f"exit code {code}\n{log.read_text(errors='replace')[-3000:]}"
+
+
+def free_ports():
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return ",".join(str(one.getsockname()[1]) for one in sockets)
+
+
+def has_distribution():
+    import keras
+
+    return hasattr(keras, "distribution")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_the_chief_writes(kind, tmp_path):
+    """Of two processes that train one model, one writes each file and one journal.
+
+    Both come to their end, with equal weights; samples are those of all workers.
+    """
+    K = pytest.importorskip("tf_keras" if kind == "tf_keras" else "keras")
+    reports, samples = run_workers(kind, tmp_path), SAVED_AT[kind]
+    for report in reports:
+        assert report["error"] is None
+        if report["keras"]:
+            why = " ".join(report["keras"].split())[:100]
+            pytest.skip(f"this Keras fails without any callback, too: {why}")
+        assert report["problems"] == []
+    assert reports[0]["weights"] == pytest.approx(reports[1]["weights"])
+    written = tmp_path / "w"
+    whole = [f"{count}.keras" for count in samples]
+    wanted = sorted(["1.weights.h5", "2.weights.h5", *whole])
+    assert checkpoints(written) == wanted
+    journal = lines(written)
+    assert sorted(line["path"] for line in journal) == wanted
+    assert len({line["run"] for line in journal}) == 2  # one for each callback
+    counted = [x["samples"] for x in journal if x["path"].endswith(".keras")]
+    assert counted == samples
+    model = K.Sequential([K.Input((4,)), K.layers.Dense(2)])
+    model.load_weights(str(written / "2.weights.h5"))
+    sums = [float(weights.sum()) for weights in model.get_weights()]
+    assert sums == pytest.approx(reports[0]["weights"])
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="JAX alone spreads one array so")
+def test_an_array_that_the_chief_cannot_read(tmp_path):
+    """A model that is spread over processes is an error in each of them, not a hang."""
+    reports = run_workers("jax-sharded", tmp_path)
+    for report in reports:
+        assert report["keras"] is None
+        assert report["error"].startswith(CheckpointError.__name__)
+        assert "kernel' is spread over several processes" in report["error"]
+    assert names(tmp_path / "w") == []
