@@ -19,6 +19,9 @@ known=(2.15 3.2 3.4.1 3.8 3.10 3.12 newest tf_keras-2.16)
 pure=(arguments imports journal leftovers local monitor naming plan records teller
   triggers)
 
+# What the tests need beside Keras and its backends.
+tools=(pytest hypothesis pandas requests tensorboard)
+
 python=${PYTHON:-.venv/bin/python}
 log=.setup/matrix.log
 summary=.setup/summary-$1.txt
@@ -37,6 +40,8 @@ backends() {
   environment backends || return
   suite backends jax
   suite backends torch
+  # Torch's DataLoader feeds TensorFlow, too, and `make test` has no Torch.
+  suite backends tensorflow -k loader
 }
 
 versions() {
@@ -102,7 +107,7 @@ environment() ( # in a subshell: the lock goes with it
     return
   fi
   # `newest` is brought up to date each time: it says what it is.
-  install "$1" --upgrade $(requirements "$1") pytest hypothesis pandas &&
+  install "$1" --upgrade $(requirements "$1") "${tools[@]}" &&
     echo "$made_from" >"$folder/made-from"
 )
 
@@ -132,11 +137,11 @@ stop() {
 
 # ---- suites ------------------------------------------------------------------
 
-suite() { # suite environment backend
-  local out=.setup/pytest-$1-$2.txt name last
+suite() { # suite environment backend [what pytest is told]...
+  local out=.setup/pytest-$1-$2.txt name last python=.venvs/$1/bin/python
   name=$(describe "$1" "$2")
   printf '\n==> %s\n' "$name"
-  KERAS_BACKEND=$2 ".venvs/$1/bin/python" -m pytest -p no:cacheprovider \
+  KERAS_BACKEND=$2 "$python" -m pytest -p no:cacheprovider "${@:3}" \
     $(printf -- '--ignore=tests/python/test_%s.py ' "${pure[@]}") | tee "$out" ||
     failed=1
   last=$(grep -E '^=+ .* in [0-9.]+s' "$out" | tail -n 1 | tr -d '=')

@@ -234,7 +234,8 @@ def test_no_batch_hook_in_epoch_mode(tmp_path):
         assert getattr(callback.on_batch_end, "_is_default", False) is asynchronous
         own = keras.callbacks.Callback.on_train_batch_end
         assert callback.on_train_batch_end.__func__ is own
-        assert getattr(callback.on_batch_begin, "_is_default", False)
+        first = getattr(callback.on_batch_begin, "_is_default", False)
+        assert first is asynchronous
 
 
 def test_no_batch_hook_in_epoch_mode_of_tf_keras(tmp_path):
