@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from importlib.util import find_spec
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -12,11 +13,16 @@ import numpy as np
 import pytest
 
 SAMPLES = 25
-# tf_keras knows no other.
-ON_TENSORFLOW = os.environ["KERAS_BACKEND"] == "tensorflow"
+# It knows no backend but TensorFlow.
+TF_KERAS = os.environ["KERAS_BACKEND"] == "tensorflow" and find_spec("tf_keras")
 
 
-@pytest.fixture(params=["keras", "tf_keras"] if ON_TENSORFLOW else ["keras"])
+def pytest_report_header():
+    """Say so where half of the tests is left out."""
+    return "also on tf_keras" if TF_KERAS else "without tf_keras, which is not here"
+
+
+@pytest.fixture(params=["keras", "tf_keras"] if TF_KERAS else ["keras"])
 def K(request):
     """Keras 3 or Keras 2, then tf_keras."""
     return pytest.importorskip(request.param)
