@@ -21,16 +21,16 @@ def main(kind, index, ports, folder):
     index, addresses = int(index), [f"127.0.0.1:{port}" for port in ports.split(",")]
     start = {"torch": start_torch, "keras": start_tf, "tf_keras": start_tf}
     K, make = start.get(kind, start_jax)(kind, index, addresses)
-    report = {"error": None, "keras": None}
+    report = {"error": None, "keras": None, "alone": None}
     try:
-        report |= train(K, make, kind, folder)
+        train(K, make, kind, folder, report)
     except Exception as error:
         report["error"] = f"{type(error).__name__}: {error}"
     with open(os.path.join(folder, f"{index}.json"), "w", encoding="utf-8") as file:
         json.dump(report, file)
 
 
-def train(K, make, kind, folder):
+def train(K, make, kind, folder, report):
     import numpy as np
 
     from modelcheckpoint import ModelCheckpoint
@@ -39,16 +39,17 @@ def train(K, make, kind, folder):
     try:
         model.fit(**data, epochs=1, verbose=0)
     except Exception as error:
-        return {"keras": f"{type(error).__name__}: {error}"}
+        report["keras"] = f"{type(error).__name__}: {error}"
+        return
+    report["alone"] = [float(np.sum(w)) for w in model.get_weights()]
     path = os.path.join(folder, "w", "{epoch}.weights.h5")
     often = os.path.join(folder, "w", "{samples}.keras")
     callbacks = [ModelCheckpoint(path, save_weights_only=True)]
     if kind != "jax-sharded":
         callbacks.append(ModelCheckpoint(often, save_freq=12))
     model.fit(**data, epochs=2, verbose=0, callbacks=callbacks)
-    weights = [float(np.sum(w)) for w in model.get_weights()]
-    problems = [problem for callback in callbacks for problem in callback.problems]
-    return {"weights": weights, "problems": problems}
+    report["weights"] = [float(np.sum(w)) for w in model.get_weights()]
+    report["problems"] = [text for one in callbacks for text in one.problems]
 
 
 def arrays(rows=24):

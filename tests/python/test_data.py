@@ -246,6 +246,7 @@ def test_py_dataset_without_an_end(tmp_path, data):
             return batches[index % len(batches)]
 
     arguments = {"x": Endless(), "steps_per_epoch": 4, "shuffle": False}
+    skip_where_keras_fails(make_model(keras), arguments)
     assert counted(keras, tmp_path, arguments) == after_each(VARYING)
 
 
@@ -285,7 +286,10 @@ def nested_inputs(K, x, y):
     """A tuple that holds a dictionary."""
     first, second = K.Input((3,), name="first"), K.Input((1,), name="second")
     outputs = K.layers.Dense(1)(K.layers.Concatenate()([first, second]))
-    model = K.Model((first, {"second": second}), outputs)
+    try:
+        model = K.Model((first, {"second": second}), outputs)
+    except ValueError as error:
+        pytest.skip(f"this Keras makes no such model: {str(error)[:80]}")
     return model, {"x": (x, {"second": y}), "y": y}
 
 
@@ -546,8 +550,9 @@ def test_steps_per_execution(K, feed, tmp_path, data):
 def skip_where_keras_fails(model, arguments):
     try:
         model.fit(**arguments, verbose=0)
-    except TypeError as error:  # Keras 3.4, at an epoch without a whole execution
-        pytest.skip(f"this Keras fails without any callback, too: {error}")
+    # Keras 3.4, at an epoch without a whole execution; Keras 3.2, of no length
+    except (TypeError, NotImplementedError) as error:
+        pytest.skip(f"this Keras fails without any callback, too: {error!r}")
 
 
 def test_steps_per_execution_on_arrays(K, tmp_path, data):
@@ -588,4 +593,9 @@ def test_mirrored_strategy(K, request):
     if backend_of(K) != "tensorflow":
         pytest.skip(f"MirroredStrategy is TensorFlow's; this is {backend_of(K)}")
     folder = request.getfixturevalue("mirrored") / K.__name__
+    if (folder / "refused.txt").exists():  # before Keras 3.10
+        refused = (folder / "refused.txt").read_text()
+        assert "each device" in refused
+        assert "save_freq_unit='batches'" in refused
+        return
     assert [line["samples"] for line in lines(folder)] == after_each(EVEN)

@@ -129,6 +129,25 @@ def test_a_file_that_could_not_be_deleted_is_swept(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [JOURNAL]
 
 
+def test_a_folder_of_a_killed_writer(tmp_path, journal):
+    """What a dead writer had in a folder of its own goes with it, without its links.
+
+    A file of that name is nobody's, and stays.
+    """
+    path, mine = abandoned(tmp_path), tmp_path / "mine"
+    mine.write_bytes(b"mine")
+    folder = path.with_suffix(".d")
+    folder.mkdir()
+    (folder / "w.keras").write_bytes(b"half a model")
+    (folder / "link").symlink_to(tmp_path)
+    swept = LocalStorage(str(tmp_path)).sweep()
+    assert sorted(swept) == sorted([folder.name, path.name])
+    assert not folder.exists()
+    assert mine.read_bytes() == b"mine"
+    folder.write_bytes(b"a file")
+    assert LocalStorage(str(tmp_path)).sweep() == []
+
+
 def test_the_dead_beside_the_living(tmp_path):
     """Of two writers in one folder only the dead one's file goes."""
     dead = killed(tmp_path)

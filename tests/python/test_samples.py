@@ -115,6 +115,23 @@ def test_several_outputs(K, tmp_path, data):
     assert [line["samples"] for line in lines(tmp_path)] == [25, 50]
 
 
+def test_accumulated_gradients(tmp_path, data):
+    """An optimizer that updates only every few batches has consumed each of them."""
+    import keras
+
+    try:
+        optimizer = keras.optimizers.SGD(gradient_accumulation_steps=3)
+    except (TypeError, ValueError):
+        pytest.skip("this Keras does not accumulate gradients")
+    model = make_model(keras)
+    model.compile(optimizer, loss="mean_squared_error")
+    often = ModelCheckpoint(tmp_path / "{samples}.keras", save_freq=1)
+    fit(model, data, often, epochs=2, validation_data=data)
+    assert [line["samples"] for line in lines(tmp_path)] == cumulated(arrays, 2)
+    fit(model, data, ModelCheckpoint(tmp_path / "w.keras"), epochs=2)
+    assert [line["samples"] for line in lines(tmp_path)][-2:] == [25, 50]
+
+
 def test_class_weight(K, tmp_path, data):
     """Class weights change the loss and not the count."""
     model = make_model(K, loss="binary_crossentropy")

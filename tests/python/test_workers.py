@@ -81,10 +81,13 @@ def test_only_the_chief_writes(kind, tmp_path):
     K = pytest.importorskip("tf_keras" if kind == "tf_keras" else "keras")
     reports, samples = run_workers(kind, tmp_path), SAVED_AT[kind]
     for report in reports:
-        assert report["error"] is None
         if report["keras"]:
             why = " ".join(report["keras"].split())[:100]
             pytest.skip(f"this Keras fails without any callback, too: {why}")
+    if reports[0]["alone"] != pytest.approx(reports[1]["alone"]):
+        pytest.skip("without any callback this Keras trains other weights in each")
+    for report in reports:
+        assert report["error"] is None
         assert report["problems"] == []
     assert reports[0]["weights"] == pytest.approx(reports[1]["weights"])
     written = tmp_path / "w"

@@ -163,7 +163,8 @@ class SampleCounter:
         try:
             self._before_reset += self._add(self._epoch.update(self._read(), 0))
             self._steps_at_reset = self._steps()
-        except (RuntimeError, TypeError):  # a reset within a trace: there is no value
+        # A reset within a trace has no value to read, and some optimizers no steps.
+        except (AttributeError, RuntimeError, TypeError):
             self._steps_at_reset = None
         self._epoch.leave()
 
@@ -217,7 +218,10 @@ class SampleCounter:
         return self._add(int(logs["size"]))
 
     def _steps(self) -> float:
-        steps = self._model.optimizer.iterations
+        # Where gradients are accumulated, `iterations` is only a part of the steps.
+        optimizer = self._model.optimizer
+        steps = getattr(optimizer, "_iterations", None)
+        steps = optimizer.iterations if steps is None else steps
         return _reader(self._model, steps, "optimizer_variables")()
 
     def _take_before_reset(self) -> int:
@@ -249,7 +253,21 @@ def _mean_of_loss(model: Any) -> Any:
             f"`save_freq` counts samples, and with `floatx` set to {dtype} Keras' own "
             f"count of them soon rounds. {_WAY_OUT}"
         )
+    if not _adds_up_devices(mean.count):
+        raise SampleCountError(
+            "`save_freq` counts samples, and in this Keras each device of a "
+            f"`tf.distribute` strategy counts its own only. {_WAY_OUT}"
+        )
     return mean
+
+
+def _adds_up_devices(count: Any) -> bool:
+    variable = getattr(count, "_value", count)
+    tf = sys.modules.get("tensorflow")
+    if tf is None or not isinstance(variable, tf.distribute.DistributedValues):
+        return True
+    # Each device has its own, and they are added when it is read.
+    return str(variable.synchronization).endswith("ON_READ")
 
 
 def _loss_mean(model: Any) -> Any:

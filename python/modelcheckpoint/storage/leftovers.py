@@ -42,7 +42,7 @@ JOURNAL = "modelcheckpoint.jsonl"
 _FIRST = 1 << 40
 _TEMPORARY = re.compile(
     r"\.modelcheckpoint-(?P<token>[0-9a-f]{12})-(?P<place>[0-9a-f]{8})-(?P<pid>\d{1,9})"
-    r"-(?P<up>\d{1,3})\.tmp(\.keras|\.h5|\.hdf5|\.weights\.h5|\.run)"
+    r"-(?P<up>\d{1,3})\.tmp(\.keras|\.h5|\.hdf5|\.weights\.h5|\.run|\.d)"
 )
 _HELD = (errno.EACCES, errno.EAGAIN)
 
@@ -78,13 +78,16 @@ def claim(journal: int, token: str) -> None:
 
 
 def abandoned(folder: str) -> list[str]:
-    """Return the names of the temporary files in a folder whose writer is dead."""
+    """Return the names of the temporary files in a folder whose writer is dead.
+
+    Of folders, too, if their name ends in `.d`.
+    """
     try:
         with os.scandir(folder) as entries:
-            files = [e.name for e in entries if e.is_file(follow_symlinks=False)]
+            found = [e.name for e in entries if _is_kind(e)]
     except OSError:
         return []
-    return [name for name in files if _is_abandoned(folder, name)]
+    return [name for name in found if _is_abandoned(folder, name)]
 
 
 def folders(folder: str, depth: int) -> Iterator[str]:
@@ -97,6 +100,12 @@ def folders(folder: str, depth: int) -> Iterator[str]:
             below = [e.path for e in entries if e.is_dir(follow_symlinks=False)]
         for path in below:
             yield from folders(path, depth - 1)
+
+
+def _is_kind(entry: os.DirEntry[str]) -> bool:
+    if entry.name.endswith(".d"):
+        return entry.is_dir(follow_symlinks=False)
+    return entry.is_file(follow_symlinks=False)
 
 
 def _is_abandoned(folder: str, name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from zlib import crc32
 from modelcheckpoint.storage import leftovers
 from modelcheckpoint.storage.leftovers import JOURNAL
 
-__all__ = ["LocalStorage", "Sealed"]
+__all__ = ["LocalStorage", "Sealed", "folder_of_its_own"]
 
 _CHUNK = 1 << 20
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -92,8 +93,12 @@ class LocalStorage:
         gone = []
         for folder in leftovers.folders(self.folder, self.depth):
             for name in leftovers.abandoned(folder):
+                path = os.path.join(folder, name)
                 with contextlib.suppress(OSError):
-                    self._os.unlink(os.path.join(folder, name))
+                    if name.endswith(".d"):
+                        shutil.rmtree(path)
+                    else:
+                        self._os.unlink(path)
                     gone.append(name)
         return gone
 
@@ -277,3 +282,17 @@ class LocalStorage:
             self._os.fsync(descriptor)
         finally:
             self._os.close(descriptor)
+
+
+@contextlib.contextmanager
+def folder_of_its_own(temporary: str) -> Iterator[str]:
+    """Give a new folder that belongs to a temporary file, and delete it at the end.
+
+    For a writer that makes more files than one. A sweep finds it as it finds the file.
+    """
+    folder = os.path.splitext(temporary)[0] + ".d"
+    os.mkdir(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

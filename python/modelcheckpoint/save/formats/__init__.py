@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from modelcheckpoint.save.formats import hdf5, keras_api
+from modelcheckpoint.save.formats import hdf5, hdf5_limits, keras_api
 
 __all__ = ["SUFFIXES", "Format", "format_of"]
 
@@ -28,13 +28,15 @@ class Format:
     weights_only: bool
 
     def check(self, model: Any) -> None:
-        """Raise where this model, saved so, could not be loaded again.
+        """Raise where this model, saved so, would not come back as it was.
 
         Raises:
             FormatError: With one sentence that names the way out.
         """
         if self.name == "hdf5":
-            hdf5.check(model)
+            hdf5_limits.check_model(model)
+        elif self.name == "hdf5-weights":
+            hdf5_limits.check_weights(model)
 
     def write(self, model: Any, path: str) -> None:
         """Write the model to `path`, as Keras would."""

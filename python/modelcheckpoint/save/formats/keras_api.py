@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import os
 from typing import Any
+
+from modelcheckpoint.storage.local import folder_of_its_own
 
 __all__ = ["write"]
 
@@ -11,5 +16,26 @@ def write(model: Any, path: str, weights_only: bool) -> None:
     """Write the model, or its weights, with the call that Keras' callback makes."""
     if weights_only:
         model.save_weights(path, overwrite=True)
+    elif path.endswith(".keras") and _writes_beside():
+        with folder_of_its_own(path) as folder:
+            inside = os.path.join(folder, os.path.basename(path))
+            model.save(inside, overwrite=True)
+            os.replace(inside, path)
     else:
         model.save(path, overwrite=True)
+
+
+@functools.lru_cache(maxsize=1)
+def _writes_beside() -> bool:
+    """Return whether Keras writes a `model.weights.h5` beside each archive it makes.
+
+    Keras 3.2 to 3.4 do, and delete it: a checkpoint of that name would be lost, and two
+    runs in one folder would write the same file.
+    """
+    try:
+        from keras.src.saving import saving_lib
+
+        source = inspect.getsource(saving_lib._save_model_to_fileobj)
+    except (ImportError, AttributeError, OSError, TypeError):
+        return False
+    return "working_dir / _VARS_FNAME_H5" in source

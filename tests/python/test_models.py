@@ -1,0 +1,348 @@
+"""Every model of the table, in every format: it comes back, or a sentence says no."""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from conftest import names
+from models import AS_KERAS, CASES, ERROR, FILE, MENDED, SUFFIXES, Case
+
+from modelcheckpoint import CheckpointError, FormatError, ModelCheckpoint
+
+keras = pytest.importorskip("keras")
+KERAS_2 = keras.__version__.startswith("2.")
+ROWS = [("keras", name) for name in CASES]
+ROWS += [("tf_keras", name) for name, case in CASES.items() if case.keras2]
+
+
+@dataclass(frozen=True)
+class State:
+    """A model at one moment: its optimizers' variables, and what it says."""
+
+    kind: str
+    optimizers: list[np.ndarray]
+    predicted: list[np.ndarray]
+    evaluated: list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One fit of one model, and what was saved at its end by us and by Keras."""
+
+    K: Any
+    case: Case
+    folder: Path
+    saved: dict[str, State | CheckpointError] = field(default_factory=dict)
+    unsaved: set[str] = field(default_factory=set)  # the formats where Keras failed
+
+    loads: dict[str, bool] = field(default_factory=dict)  # where that is the question
+
+    def cell(self, suffix: str) -> str:
+        cell = self.case.cell(self.K, suffix)
+        if cell != AS_KERAS:
+            return cell
+        if suffix not in self.loads:
+            self.loads[suffix] = keras_loads_its_own(self, suffix)
+        return FILE if self.loads[suffix] else ERROR
+
+    def path(self, who: str, suffix: str) -> Path:
+        return self.folder / f"{who}{suffix}"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_advice():
+    with warnings.catch_warnings():
+        # Keras advises against HDF5, and tells what its HDF5 files do not restore.
+        warnings.simplefilter("ignore", UserWarning)
+        yield
+
+
+@pytest.fixture(scope="module", params=ROWS, ids="-".join)
+def run(request, tmp_path_factory):
+    """One fit for the four tests of a model: to trace it takes longer than they do."""
+    module, name = request.param
+    run = Run(pytest.importorskip(module), CASES[name], tmp_path_factory.mktemp(name))
+    if KERAS_2 and not run.case.keras2:
+        pytest.skip("a model of Keras 3")
+    with run.case.policy(run.K):
+        train_for_all(run)
+        yield run
+
+
+def train_for_all(run):
+    possible = [suffix for suffix in SUFFIXES if run.cell(suffix) != ERROR]
+    try:
+        train(run, SUFFIXES, possible)
+    except CheckpointError:
+        for suffix in SUFFIXES:  # one by one, to tell which of them it is
+            try:
+                train(run, [suffix], [suffix] if suffix in possible else [])
+            except CheckpointError as error:
+                run.saved[suffix] = error
+
+
+def test_it_comes_back_or_is_an_error(run, suffix):
+    """The model comes back as it was from a file equal to Keras' own, or not at all."""
+    if run.cell(suffix) == ERROR:
+        check_error(run, suffix)
+    else:
+        check_file(run, suffix)
+
+
+def pytest_generate_tests(metafunc):
+    if "suffix" in metafunc.fixturenames:
+        metafunc.parametrize("suffix", SUFFIXES)
+
+
+def check_file(run, suffix):
+    if isinstance(run.saved[suffix], CheckpointError):
+        raise run.saved[suffix]
+    skip_what_keras_cannot(run, suffix)
+    ours, state = load(run, "ours", suffix), run.saved[suffix]
+    # Some of what Keras writes today, older ones fail to.
+    if run.cell(suffix) != MENDED and suffix not in run.unsaved:
+        # As it is the same, Keras' own file loads, and gives what ours does.
+        assert contents(run, "ours", suffix) == contents(run, "keras", suffix)
+    if run.case.inexact:
+        own = load(run, "keras", suffix)
+        assert_equal("predictions", ours.predicted, own.predicted)
+    else:
+        assert_equal("predictions", ours.predicted, state.predicted)
+    assert_equal("evaluation", ours.evaluated, state.evaluated)
+    if suffix in (".keras", ".h5") and run.case.compiled:
+        assert ours.kind == state.kind
+    if suffix == ".weights.h5" or (suffix == ".keras" and run.case.compiled):
+        assert_equal("optimizer", ours.optimizers, state.optimizers)
+    if suffix == ".h5":
+        slots = slots_in(run.path("ours", suffix))
+        assert_equal("slots", slots, as_hdf5_holds(state.optimizers))
+
+
+def skip_what_keras_cannot(run, suffix):
+    """Skip where Keras does not load a file that is its own, as in older Keras 3."""
+    if not run.case.fragile or suffix == ".hdf5":
+        return
+    # The two full models are rebuilt from one config: where it fails, both do.
+    if keras_own(run, ".keras" if suffix == ".h5" else suffix) is not None:
+        return
+    if run.cell(suffix) == FILE and suffix not in run.unsaved:
+        assert contents(run, "ours", suffix) == contents(run, "keras", suffix)
+    pytest.skip(f"Keras {keras.__version__} does not load its own file")
+
+
+def check_error(run, suffix):
+    """No batch is trained, nothing is left behind, and Keras cannot do it, either."""
+    (x, y), model = run.case.data(run.K), run.case.make(run.K)
+    folder, batches = run.folder / f"error{suffix}", []
+    counter = run.K.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: batches.append(batch)
+    )
+    checkpoint = callback(run, folder / f"w{suffix}", suffix)
+    with pytest.raises(FormatError, match=r"\.keras"):
+        model.fit(x, y, batch_size=4, verbose=0, callbacks=[checkpoint, counter])
+    assert batches == []
+    assert names(folder) == []
+    assert keras_own(run, suffix) is None
+
+
+# Saving
+
+
+def train(run, suffixes, possible):
+    """Fit with our callback for each format; at the same moment let Keras save."""
+    (x, y), model = run.case.data(run.K), run.case.make(run.K)
+    callbacks = [callback(run, run.path("ours", s), s) for s in possible]
+    weights, optimizers = [], []
+
+    def save(epoch, logs):
+        model = last.model  # on JAX this takes the state out of the running fit
+        weights.extend(arrays(variables_of(model)))
+        optimizers.extend(slots_of(run.K, model))
+        for suffix in suffixes:
+            try:
+                save_by_keras(run.K, model, str(run.path("keras", suffix)), suffix)
+            except Exception as error:  # of many kinds
+                print(f"Keras cannot save {suffix}: {error}")
+                run.unsaved.add(suffix)
+
+    # HDF5 first: a format must not change the model that the others save.
+    callbacks.sort(key=lambda c: c.filepath.endswith((".keras", ".weights.h5")))
+    last = run.K.callbacks.LambdaCallback(on_epoch_end=save)
+    model.fit(x, y, batch_size=4, verbose=0, callbacks=[*callbacks, last])
+    # At its end fit may put other weights into the model: with EMA it does.
+    for variable, value in zip(variables_of(model), weights):
+        variable.assign(value)
+    kind = type(model.optimizer).__name__
+    state = State(kind, optimizers, predict(run.K, model, x), evaluate(run, model))
+    run.saved.update(dict.fromkeys(suffixes, state))
+
+
+def variables_of(model):
+    """Return a model's weights without the vocabularies, weights of Keras 2."""
+    return [weight for weight in model.weights if hasattr(weight, "assign")]
+
+
+def callback(run, path, suffix):
+    weights_only = suffix in (".weights.h5", ".hdf5")
+    return ModelCheckpoint(path, save_weights_only=weights_only, **run.case.checkpoint)
+
+
+def save_by_keras(K, model, path, suffix):
+    if suffix == ".hdf5" and hasattr(K, "ops"):
+        # Keras 3 reads this layout, and writes it only inside full models.
+        from keras.src.legacy.saving import legacy_h5_format
+
+        with h5py.File(path, "w") as file:
+            legacy_h5_format.save_weights_to_hdf5_group(file, model)
+    elif suffix in (".weights.h5", ".hdf5"):
+        model.save_weights(path)
+    else:
+        model.save(path)
+
+
+# Loading
+
+
+def keras_own(run, suffix):
+    """Return what comes back from Keras' own file, or None if not the model."""
+    if suffix in run.unsaved:
+        return None
+    try:
+        own = load(run, "keras", suffix)
+    except Exception as error:  # of many kinds
+        print(f"Keras cannot load its {suffix}: {error}")
+        return None
+    state = run.saved[suffix]
+    same = equal(own.predicted, state.predicted)
+    return own if same and equal(own.evaluated, state.evaluated) else None
+
+
+def keras_loads_its_own(run, suffix):
+    """Return whether a model that Keras saves before any training comes back."""
+    (x, _), model = run.case.data(run.K), run.case.make(run.K)
+    save_by_keras(run.K, model, str(run.path("keras", suffix)), suffix)
+    try:
+        own = load(run, "keras", suffix)
+    except Exception as error:  # of many kinds
+        print(f"Keras cannot load its {suffix}: {error}")
+        return False
+    return equal(own.predicted, predict(run.K, model, x))
+
+
+def load(run, who, suffix):
+    """Load a file with plain Keras into a fresh model."""
+    K, case, path = run.K, run.case, str(run.path(who, suffix))
+    x, _ = case.data(K)
+    if suffix in (".keras", ".h5"):
+        arguments = {} if case.safe_mode else {"safe_mode": False}
+        # The first versions of Keras 3 do not hand `custom_objects` on to HDF5.
+        with K.utils.custom_object_scope(case.custom_objects(K)):
+            model = K.models.load_model(path, **arguments)
+    else:
+        model = case.make(K)
+        before = predict(K, model, x)  # which builds it
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(path)
+    slots, predicted = slots_of(K, model), predict(K, model, x)
+    if suffix in (".weights.h5", ".hdf5"):
+        assert not equal(before, predicted)
+    kind = type(getattr(model, "optimizer", None)).__name__
+    return State(kind, slots, predicted, evaluate(run, model))
+
+
+def predict(K, model, x):
+    first = {k: v[:4] for k, v in x.items()} if isinstance(x, dict) else x[:4]
+    for layer in model.layers:
+        if isinstance(layer, K.layers.RNN) and layer.stateful:
+            layer.reset_state()  # no format of Keras holds it
+    outputs = model(first, training=False)
+    outputs = outputs if isinstance(outputs, dict) else {"": outputs}
+    return arrays(outputs[key] for key in sorted(outputs))
+
+
+def evaluate(run, model):
+    if not run.case.evaluated:
+        return []
+    x, y = run.case.data(run.K)
+    found = model.evaluate(x, y, verbose=0, return_dict=True)
+    return [np.array(found[key]) for key in sorted(found)]
+
+
+def slots_of(K, model):
+    """Return the variables of all optimizers that a model has."""
+    values = (getattr(model, "optimizer", None), *vars(model).values())
+    found = (v for v in values if isinstance(v, K.optimizers.Optimizer))
+    optimizers = {id(optimizer): optimizer for optimizer in found}
+    return arrays(v for o in optimizers.values() for v in o.variables)
+
+
+def slots_in(path):
+    """Return the optimizer's variables from an HDF5 file, which Keras does not read."""
+    with h5py.File(path, "r") as file:
+        if "optimizer_weights" not in file:
+            return []
+        group = file["optimizer_weights"]
+        return [group[name][()] for name in group.attrs["weight_names"]]
+
+
+def as_hdf5_holds(values):
+    """HDF5 knows no bfloat16; float32 holds each of its values."""
+    return [v.astype("float32") if v.dtype.name == "bfloat16" else v for v in values]
+
+
+# Comparing
+
+
+def arrays(variables):
+    convert = getattr(getattr(keras, "ops", None), "convert_to_numpy", np.array)
+    return [np.array(convert(variable)) for variable in variables]
+
+
+def assert_equal(what, ones, others):
+    assert equal(ones, others), f"{what}: {ones} and {others}"
+
+
+def equal(ones, others):
+    """Return whether two lists of arrays are equal bit by bit."""
+    return [(a.shape, a.tobytes()) for a in ones] == [
+        (a.shape, a.tobytes()) for a in others
+    ]
+
+
+def contents(run, who, suffix):
+    """Return all that a file holds, an archive or HDF5, but when it was written."""
+    path = run.path(who, suffix)
+    if suffix != ".keras":
+        return tree(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    for name, data in members.items():
+        if name == "metadata.json":
+            members[name] = {**json.loads(data), "date_saved": None}
+        elif name.endswith(".h5"):
+            members[name] = tree(io.BytesIO(data))
+    return members
+
+
+def tree(file):
+    """Return every group, dataset and attribute as plain values."""
+    found = {}
+
+    def look(name, item):
+        found[name] = {key: np.array(v).tolist() for key, v in item.attrs.items()}
+        if isinstance(item, h5py.Dataset):
+            found[name]["="] = (item.dtype.str, item.shape, item[()].tobytes())
+
+    with h5py.File(file, "r") as opened:
+        look("/", opened)
+        opened.visititems(look)
+    return found
