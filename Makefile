@@ -81,10 +81,15 @@ docs:
 	@tools/setup.sh python r docs
 	Rscript -e 'roxygen2::roxygenise()'
 
-## make bench        what the callback costs per batch
+## make bench        what the callback costs per batch and per save, beside others
 bench:
 	@tools/setup.sh python
 	@$(py) benchmarks/batch_cost.py $(less_noise)
+	@if [ -x .venvs/backends/bin/python ]; then for backend in jax torch; do \
+		KERAS_BACKEND=$$backend .venvs/backends/bin/python benchmarks/batch_cost.py \
+		--keras keras $(less_noise); done; \
+	else echo "JAX and Torch are not here; make test-backends installs them."; fi
+	@$(py) benchmarks/saving.py $(less_noise)
 
 ## make setup        only the set-up that the others do first
 setup:

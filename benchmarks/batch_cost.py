@@ -18,9 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# Where the package is not installed, as in the environment of `make test-backends`.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "python"))
 
 BATCHES = 3000
 BARS = {"keras": 50.0, "tf_keras": 100.0}  # µs, median
@@ -33,7 +36,7 @@ def main() -> None:
     if only is not None:
         measure(only)
         return
-    print(f"{'':10}{'save_freq':>12}{'hook µs':>10}{'p90':>8}{'batch µs':>10}  bar")
+    print(f"{'':18}{'save_freq':>12}{'hook µs':>10}{'p90':>8}{'batch µs':>10}  bar")
     for name in BARS:
         subprocess.run([sys.executable, __file__, "--keras", name], check=True)
 
@@ -84,8 +87,14 @@ def show(name: str, unit: str, callback) -> None:
     verdict = "met" if median <= BARS[name] else "MISSED"
     bar = f"<= {BARS[name]:.0f} µs: {verdict}"
     print(
-        f"{name:10}{unit:>12}{median:10.1f}{p90:8.1f}{batch:10.1f}  {bar}", flush=True
+        f"{label(name):18}{unit:>12}{median:10.1f}{p90:8.1f}{batch:10.1f}  {bar}",
+        flush=True,
     )
+
+
+def label(name: str) -> str:
+    """Return the name, with the backend where Keras has one."""
+    return f"keras, {os.environ['KERAS_BACKEND']}" if name == "keras" else name
 
 
 def epoch_mode(name: str, K, callback) -> None:
@@ -95,7 +104,8 @@ def epoch_mode(name: str, K, callback) -> None:
     else:
         silent = getattr(callback.on_batch_end, "_is_default", False)
     verdict = "met" if silent else "MISSED"
-    print(f"{name:10}{'epoch':>12}{'-':>10}{'-':>8}{'-':>10}  no batch hook: {verdict}")
+    none = f"{'-':>10}{'-':>8}{'-':>10}"
+    print(f"{label(name):18}{'epoch':>12}{none}  no batch hook: {verdict}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,156 @@
+"""What it costs to save while training goes on, beside what else is there.
+
+Trains three models on each backend, with each callback that is installed and without
+any; prints one table for each and, at the end, the bars that this project sets itself.
+BENCHMARKS.md tells what the columns mean.
+
+Run it by `make bench`, or with interpreters of your own. Each backend has a process
+of its own, and with the big model each callback has one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from saving_bars import bars_of
+from saving_cases import CASES, QUICK
+from saving_machine import machine
+from saving_tables import print_bars, print_epoch_mode, print_table
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "python"
+BACKENDS = {
+    "tensorflow": ".venv/bin/python",
+    "jax": ".venvs/backends/bin/python",
+    "torch": ".venvs/backends/bin/python",
+}
+
+
+@dataclass(frozen=True)
+class Child:
+    """How a process that measures is started.
+
+    Attributes:
+        backend: The backend of Keras in it.
+        python: Its interpreter.
+        folder: Where it saves.
+        quick: Whether it measures small states, and few of them.
+    """
+
+    backend: str
+    python: str
+    folder: str
+    quick: bool
+
+    def run(self, what: str, *more: str) -> dict[str, Any]:
+        """Measure one thing in a process of its own.
+
+        Raises:
+            RuntimeError: If it fails; with the last lines that it wrote.
+        """
+        out = os.path.join(self.folder, "found.json")
+        script = str(Path(__file__).with_name("saving_run.py"))
+        command = [self.python, script, what, "--out", out, "--folder", self.folder]
+        done = subprocess.run(
+            [*command, *more, *(["--quick"] if self.quick else [])],
+            env=self._environment(),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        if done.returncode:
+            raise RuntimeError("\n".join(done.stderr.splitlines()[-5:]))
+        with open(out) as file:
+            return json.load(file)
+
+    def _environment(self) -> dict[str, str]:
+        paths = [str(PACKAGE), os.environ.get("PYTHONPATH", "")]
+        return {
+            **os.environ,
+            "KERAS_BACKEND": self.backend,
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }
+
+
+def main() -> None:
+    options = parsed()
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-") as folder:
+        print(machine(folder), flush=True)
+        found = {}
+        for backend in options.backend or BACKENDS:
+            child = Child(backend, getattr(options, backend), folder, options.quick)
+            measured = on_backend(child, options.case or list(CASES))
+            if measured is not None:
+                found[backend] = measured
+    print_bars(bars_of(found))
+    print(f"\n{time.perf_counter() - began:.0f} s in all.")
+    if options.json:
+        Path(options.json).write_text(json.dumps(found, indent=1))
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--quick", action="store_true", help="small states and few saves, to try it"
+    )
+    parser.add_argument("--backend", action="append", choices=list(BACKENDS))
+    parser.add_argument("--case", action="append", choices=list(CASES))
+    parser.add_argument("--folder", help="where checkpoints go; else a temporary one")
+    parser.add_argument("--json", help="file for every number that was measured")
+    for backend, python in BACKENDS.items():
+        variable = f"BENCH_{backend.upper()}"
+        parser.add_argument(
+            f"--{backend}",
+            default=os.environ.get(variable, str(ROOT / python)),
+            metavar="PYTHON",
+            help=f"the interpreter with it; else ${variable}, else {python}",
+        )
+    return parser.parse_args()
+
+
+def on_backend(child: Child, cases: list[str]) -> dict[str, Any] | None:
+    try:
+        versions = child.run("versions")
+    except (OSError, RuntimeError) as error:
+        reason = str(error).strip().splitlines() or ["it says nothing"]
+        print(f"\n{child.backend}: not installed, so not measured ({reason[-1]})")
+        return None
+    if PACKAGE.resolve() not in Path(versions["package"]).resolve().parents:
+        sys.exit(f"this would measure {versions['package']}, not {PACKAGE}")
+    said = ", ".join(f"{name} {v}" for name, v in versions["versions"].items())
+    print(f"\n{child.backend}: Python {versions['python']}, {said}")
+    makers = {maker for maker, _ in versions["callbacks"]}
+    if child.backend == "jax" and "orbax" not in makers:
+        print("orbax is not installed, so OrbaxCheckpoint is not measured.")
+    found: dict[str, Any] = {}
+    for name in cases:
+        found[name] = of_case(child, name, len(versions["callbacks"]))
+        print_table(child.backend, name, found[name])
+    found["epoch mode"] = child.run("epoch-mode")
+    print_epoch_mode(child.backend, found["epoch mode"])
+    return found
+
+
+def of_case(child: Child, name: str, callbacks: int) -> dict[str, Any]:
+    case = (QUICK if child.quick else CASES)[name]
+    if case.shared:
+        return {**child.run(name), "epochs": case.epochs}
+    found: dict[str, Any] = {"epochs": case.epochs, "rows": [], "steps": 0}
+    for number in range(callbacks):
+        one = child.run(name, "--only", str(number), "--steps", str(found["steps"]))
+        found.update(one, rows=[*found["rows"], *one["rows"]])
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""What is compared in pairs, so that the machine's noise falls on both of a pair."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from typing import Any
+
+import keras
+
+import modelcheckpoint
+
+
+def compare(train: Any, callback: Any, pairs: int) -> dict[str, Any]:
+    """Compare each save of a fit with a plain write and with a plain copy.
+
+    After each save but the first, once it is durable: the same bytes are written
+    plainly to a file of their own and flushed, and the same arrays are copied by
+    `np.copyto`, one by one, to the same places in memory.
+    """
+    pair = Pair(callback)
+    gc.collect()
+    train(pairs + 1, 2, [callback, pair])
+    return {
+        "stall": callback.stalls[1:],
+        "durable": pair.durable,
+        "plain_write": pair.plain,
+        "copy": pair.copy,
+        "bytes": pair.bytes,
+    }
+
+
+class Pair(keras.callbacks.Callback):
+    """Stands behind a callback of this project, and does the other of each pair."""
+
+    def __init__(self, callback: Any) -> None:
+        super().__init__()
+        self.callback = callback
+        self.durable: list[float] = []
+        self.plain: list[float] = []
+        self.copy: list[float] = []
+        self.bytes = 0
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.callback.wait()
+        now = time.perf_counter()
+        image = image_of(self.callback)
+        if epoch == 0 or image is None:  # no image: it was saved by Keras
+            return
+        self.durable.append(now - self.callback.ended)
+        self.plain.append(plain_write(image.block.data, self.callback.filepath))
+        self.copy.append(plain_copy(self.callback, image))
+        self.bytes = sum(place.nbytes for place in image.places)
+
+
+def image_of(callback: Any) -> Any:
+    kept = callback._pipeline._snapshotter._file._image
+    return getattr(kept, "_image", None)
+
+
+def plain_write(data: memoryview, beside: str) -> float:
+    path = os.path.join(os.path.dirname(beside), "plain")
+    before = time.perf_counter()
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    at = 0
+    while at < len(data):
+        at += os.write(file, data[at:])
+    os.fsync(file)
+    os.close(file)
+    after = time.perf_counter()
+    os.unlink(path)
+    return after - before
+
+
+def plain_copy(callback: Any, image: Any) -> float:
+    """Copy the arrays that the next snapshot would copy, to where it would."""
+    from numpy import copyto
+
+    arrays: list[Any] = []
+    image.fill = arrays.extend  # takes them, and copies nothing
+    try:
+        callback._pipeline._snapshotter.take(callback.model)
+    finally:
+        del image.fill
+    before = time.perf_counter()
+    for place, array in zip(image.places, arrays):
+        copyto(place, array)
+    return time.perf_counter() - before
+
+
+def epoch_mode(pairs: int, seconds: float, folder: str) -> dict[str, Any]:
+    """Compare fits in which a callback sees no save due with fits without any."""
+    import numpy as np
+
+    model = keras.Sequential([keras.Input((64,)), *dense(64, 64, 1)])
+    model.compile("adam", "mean_squared_error")
+    never = modelcheckpoint.ModelCheckpoint(
+        os.path.join(folder, "never.keras"), period=1000
+    )
+
+    def fit(steps: int, callbacks: list[Any]) -> float:
+        rows = np.zeros((steps * 32, 64), "float32")
+        gc.collect()
+        before = time.perf_counter()
+        model.fit(rows, rows[:, :1], epochs=3, verbose=0, callbacks=callbacks)
+        return time.perf_counter() - before
+
+    for callbacks in ([], [never]):  # warm
+        fit(20, callbacks)
+    steps = max(20, round(20 * seconds / fit(20, [])))
+    found: dict[str, list[float]] = {"with": [], "without": []}
+    for pair in range(pairs):
+        for name in sorted(found, reverse=bool(pair % 2)):
+            found[name].append(fit(steps, [never] if name == "with" else []))
+    return {**found, **dispatch([never])}
+
+
+def dense(*units: int) -> list[Any]:
+    return [keras.layers.Dense(count) for count in units]
+
+
+def dispatch(callbacks: list[Any]) -> dict[str, Any]:
+    """Return what CallbackList makes of the callbacks, and of none."""
+    some, none = keras.callbacks.CallbackList(callbacks), keras.callbacks.CallbackList()
+    hooks = ("on_batch_begin", "on_batch_end", "on_train_batch_begin")
+    return {
+        "async": some._async_train,
+        "async_without": none._async_train,
+        "hook": not all(
+            getattr(getattr(callback, hook), "_is_default", False)
+            for callback in callbacks
+            for hook in (*hooks, "on_train_batch_end")
+        ),
+    }

@@ -1,0 +1,218 @@
+"""One process of `saving.py`: trains one case with some callbacks, and measures.
+
+What it found goes to a file, as JSON: there each list has one number for each save,
+or for each fit, in the order in which they were made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import io
+import json
+import os
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from typing import Any
+
+import keras
+from saving_cases import (
+    CASES,
+    OURS,
+    QUICK,
+    Case,
+    arguments,
+    callback_class,
+    callbacks_here,
+    model_of,
+    trainer_of,
+)
+from saving_pairs import compare, epoch_mode
+from saving_peak import Peak, peak_now
+
+import modelcheckpoint
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["versions", "epoch-mode", *CASES])
+    parser.add_argument("--out", required=True, help="file for what was found")
+    parser.add_argument("--folder", required=True, help="where checkpoints go")
+    parser.add_argument("--only", type=int, help="number of a callback")
+    parser.add_argument("--steps", type=int, default=0, help="batches of an epoch")
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    with contextlib.redirect_stdout(io.StringIO()):  # what callbacks say as they save
+        found = measured(options)
+    with open(options.out, "w") as file:
+        json.dump(found, file)
+
+
+def measured(options: argparse.Namespace) -> dict[str, Any]:
+    backend = keras.backend.backend()
+    if options.what == "versions":
+        return versions(backend)
+    if options.what == "epoch-mode":
+        pairs, seconds = (5, 0.3) if options.quick else (21, 0.6)
+        return epoch_mode(pairs, seconds, options.folder)
+    kinds = callbacks_here(backend)
+    if options.only is not None:
+        kinds = [kinds[options.only]]
+    case = (QUICK if options.quick else CASES)[options.what]
+    return fits(case, kinds, options.steps, options.folder)
+
+
+def versions(backend: str) -> dict[str, Any]:
+    names = ("keras", "tensorflow" if backend == "tensorflow" else backend, "numpy")
+    return {
+        "package": os.path.dirname(modelcheckpoint.__file__),
+        "versions": {name: version(name) for name in (*names, "h5py")},
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "callbacks": callbacks_here(backend),
+    }
+
+
+def fits(
+    case: Case, kinds: list[tuple[str, str]], steps: int, folder: str
+) -> dict[str, Any]:
+    model = model_of(case)
+    train = trainer_of(model, case)
+    warm_up(kinds, folder)
+    train(1, 2, [])
+    steps = steps or steps_of(train, case.seconds)
+    rows = {kind: row(*kind) for kind in kinds}
+    for _ in range(case.rounds):
+        for kind, found in rows.items():
+            plain = one_fit(train, case, steps, None, folder)
+            saved = one_fit(train, case, steps, kind, folder)
+            note(found, plain, saved)
+    for (maker, suffix), found in rows.items():
+        if maker == OURS:
+            with tempfile.TemporaryDirectory(dir=folder) as own:
+                path, more = arguments(maker, suffix, own)
+                callback = timed(callback_class(maker))(path, **more)
+                found.update(compare(train, callback, case.pairs))
+    state = sum(v.nbytes for v in map(numpy_of, variables_of(model)))
+    return {
+        "steps": steps,
+        "state": state,
+        "variables": len(variables_of(model)),
+        "rows": list(rows.values()),
+    }
+
+
+def warm_up(kinds: list[tuple[str, str]], folder: str) -> None:
+    """Save another, tiny model with each callback, so that all is imported."""
+    case = QUICK["tiny"]
+    train = trainer_of(model_of(case), case)
+    for kind in kinds:
+        one_fit(train, case, 1, kind, folder)
+
+
+def steps_of(train: Any, seconds: float) -> int:
+    """Return how many batches take so long."""
+    steps = 4
+    while True:
+        took = min(seconds_of(train, steps) for _ in range(2))
+        if took > seconds / 4 or steps >= 1000:
+            return max(2, round(steps * seconds / took))
+        steps *= 2
+
+
+def seconds_of(train: Any, steps: int) -> float:
+    before = time.perf_counter()
+    train(1, steps, [])
+    return time.perf_counter() - before
+
+
+def one_fit(
+    train: Any, case: Case, steps: int, kind: tuple[str, str] | None, folder: str
+) -> dict[str, Any]:
+    """Measure one fit, with a callback or without any."""
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        watched = [] if kind is None else [callback_of(kind, own)]
+        peak = Peak()
+        gc.collect()
+        peak.reset()
+        wall, cpu = time.perf_counter(), time.process_time()
+        train(case.epochs, steps, [*watched, peak])
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        found = {"wall": wall, "cpu": cpu, "peaks": [peak.first, peak_now()]}
+        if watched:
+            found.update(stalls=watched[0].stalls, end=watched[0].end)
+            found["detour"] = detour_of(watched[0])
+    return found
+
+
+def callback_of(kind: tuple[str, str], folder: str) -> Any:
+    path, more = arguments(*kind, folder)
+    return timed(callback_class(kind[0]))(path, **more)
+
+
+def timed(base: type) -> type:
+    """Return the callback, which takes the time of its hooks that save or wait."""
+
+    class Timed(base):  # type: ignore[misc,valid-type]
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.stalls: list[float] = []
+            super().on_train_begin(logs)
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            before = time.perf_counter()
+            super().on_epoch_end(epoch, logs)
+            self.ended = time.perf_counter()
+            self.stalls.append(self.ended - before)
+
+        def on_train_end(self, logs: Any = None) -> None:
+            before = time.perf_counter()
+            super().on_train_end(logs)
+            self.end = time.perf_counter() - before
+
+    return Timed
+
+
+def row(maker: str, suffix: str) -> dict[str, Any]:
+    lists = ("first", "later", "end", "plain_wall", "wall", "plain_cpu", "cpu")
+    peaks = ("peak_first", "peak_later")
+    return {
+        "maker": maker,
+        "suffix": suffix,
+        **{name: [] for name in (*lists, *peaks)},
+        "detour": None,
+    }
+
+
+def note(row: dict[str, Any], plain: dict[str, Any], saved: dict[str, Any]) -> None:
+    row["first"].append(saved["stalls"][0])
+    row["later"].extend(saved["stalls"][1:])
+    row["end"].append(saved["end"])
+    for name in ("wall", "cpu"):
+        row[f"plain_{name}"].append(plain[name])
+        row[name].append(saved[name])
+    for name, with_it, without in zip(
+        ("peak_first", "peak_later"), saved["peaks"], plain["peaks"]
+    ):
+        if with_it is not None and without is not None:
+            row[name].append(with_it - without)
+    row["detour"] = row["detour"] or saved["detour"]
+
+
+def detour_of(callback: Any) -> str | None:
+    """Return why this project saved by Keras' public API, if it did."""
+    problems = getattr(callback, "problems", None)
+    return "; ".join(problems) if problems else None
+
+
+def variables_of(model: Any) -> list[Any]:
+    return [*model.variables, *model.optimizer.variables]
+
+
+def numpy_of(variable: Any) -> Any:
+    return keras.ops.convert_to_numpy(variable)
+
+
+if __name__ == "__main__":
+    main()
