@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import json
 import warnings
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 from conftest import names
+from contents import contents
 from models import AS_KERAS, CASES, ERROR, FILE, MENDED, SUFFIXES, Case
 
 from modelcheckpoint import CheckpointError, FormatError, ModelCheckpoint
@@ -111,7 +109,7 @@ def check_file(run, suffix):
     # Some of what Keras writes today, older ones fail to.
     if run.cell(suffix) != MENDED and suffix not in run.unsaved:
         # As it is the same, Keras' own file loads, and gives what ours does.
-        assert contents(run, "ours", suffix) == contents(run, "keras", suffix)
+        assert contents(run.path("ours", suffix)) == contents(run.path("keras", suffix))
     if run.case.inexact:
         own = load(run, "keras", suffix)
         assert_equal("predictions", ours.predicted, own.predicted)
@@ -135,7 +133,7 @@ def skip_what_keras_cannot(run, suffix):
     if keras_own(run, ".keras" if suffix == ".h5" else suffix) is not None:
         return
     if run.cell(suffix) == FILE and suffix not in run.unsaved:
-        assert contents(run, "ours", suffix) == contents(run, "keras", suffix)
+        assert contents(run.path("ours", suffix)) == contents(run.path("keras", suffix))
     pytest.skip(f"Keras {keras.__version__} does not load its own file")
 
 
@@ -316,33 +314,3 @@ def equal(ones, others):
     return [(a.shape, a.tobytes()) for a in ones] == [
         (a.shape, a.tobytes()) for a in others
     ]
-
-
-def contents(run, who, suffix):
-    """Return all that a file holds, an archive or HDF5, but when it was written."""
-    path = run.path(who, suffix)
-    if suffix != ".keras":
-        return tree(path)
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    for name, data in members.items():
-        if name == "metadata.json":
-            members[name] = {**json.loads(data), "date_saved": None}
-        elif name.endswith(".h5"):
-            members[name] = tree(io.BytesIO(data))
-    return members
-
-
-def tree(file):
-    """Return every group, dataset and attribute as plain values."""
-    found = {}
-
-    def look(name, item):
-        found[name] = {key: np.array(v).tolist() for key, v in item.attrs.items()}
-        if isinstance(item, h5py.Dataset):
-            found[name]["="] = (item.dtype.str, item.shape, item[()].tobytes())
-
-    with h5py.File(file, "r") as opened:
-        look("/", opened)
-        opened.visititems(look)
-    return found

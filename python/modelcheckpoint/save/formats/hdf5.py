@@ -19,22 +19,21 @@ from modelcheckpoint.save.formats import keras_api
 from modelcheckpoint.save.formats.hdf5_limits import legacy_format
 from modelcheckpoint.save.formats.hdf5_names import distinct_file
 
-__all__ = ["write_model", "write_weights"]
+__all__ = [
+    "fill",
+    "lent_compile_config",
+    "mend_attributes",
+    "write_model",
+    "write_weights",
+]
 
 
 def write_model(model: Any, path: str) -> None:
     """Write the full model."""
-    legacy = legacy_format(model)
-    if legacy is None or overrides(model, "save"):
+    if legacy_format(model) is None or overrides(model, "save"):
         return keras_api.write(model, path, weights_only=False)
-    # An open file instead of a path: Keras then does not advise against HDF5 anew at
-    # every save.
     with distinct_file(path) as file:
-        with _lent_compile_config(model):
-            legacy.save_model_to_hdf5(model, file)
-        _mend_class_name(model, file)
-        _mend_compile_config(file)
-        _mend_bfloat16(file)
+        fill(model, file, weights_only=False)
 
 
 def write_weights(model: Any, path: str) -> None:
@@ -42,16 +41,36 @@ def write_weights(model: Any, path: str) -> None:
 
     Keras 3 reads this layout but no longer offers to write it.
     """
-    legacy = legacy_format(model)
-    if legacy is None or overrides(model, "save_weights"):
+    if legacy_format(model) is None or overrides(model, "save_weights"):
         return keras_api.write(model, path, weights_only=True)
     with distinct_file(path) as file:
+        fill(model, file, weights_only=True)
+
+
+def fill(model: Any, file: Any, weights_only: bool) -> None:
+    """Write the model, or its weights, into what `distinct_file` has opened.
+
+    Keras is given an open file, and so does not advise against HDF5 at every save.
+    """
+    legacy = legacy_format(model)
+    if weights_only:
         legacy.save_weights_to_hdf5_group(file, model)
+    else:
+        with lent_compile_config(model):
+            legacy.save_model_to_hdf5(model, file)
+        mend_attributes(model, file)
+    if any(variable.dtype == "bfloat16" for variable in _variables(model)):
         _mend_bfloat16(file)
 
 
+def mend_attributes(model: Any, file: Any) -> None:
+    """Mend what a full model's file says of the model, in its attributes."""
+    _mend_class_name(model, file)
+    _mend_compile_config(file)
+
+
 @contextlib.contextmanager
-def _lent_compile_config(model: Any) -> Iterator[None]:
+def lent_compile_config(model: Any) -> Iterator[None]:
     """Lend Keras a copy: it takes the optimizer out of what it is given.
 
     A .keras file that is saved later would then come back with RMSprop.
@@ -105,6 +124,11 @@ def _full_names(loss: Any) -> Any:
         return loss
     # A function's own name is the one that loads; a class' name loads as it is.
     return getattr(known, "__name__", loss)
+
+
+def _variables(model: Any) -> list[Any]:
+    optimizer = getattr(model, "optimizer", None)
+    return [*model.variables, *getattr(optimizer, "variables", ())]
 
 
 def _mend_bfloat16(file: Any) -> None:

@@ -17,9 +17,16 @@ __all__ = ["distinct_file"]
 _RESERVED = "top_level_model_weights"
 
 
-def distinct_file(path: str) -> Any:
-    """Return a new `h5py.File` that Keras' functions for HDF5 can write to."""
-    return _classes()[0](path, "w")
+def distinct_file(file: Any, **options: Any) -> Any:
+    """Return a new `h5py.File` that Keras' functions for HDF5 can write to.
+
+    Args:
+        file: A path, or an object that is like a file.
+        options: What `h5py.File` is told beside.
+    """
+    made = _classes()[0](file, "w", **options)
+    made.path, made.made = "", {}
+    return made
 
 
 @functools.lru_cache
@@ -37,29 +44,59 @@ def _classes() -> tuple[Any, Any]:
 
 
 class _Distinct:
-    """What a file and a group have in common: they are asked for arrays and groups."""
+    """What a file and a group have in common: they are asked for arrays and groups.
+
+    Attributes:
+        path: Of this group, `""` for the file.
+        made: Every dataset that was made in the file, by its path.
+    """
+
+    path: str
+    made: dict[str, Any]
 
     def create_group(self: Any, name: str | bytes, *args: Any, **kwargs: Any) -> Any:
         name = _text(name)
         if name == _RESERVED and name in _listed(self, "layer_names"):
             name = _rename(self, name, "layer_names")
-        made = super().create_group(  # type: ignore[misc]
-            _distinct(self, name, "layer_names"), *args, **kwargs
+        name, made = self._create(
+            super().create_group,  # type: ignore[misc]
+            name,
+            "layer_names",
+            *args,
+            **kwargs,
         )
-        return _classes()[1](made.id)
+        group = _classes()[1](made.id)
+        group.path, group.made = self._path_of(name), self.made
+        return group
 
     def create_dataset(self: Any, name: str | bytes, *args: Any, **kwargs: Any) -> Any:
-        return super().create_dataset(  # type: ignore[misc]
-            _distinct(self, _text(name), "weight_names"), *args, **kwargs
+        name, made = self._create(
+            super().create_dataset,  # type: ignore[misc]
+            _text(name),
+            "weight_names",
+            *args,
+            **kwargs,
         )
+        self.made[self._path_of(name)] = made
+        return made
+
+    def _create(
+        self, create: Any, name: str, listing: str, *args: Any, **kwargs: Any
+    ) -> tuple[str, Any]:
+        try:
+            return name, create(name, *args, **kwargs)
+        except ValueError:
+            if not _is_taken(self, name):
+                raise
+        name = _rename(self, name, listing)
+        return name, create(name, *args, **kwargs)
+
+    def _path_of(self, name: str) -> str:
+        return f"{self.path}/{name}" if self.path else name
 
 
 def _text(name: str | bytes) -> str:
     return name.decode("utf8") if isinstance(name, bytes) else name
-
-
-def _distinct(group: Any, name: str, listing: str) -> str:
-    return _rename(group, name, listing) if _is_taken(group, name) else name
 
 
 def _is_taken(group: Any, name: str) -> bool:

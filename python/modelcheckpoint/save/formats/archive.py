@@ -1,0 +1,70 @@
+"""`.keras` archives, laid out by Python's own zipfile without a copy of the weights."""
+
+from __future__ import annotations
+
+import io
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+__all__ = ["Member", "member", "pack"]
+
+Member = tuple[zipfile.ZipInfo, "bytes | memoryview"]
+"""A file in an archive: what is said of it, and what it holds."""
+
+
+def member(name: str, data: bytes | memoryview) -> Member:
+    """Return a member that is as old as this moment."""
+    return zipfile.ZipInfo(name, time.localtime()[:6]), data
+
+
+def pack(members: Sequence[Member]) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of an archive, the members' own data uncopied and undeflated."""
+    pieces = _Pieces()
+    with zipfile.ZipFile(pieces, "w") as archive:
+        for info, data in members:
+            # zipfile fills in what it is given: a second archive may be made of it.
+            archive.writestr(_copy(info), data)
+    return pieces.in_order()
+
+
+def _copy(info: zipfile.ZipInfo) -> zipfile.ZipInfo:
+    copied = zipfile.ZipInfo(info.filename, info.date_time)
+    copied.external_attr = info.external_attr or 0o600 << 16
+    return copied
+
+
+class _Pieces(io.RawIOBase):
+    """Takes an archive as it is written, and keeps each piece as it came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pieces: dict[int, Any] = {}
+        self._end = self._at = 0
+
+    def in_order(self) -> Iterator[bytes | memoryview]:
+        return iter([self._pieces[offset] for offset in sorted(self._pieces)])
+
+    def write(self, data: Any) -> int:
+        size = len(data)
+        if self._at < self._end and len(self._pieces[self._at]) != size:
+            raise io.UnsupportedOperation("zipfile writes a header of another size")
+        if size:
+            self._pieces[self._at] = data
+        self._at += size
+        self._end = max(self._end, self._at)
+        return size
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = offset + (0, self._at, self._end)[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def seekable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True

@@ -1,0 +1,129 @@
+"""A model's state at one moment, ready to be written by another thread."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from modelcheckpoint.save.assets import Assets
+from modelcheckpoint.save.formats import Format
+from modelcheckpoint.save.formats.archive import member, pack
+from modelcheckpoint.save.formats.hdf5_image import HDF5Image
+from modelcheckpoint.save.formats.weights_h5 import WeightsImage
+from modelcheckpoint.save.internals import CannotLayout, check_model, saving_of_keras
+
+__all__ = ["CannotLayout", "Snapshot", "Snapshotter"]
+
+Parts = Iterator["bytes | memoryview"]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A file, complete but for being written.
+
+    Attributes:
+        nbytes: The bytes it holds, without what an archive says of its members.
+        arrays: How many arrays were copied.
+    """
+
+    nbytes: int
+    arrays: int
+    _parts: Callable[[], Parts]
+
+    def parts(self) -> Parts:
+        """Return the bytes of the file, piece by piece.
+
+        For any thread: it needs neither Keras nor h5py, and computes checksums, if
+        the format has any, without holding up other threads.
+        """
+        return self._parts()
+
+
+class Snapshotter:
+    """Takes snapshots of one model in one format, into memory that it keeps.
+
+    There is one piece of memory, so a snapshot must have been written, or given up,
+    before the next is taken.
+    """
+
+    def __init__(self, format: Format) -> None:
+        makers: dict[str, Callable[[], Any]] = {
+            "weights.h5": _Weights,
+            "keras": _Archive,
+            "hdf5": lambda: _HDF5(weights_only=False),
+            "hdf5-weights": lambda: _HDF5(weights_only=True),
+        }
+        self._make = makers[format.name]
+        self._file = self._make()
+        self._process = os.getpid()
+
+    def take(self, model: Any) -> Snapshot:
+        """Copy the model's state now; nothing else of the model is needed later.
+
+        Raises:
+            CannotLayout: If this model can be saved by Keras' public API only.
+        """
+        if self._process != os.getpid():  # a fork, which has not got the memory
+            self._file, self._process = self._make(), os.getpid()
+        try:
+            return cast(Snapshot, self._file.take(model))
+        except CannotLayout:
+            raise
+        except Exception as error:
+            # Whatever it is, a user's own method or an inside of Keras that has
+            # moved: Keras' public API can do it, or raises what users know.
+            raise CannotLayout(
+                f"there was a {type(error).__name__}: {error}"
+            ) from error
+
+
+class _Weights:
+    """`.weights.h5`."""
+
+    def __init__(self) -> None:
+        self._image: WeightsImage | None = None
+
+    def take(self, model: Any) -> Snapshot:
+        check_model(model, "save_weights")
+        self._image = self._image or WeightsImage()
+        _, image = self._image.take(model)
+        data = image.block.data
+        return Snapshot(len(data), len(image.places), lambda: iter([data]))
+
+
+class _Archive:
+    """`.keras`."""
+
+    def __init__(self) -> None:
+        self._image: WeightsImage | None = None
+        self._assets = Assets()
+
+    def take(self, model: Any) -> Snapshot:
+        check_model(model, "save")
+        self._image = self._image or WeightsImage()
+        layout, image = self._image.take(model)
+        config, metadata = saving_of_keras().to_json(model)
+        members = [
+            member("metadata.json", metadata.encode()),
+            member("config.json", config.encode()),
+            member("model.weights.h5", image.block.data),
+            *self._assets.of(layout.assets),
+        ]
+        size = sum(len(data) for _, data in members)
+        return Snapshot(size, len(image.places), lambda: pack(members))
+
+
+class _HDF5:
+    """`.h5` and `.hdf5`."""
+
+    def __init__(self, weights_only: bool) -> None:
+        self._method = "save_weights" if weights_only else "save"
+        self._image = HDF5Image(weights_only)
+
+    def take(self, model: Any) -> Snapshot:
+        check_model(model, self._method)
+        image = self._image.take(model)
+        data = image.block.data
+        return Snapshot(len(data), len(image.places), lambda: iter([data]))

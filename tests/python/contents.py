@@ -1,0 +1,42 @@
+"""What a checkpoint file holds, as plain values that can be compared."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+__all__ = ["contents", "tree"]
+
+
+def contents(path):
+    """Return all that a file holds, an archive or HDF5, but when it was written."""
+    if Path(path).suffix != ".keras":
+        return tree(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    for name, data in members.items():
+        if name == "metadata.json":
+            members[name] = {**json.loads(data), "date_saved": None}
+        elif name.endswith(".h5"):
+            members[name] = tree(io.BytesIO(data))
+    return members
+
+
+def tree(file):
+    """Return every group, dataset and attribute as plain values."""
+    found = {}
+
+    def look(name, item):
+        found[name] = {key: np.array(v).tolist() for key, v in item.attrs.items()}
+        if isinstance(item, h5py.Dataset):
+            found[name]["="] = (item.dtype.str, item.shape, item[()].tobytes())
+
+    with h5py.File(file, "r") as opened:
+        look("/", opened)
+        opened.visititems(look)
+    return found

@@ -1,0 +1,123 @@
+"""A file in memory: written once, filled many times, and larger than 4 GiB too."""
+
+from __future__ import annotations
+
+import mmap
+import zipfile
+from functools import partial
+
+import h5py
+import numpy as np
+import pytest
+
+from modelcheckpoint.save.formats.archive import member, pack
+from modelcheckpoint.save.image import Block, Image, Misfit
+from modelcheckpoint.save.internals import CannotLayout
+
+
+def image_of(block, **arrays):
+    def write(file):
+        for name, array in arrays.items():
+            dataset = file.create_dataset(name, data=array)
+            yield dataset.id, array.shape, array.dtype
+
+    return Image(block, write, partial(h5py.File, mode="w"))
+
+
+def read(block):
+    with h5py.File(block, "r") as file:
+        return {name: file[name][()].tolist() for name in file}, dict(file.attrs)
+
+
+def test_written_and_filled():
+    """A reader finds what it was filled with last."""
+    arrays = {"a": np.ones((2, 3)), "b": np.array(7), "c": np.zeros((0, 2), "float32")}
+    image = image_of(Block(1 << 16), **arrays)
+    assert read(image.block)[0] == {k: v.tolist() for k, v in arrays.items()}
+    image.fill(array * 2 for array in arrays.values())
+    assert read(image.block)[0] == {k: (v * 2).tolist() for k, v in arrays.items()}
+
+
+def test_a_block_that_is_too_small_grows():
+    """However little room there was at first."""
+    image = image_of(Block(0), a=np.arange(1000))
+    image.fill([np.arange(1000) + 1])
+    assert read(image.block)[0]["a"] == list(range(1, 1001))
+
+
+def test_a_block_is_a_file():
+    """What lies between what was written is zero, whatever was there before."""
+    block = Block(10)
+    block.write(b"0123456789")
+    block.truncate(0)
+    block.seek(4)
+    block.write(b"xx")
+    assert bytes(block.data) == b"\0\0\0\0xx"
+    block.truncate(8)
+    assert bytes(block.data) == b"\0\0\0\0xx\0\0"
+    block.truncate(100)
+    buffer = bytearray(200)
+    block.seek(-97, 2)
+    assert block.readinto(buffer) == 97
+    assert buffer[:4] == b"\0xx\0"
+
+
+@pytest.mark.parametrize("array", [np.ones(1), np.ones((3, 1)), np.ones(3, "int64")])
+def test_what_does_not_fit(array):
+    """Nothing is spread over a place of another shape, or made another type."""
+    image = image_of(Block(1 << 16), a=np.zeros(3))
+    with pytest.raises(Misfit):
+        image.fill([array])
+
+
+def test_attributes_change_around_the_arrays():
+    """Again and again, without the file growing each time."""
+    image = image_of(Block(0), a=np.zeros(3), b=np.zeros(1000))
+    sizes = set()
+    for i in range(10):
+        text = "x" * 10_000 + str(i)
+        image.change(lambda file, text=text: file.attrs.update(text=text))
+        image.fill([np.full(3, float(i)), np.full(1000, float(i))])
+        arrays, attributes = read(image.block)
+        assert attributes == {"text": text}
+        assert arrays["a"] == [i] * 3
+        sizes.add(image.block.size)
+    assert len(sizes) == 1
+
+
+def test_what_is_not_in_one_piece():
+    """A dataset in chunks has no one place."""
+
+    def write(file):
+        dataset = file.create_dataset("a", data=np.ones(100), chunks=(10,))
+        yield dataset.id, dataset.shape, dataset.dtype
+
+    with pytest.raises(CannotLayout):
+        Image(Block(0), write, partial(h5py.File, mode="w"))
+
+
+def test_an_archive_of_more_than_4_gib(tmp_path):
+    """Its headers say the sizes in 64 bits, and Python's zipfile reads them."""
+    size = 2**32 + 100
+    zeros = memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANON))
+    members = [member("a", b"1"), member("b", zeros), member("c", b"3")]
+    path = tmp_path / "large.zip"
+    with open(path, "wb") as file:
+        for part in pack(members):
+            if len(part) == size:
+                file.seek(size, 1)  # a hole instead of zeros
+            else:
+                file.write(part)
+    with zipfile.ZipFile(path) as archive:
+        sizes = [info.file_size for info in archive.infolist()]
+        assert sizes == [1, size, 1]
+        assert archive.read("c") == b"3"
+        with archive.open("b") as opened:
+            assert opened.read(100) == bytes(100)
+
+
+def test_an_archive_of_little():
+    """An empty member, and two archives from the same members."""
+    members = [member("a", b""), member("größe/b", b"2")]
+    both = [b"".join(pack(members)) for _ in range(2)]
+    assert both[0] == both[1]
