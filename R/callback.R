@@ -9,6 +9,13 @@
 #' save is written down in a journal beside the checkpoints. The files are plain
 #' Keras files: they load where this package is not installed.
 #'
+#' Training waits while its state is copied in memory; the file is written while
+#' it goes on, and `fit()` returns when all are durable. The first save of a
+#' `fit()`, and every save of a small model (up to 8 MiB and 1000 arrays), is
+#' durable when its hook returns. After a `fit()` that ended with an error, the
+#' file of a save that was under way is there when `wait()` returns, or at the
+#' end of the session, which waits for it.
+#'
 #' Pass the callback in a list, as in
 #'
 #' ```r
@@ -79,17 +86,36 @@
 #'   tries again when the next save falls due; `"raise"` ends `fit()` with an
 #'   error. What is wrong from the start (an argument, a folder without
 #'   permission to write) is an error before the first batch, and the first save
-#'   of a `fit()` is an error when it fails, in either case. May be abbreviated.
+#'   of a `fit()` is an error when it fails, in either case. What fails in the
+#'   background is told by the next hook, or is its error. May be abbreviated.
+#' @param background `TRUE` to write files on a thread of their own while
+#'   training goes on; `FALSE` to have training wait. One save is in flight at
+#'   most: the next waits for it. The copy takes as much memory as the model's
+#'   state. Models of Keras 2 or tf_keras, of `tf.distribute`, and those with a
+#'   `save` of their own are saved while training waits; so are those whose copy
+#'   would not fit in memory, which is told.
+#' @param on_saved A function that is called with each checkpoint once it is
+#'   durable, on the thread that trains, by the next hook; or `NULL`. Its one
+#'   argument is a named list of `path` (seen from the folder of the
+#'   checkpoints), `epoch`, `batch`, `samples`, `logs`, `monitor`, `value`,
+#'   `mode`, `best`, `format`, `bytes`, `crc32`, `time`, `run` and `template`,
+#'   as in the journal; what has no value is `NULL`. An error in it ends
+#'   `fit()`, a warning is printed.
 #'
 #' @return A Python object, an instance of the Python class
 #'   `modelcheckpoint.ModelCheckpoint`, to be passed to `fit()` in the list
 #'   `callbacks`. Its arguments can be read from it (`checkpoint$filepath`), and
 #'   so can
 #'   \describe{
-#'     \item{`best`}{the best value of `monitor` so far, `NULL` before there is
-#'       one;}
+#'     \item{`best`}{the best value of `monitor` that was saved, `NULL` before
+#'       there is one;}
 #'     \item{`problems`}{what went wrong and was told, one string each.}
 #'   }
+#'   Its method `wait()` returns once everything that was saved is durable, and
+#'   tells what came of it: for code that needs the files while training goes
+#'   on, or after a `fit()` that ended with an error. (While R computes, or
+#'   idles, Python's threads may stand still.)
+#'
 #'   Its methods (`set_model()`, `set_params()`, `on_train_begin()`,
 #'   `on_train_end()`, `on_epoch_begin()`, `on_epoch_end()`, `on_batch_begin()`,
 #'   `on_batch_end()`) may be called by hand in a training loop of one's own.
@@ -191,7 +217,9 @@ callback_model_checkpoint <- function(
   save_freq = "epoch",
   save_freq_unit = c("samples", "batches"),
   initial_value_threshold = NULL,
-  on_error = c("warn", "raise")
+  on_error = c("warn", "raise"),
+  background = TRUE,
+  on_saved = NULL
 ) {
   arguments <- list(
     filepath = as_filepath(filepath),
@@ -204,7 +232,9 @@ callback_model_checkpoint <- function(
     save_freq = as_save_freq(save_freq),
     save_freq_unit = as_choice(save_freq_unit, c("samples", "batches")),
     initial_value_threshold = as_threshold(initial_value_threshold),
-    on_error = as_choice(on_error, c("warn", "raise"))
+    on_error = as_choice(on_error, c("warn", "raise")),
+    background = as_flag(background),
+    on_saved = as_function(on_saved)
   )
   new_callback(arguments, call = sys.call())
 }
@@ -217,44 +247,31 @@ new_callback <- function(arguments, call) {
       arguments[[name]] <- as_python_int(arguments[[name]])
     }
   }
+  if (!is.null(arguments$on_saved)) {
+    arguments$on_saved <- as_told(arguments$on_saved)
+  }
   tryCatch(
     do.call(python$ModelCheckpoint, arguments),
     error = function(e) abort(python_message(e), call)
   )
 }
 
-#' @export
-print.modelcheckpoint.callback.ModelCheckpoint <- function(x, ...) {
-  # The object of a session that has ended, read back by readRDS().
-  if (reticulate::py_is_null_xptr(x)) {
-    return(NextMethod())
+# What Python calls with each checkpoint, as a named list.
+as_told <- function(on_saved) {
+  force(on_saved)
+  told <- function(checkpoint) {
+    # A handler of the user's, around fit(), would jump out of the middle of
+    # Python, which does not survive it. An error is carried through.
+    withCallingHandlers(on_saved(checkpoint), warning = print_warning)
+    # Else reticulate would make a Python object of what came back.
+    NULL
   }
-  cli::cat_line("<model checkpoint>")
-  cli::cat_line("file:    ", x$filepath)
-  cli::cat_line("saves:   ", describe_saves(x))
-  cli::cat_line("monitor: ", x$monitor, ", mode \"", x$mode, "\"")
-  best <- if (is.null(x$best)) "none yet" else format(x$best)
-  cli::cat_line("best:    ", best)
-  if (length(x$problems) > 0) {
-    cli::cat_line("problems: ", length(x$problems), ", see `$problems`")
-  }
-  invisible(x)
+  reticulate::import("modelcheckpoint.tell.r_function")$RFunction(told)
 }
 
-describe_saves <- function(x) {
-  what <- if (x$save_weights_only) "weights" else "full model"
-  when <- if (identical(x$save_freq, "epoch")) {
-    describe_interval(x$period, "epoch", "epochs")
-  } else {
-    one <- c(samples = "sample", batches = "batch")[[x$save_freq_unit]]
-    describe_interval(x$save_freq, one, x$save_freq_unit)
-  }
-  condition <- if (x$save_best_only) "if it is the best so far"
-  paste(c(what, when, condition), collapse = ", ")
-}
-
-describe_interval <- function(n, one, many) {
-  if (n == 1) paste("every", one) else sprintf("every %.0f %s", n, many)
+print_warning <- function(warning) {
+  cat("\nWarning: `on_saved` says: ", conditionMessage(warning), "\n", sep = "")
+  tryInvokeRestart("muffleWarning")
 }
 
 #' @export

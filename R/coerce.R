@@ -99,6 +99,13 @@ as_threshold <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
   as.double(x)
 }
 
+as_function <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
+  if (!is.null(x) && !is.function(x)) {
+    abort_argument("NULL or a function", x, arg, call)
+  }
+  x
+}
+
 # An integer where R has one for it; above, a double, which is exact up to
 # 2^53 and becomes a Python integer in as_python().
 as_whole <- function(x) {

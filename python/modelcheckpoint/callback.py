@@ -26,8 +26,9 @@ from modelcheckpoint.observe.keras_models import versions_of
 from modelcheckpoint.observe.logs import numbers
 from modelcheckpoint.observe.progress import Progress
 from modelcheckpoint.observe.stack import fits_that_call
+from modelcheckpoint.records import Record
 from modelcheckpoint.save.formats import format_of
-from modelcheckpoint.save.pipeline import Pipeline, Run
+from modelcheckpoint.save.pipeline import Failure, Pipeline, Run
 from modelcheckpoint.storage.local import LocalStorage
 from modelcheckpoint.tell import messages
 from modelcheckpoint.tell.narrator import Narrator
@@ -72,11 +73,14 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
     or driven by hand from a custom loop (`set_model`, then the hooks in order;
     `logs["size"]` at a batch's end tells its samples).
 
-    Each file appears whole or not at all, and is durable when its hook returns: on a
-    local file system, a power cut or a kill leaves the file that was there before, or
-    the new one. Beside the files, `modelcheckpoint.jsonl` gets one line of JSON for
-    each save. What the files hold is what Keras itself writes; they load with plain
-    Keras.
+    Each file appears whole or not at all: on a local file system, a power cut or a kill
+    leaves the file that was there before, or the new one. Training waits while its
+    state is copied in memory; the file is written while it goes on, and `fit` returns
+    when all are durable. The first save of a `fit`, and every save of a small model (up
+    to 8 MiB and 1000 arrays), is durable when its hook returns.
+
+    Beside the files, `modelcheckpoint.jsonl` gets one line of JSON for each save. What
+    the files hold is what Keras itself writes; they load with plain Keras.
 
     Args:
         filepath: Where to save; a string or a path object. Missing folders are made,
@@ -109,7 +113,16 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         on_error: What a save that fails in mid-training does: `"warn"` tells it,
             training goes on, and the next save that falls due is tried; `"raise"`
             raises `SaveError` (and `FieldError`, a `KeyError`, for a field without a
-            value). The first save of a `fit` always raises.
+            value). The first save of a `fit` always raises. What fails in the
+            background is told or raised by the next hook.
+        background: Whether files are written on a thread of their own while training
+            goes on. One save is in flight at most: the next waits for it. The copy
+            takes as much memory as the model's state. Models of Keras 2 or tf_keras, of
+            `tf.distribute`, and those with a `save` of their own are saved while
+            training waits; so are those whose copy would not fit in memory, which is
+            told.
+        on_saved: A function that is called with the `Record` of each checkpoint once
+            it is durable, on the thread that trains, by the next hook; or None.
 
     Attributes:
         best: The best value of `monitor` that was saved; None before.
@@ -144,6 +157,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         save_freq_unit: str = "samples",
         initial_value_threshold: float | None = None,
         on_error: str = "warn",
+        background: bool = True,
+        on_saved: Callable[[Record], Any] | None = None,
     ) -> None:
         super().__init__()
         # Keras 2: hand over its tensors as they are; most hooks never look at them.
@@ -163,6 +178,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             "initial_value_threshold", initial_value_threshold
         )
         self.on_error = arguments.choice("on_error", on_error, ("warn", "raise"))
+        self.background = arguments.flag("background", background)
+        self.on_saved = arguments.function_or_none("on_saved", on_saved)
         self._template = Template(self.filepath, self._watches_batches)
         self._format = format_of(
             self.filepath, self._template.tail, self.save_weights_only
@@ -175,6 +192,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             bool(self.verbose),
         )
         self._trained: Any = None
+        self._pipeline: Pipeline | None = None
         self._start_over()
         if self._watches_batches and self.period != 1:
             self._tell.problem(
@@ -209,6 +227,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             raise CheckpointError(_ONE_FIT)
         super().set_model(model)
         if another:
+            self._settle(wait=True)
             self._start_over()
         self._trained = model
 
@@ -223,7 +242,13 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self._begin()
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Sum up what went wrong; say so loudly where nothing was ever saved."""
+        """Wait for what is being saved, and sum up what went wrong.
+
+        Where nothing was ever saved, it says so loudly.
+        """
+        self._settle(wait=True)
+        if self._pipeline is not None:
+            self._pipeline.release()
         if self._begun and self._chief:
             self._tell.end(self._saved_ever, f"{self._interval} had not passed yet")
         self._begun = False
@@ -231,6 +256,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Note the epoch (`epoch` counts from 0)."""
         self._begin_if_driven_by_hand()
+        self._settle(wait=False)
         self._progress.start_epoch(int(epoch) + 1)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -239,6 +265,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         uncounted = self._progress.end_epoch(int(epoch) + 1)
         self._tell_rough_count()
         due = self._plan.due(uncounted if self._watches_batches else 1)
+        self._settle(wait=due or self._plan.waits)
         moment = self._moment(logs)
         self._follow(self._plan.at_epoch_end(moment, self._direction(moment), due))
 
@@ -260,7 +287,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         batches, amount = self._progress.end_batch(batch + 1, logs)
         if self._first_batch:
             self._tell_small_save_freq(amount // batches)
-        if self._plan.due(amount):
+        due = self._plan.due(amount)
+        self._settle(wait=due)
+        if due:
             moment = self._moment(logs)
             self._follow(self._plan.in_epoch(moment, self._direction(moment)))
 
@@ -268,6 +297,20 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         """Take note that Keras' metrics now hold what an evaluation put into them."""
         if self._begun:
             self._progress.end_test()
+
+    def wait(self) -> None:
+        """Return once everything that was saved is durable, and tell what came of it.
+
+        For code that needs the files while training goes on, or after a `fit` that
+        ended by an exception: of such an end Keras tells no callback.
+
+        Raises:
+            SaveError: If the save failed and `on_error` is `"raise"`.
+        """
+        if self._pipeline is not None and threading.get_ident() != self._thread:
+            self._pipeline.wait()  # the training's own thread is the one that tells
+        else:
+            self._settle(wait=True)
 
     # tf_keras asks these; Keras 3 looks at the methods.
 
@@ -327,6 +370,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             self._begin()
 
     def _begin(self) -> None:
+        self._settle(wait=True)
         model = self._trained
         if model is None:
             raise CheckpointError(
@@ -340,7 +384,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         # may train as it likes, so there only the loop itself knows the sizes.
         in_fit = "steps" in (getattr(self, "params", None) or {})
         self._progress = Progress(model, in_fit, self._unit)
-        self._pipeline = Pipeline(self._storage(), self._format, self._run(model))
+        self._pipeline = Pipeline(
+            self._storage(), self._format, self._run(model), self.background
+        )
         self._plan.start()
         self._saved_in_fit, self._first_batch = False, self._watches_batches
         self._begun = True
@@ -396,6 +442,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             self._tell.skipped(decision, self._progress.within)
 
     def _save(self, order: Order) -> None:
+        assert self._pipeline is not None  # there is one since `_begin`
         if order.missing:
             self._tell_missing(order)
         model = self.model
@@ -405,20 +452,33 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
                 self._pipeline.save_nowhere(model)
             self._plan.saved(order)
             return
-        try:
-            receipt = self._pipeline.save(model, order, self._direction(order.moment))
-        except Exception as error:  # a model's own save may raise anything
-            self._fail(order, error)
-            return
-        self._plan.saved(order)
-        self._saved_in_fit = self._saved_ever = True
-        self._tell.saved(order, receipt, self._progress.within)
+        self._within = self._progress.within
+        mode = self._direction(order.moment)
+        self._pipeline.save(model, order, mode, at_once=not self._saved_in_fit)
+        self._tell.detour(self._pipeline.detour)
+        self._settle(wait=False)
 
-    def _fail(self, order: Order, error: Exception) -> None:
-        text = messages.failed(self._tell.path(order.path), error)
+    def _settle(self, wait: bool) -> None:
+        """Tell what came of the save that was begun last, if it has ended."""
+        if self._pipeline is None or not self._pipeline.busy:
+            return
+        outcome = self._pipeline.collect(wait)
+        if isinstance(outcome, Failure):
+            self._fail(outcome)
+        elif outcome is not None:
+            self._plan.saved(outcome.order)
+            self._saved_in_fit = self._saved_ever = True
+            self._tell.saved(outcome.order, outcome, self._within)
+            if self.on_saved is not None:
+                self.on_saved(outcome.record)
+
+    def _fail(self, failure: Failure) -> None:
+        if not isinstance(failure.error, Exception):
+            raise failure.error  # an interrupt, while it saved on this thread
+        text = messages.failed(self._tell.path(failure.order.path), failure.error)
         if self.on_error == "raise" or not self._saved_in_fit:
             self._tell.problems.append(text)
-            raise SaveError(text) from error
+            raise SaveError(text) from failure.error
         self._tell.problem(text)
 
     # Telling

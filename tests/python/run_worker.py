@@ -41,7 +41,8 @@ def train(K, make, kind, folder, report):
     except Exception as error:
         report["keras"] = f"{type(error).__name__}: {error}"
         return
-    report["alone"] = [float(np.sum(w)) for w in model.get_weights()]
+    if kind != "jax-sharded":  # of which no process can read all
+        report["alone"] = [float(np.sum(w)) for w in model.get_weights()]
     path = os.path.join(folder, "w", "{epoch}.weights.h5")
     often = os.path.join(folder, "w", "{samples}.keras")
     callbacks = [ModelCheckpoint(path, save_weights_only=True)]

@@ -16,7 +16,7 @@ from faulty import FaultyOS, ShortWrites, WithoutLinks, WithoutUnnamedFiles
 
 from modelcheckpoint.decide.plan import Moment, Order
 from modelcheckpoint.records import Record
-from modelcheckpoint.save.pipeline import Pipeline, Run
+from modelcheckpoint.save.pipeline import Pipeline, Receipt, Run
 from modelcheckpoint.storage import journal
 from modelcheckpoint.storage.local import JOURNAL, LocalStorage, Sealed
 
@@ -25,11 +25,15 @@ posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other rules")
 OLD, NEW = b"old " * 1000, b"new!" * 20_000
 
 
-def save(storage, name="w.keras", data=NEW, line="{}"):
-    """Go the way of a save, as the pipeline does."""
+def save(storage, name="w.keras", data=NEW, line="{}", by_keras=True):
+    """Go the way of a save, as the pipeline does: Keras writes the file, or we do."""
     with storage.temporary(name, ".keras") as temporary:
-        pathlib.Path(temporary).write_bytes(data)
-        storage.seal(temporary)
+        if by_keras:
+            pathlib.Path(temporary).write_bytes(data)
+            sealed = storage.seal(temporary)
+        else:
+            sealed = storage.write(temporary, [data[:1000], memoryview(data)[1000:]])
+        assert sealed == Sealed(len(data), f"{crc32(data):08x}")
         storage.append(line)
         storage.publish(temporary, name)
 
@@ -210,13 +214,14 @@ def folders(tmp_path, before, name):
 @pytest.mark.parametrize("error", ERRORS, ids=repr)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("before", BEFORE)
-def test_any_call_may_fail(tmp_path, before, name, error):
+@pytest.mark.parametrize("by_keras", [True, False])
+def test_any_call_may_fail(tmp_path, by_keras, before, name, error):
     """After each call that fails there is the old file or the new one, and no other."""
     wrong, open_files = [], descriptors()
     for number, folder in folders(tmp_path, BEFORE[before], name):
         system = FaultyOS(number, error)
         try:
-            save(LocalStorage(str(folder), system=system), name)
+            save(LocalStorage(str(folder), system=system), name, by_keras=by_keras)
         except type(error):
             pass
         else:
@@ -274,7 +279,9 @@ def save_by_pipeline(storage):
     """Carry out an order as the callback does."""
     order = Order(Moment(1, None, None, {}), "w.keras", (), None, False, None)
     run = Run("run", "w.keras", "val_loss", False, {})
-    return Pipeline(storage, Bytes(), run).save(NEW, order, "min")
+    pipeline = Pipeline(storage, Bytes(), run, background=True)
+    pipeline.save(NEW, order, "min")
+    assert isinstance(pipeline.collect(wait=True), Receipt)
 
 
 @posix

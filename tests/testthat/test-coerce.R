@@ -117,6 +117,15 @@ test_that("a threshold is one finite number or NULL", {
   values_refused(as_threshold, list(NaN, Inf, -Inf, NA, "x", TRUE, c(1, 2)))
 })
 
+test_that("a function is any function, or NULL", {
+  expect_null(as_function(NULL))
+  expect_identical(as_function(print), print)
+  expect_identical(as_function(sum), sum)
+  values_refused(
+    as_function, list("print", NA, TRUE, 1, quote(print), ~ .x, list(print))
+  )
+})
+
 test_that("whole numbers of any size become Python integers", {
   skip_if_no_python()
   for (shown in c("2147483648", "1099511627776", "9007199254740992")) {
@@ -150,6 +159,8 @@ test_that("an error names the argument, the rule, what came, and the way out", {
     said(callback_model_checkpoint("w.h5", save_freq_unit = "steps"))
     said(callback_model_checkpoint("w.h5", initial_value_threshold = NaN))
     said(callback_model_checkpoint("w.h5", on_error = "ignore"))
+    said(callback_model_checkpoint("w.h5", background = NA))
+    said(callback_model_checkpoint("w.h5", on_saved = "print"))
   })
 })
 

@@ -1,48 +1,5 @@
 # Each case needs an R session of its own, in which no Python runs yet.
 
-# The package as installed: the one under test, or for load_all() one made now.
-installed <- new.env()
-
-package_library <- function() {
-  if (is.null(installed$lib)) {
-    root <- getNamespaceInfo("modelcheckpoint", "path")
-    if (file.exists(file.path(root, "Meta", "package.rds"))) {
-      installed$lib <- dirname(root)
-    } else {
-      installed$lib <- tempfile("library-")
-      install_package(root, installed$lib)
-    }
-  }
-  installed$lib
-}
-
-install_package <- function(source, lib) {
-  dir.create(lib)
-  status <- system2(
-    file.path(R.home("bin"), "R"),
-    c("CMD", "INSTALL", "--no-docs", "--no-test-load",
-      paste0("--library=", shQuote(lib)), shQuote(source)),
-    stdout = FALSE, stderr = FALSE
-  )
-  stopifnot(status == 0)
-}
-
-# What a fresh R session prints that runs `code` with this package and Python.
-fresh_r <- function(code, python = "", lib = package_library()) {
-  script <- withr::local_tempfile(lines = code, fileext = ".R")
-  withr::local_envvar(
-    R_LIBS = paste(c(lib, .libPaths()), collapse = .Platform$path.sep),
-    RETICULATE_PYTHON = if (nzchar(python)) python else NA,
-    PYTHONPATH = NA, VIRTUAL_ENV = NA, R_TESTS = NA
-  )
-  rscript <- file.path(R.home("bin"), "Rscript")
-  output <- suppressWarnings(system2(
-    rscript, c("--vanilla", shQuote(script)),
-    stdout = TRUE, stderr = TRUE, timeout = 120
-  ))
-  paste(output, collapse = "\n")
-}
-
 # What the first use says there.
 first_use <- function(python, lib = package_library(), before = NULL) {
   fresh_r(python = python, lib = lib, c(

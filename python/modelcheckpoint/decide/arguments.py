@@ -50,6 +50,13 @@ def flag(name: str, value: Any) -> bool:
     raise _error(name, "True or False", value)
 
 
+def function_or_none(name: str, value: Any) -> Any:
+    """Return what can be called, or None."""
+    if value is None or callable(value):
+        return value
+    raise _error(name, "a function or None", value)
+
+
 def verbosity(name: str, value: Any) -> int:
     """Return 0 or 1, also for False and True."""
     level = _index(value, allow_bool=True)

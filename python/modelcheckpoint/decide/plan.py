@@ -98,6 +98,11 @@ class Plan:
         """Begin a training; a save that an interrupted one waited for is forgotten."""
         self._waiting = False
 
+    @property
+    def waits(self) -> bool:
+        """Whether a save waits for the end of this epoch."""
+        return self._waiting
+
     def due(self, amount: int) -> bool:
         """Count `amount` epochs, batches or samples; return whether to `decide`."""
         return self.trigger.advance(amount)

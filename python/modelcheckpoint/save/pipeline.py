@@ -1,12 +1,13 @@
-"""Carry out an order: write, journal, publish."""
+"""Carry out an order: take the state, write, journal, publish."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from modelcheckpoint.decide.monitor import improves
@@ -14,10 +15,17 @@ from modelcheckpoint.decide.naming import aside_name
 from modelcheckpoint.decide.plan import Order
 from modelcheckpoint.records import Record
 from modelcheckpoint.save.formats import Format
+from modelcheckpoint.save.saver import Saver
+from modelcheckpoint.save.snapshot import CannotLayout, Snapshot, Snapshotter
 from modelcheckpoint.storage import journal
 from modelcheckpoint.storage.local import LocalStorage, Sealed
 
-__all__ = ["Pipeline", "Receipt", "Run"]
+__all__ = ["SMALL_ARRAYS", "SMALL_BYTES", "Failure", "Pipeline", "Receipt", "Run"]
+
+SMALL_BYTES, SMALL_ARRAYS = 8 << 20, 1000
+"""Up to here a save is made at once: it takes no more than a few tens of milliseconds,
+and a callback that comes later in the list finds the file.
+"""
 
 
 @dataclass(frozen=True)
@@ -44,14 +52,29 @@ class Receipt:
     """A checkpoint that is durable under its final name.
 
     Attributes:
+        order: What was ordered.
         record: Its line in the journal.
         path: Its absolute path.
         aside: Where an earlier run's better checkpoint of that name is now, or None.
     """
 
+    order: Order
     record: Record
     path: str
     aside: Record | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A save that came to nothing.
+
+    Attributes:
+        order: What was ordered.
+        error: Why it was not done.
+    """
+
+    order: Order
+    error: BaseException
 
 
 class Pipeline:
@@ -59,35 +82,122 @@ class Pipeline:
 
     After a failure at any step the file that had the name before is still there, and
     the temporary file is gone.
+
+    Args:
+        storage: Where the files go.
+        format: What they hold.
+        run: What they have in common.
+        background: Whether training goes on while a file is written.
+
+    Attributes:
+        detour: Why the last model was saved by Keras' public API, while training
+            waited; None where it was not so.
     """
 
-    def __init__(self, storage: LocalStorage, format: Format, run: Run) -> None:
+    def __init__(
+        self, storage: LocalStorage, format: Format, run: Run, background: bool
+    ) -> None:
         self.storage = storage
         self.format = format
         self.run = run
+        self.background = background
+        self.detour: CannotLayout | None = None
+        self._snapshotter = Snapshotter(format)
+        self._saver = Saver()
+        self._order: Order | None = None
         self._earlier: list[Record] | None = None
         self._own: set[str] = set()
 
-    def save(self, model: Any, order: Order, mode: str) -> Receipt:
-        """Save the model as ordered, and return once it is durable."""
+    @property
+    def busy(self) -> bool:
+        """Whether there is a save whose receipt nobody has collected yet."""
+        return self._saver.busy
+
+    def save(self, model: Any, order: Order, mode: str, at_once: bool = False) -> None:
+        """Begin to save the model as it is now; `collect` tells what came of it.
+
+        Args:
+            model: The model; what becomes of it afterwards is not in the file.
+            order: Where to, and why.
+            mode: `"min"` or `"max"`.
+            at_once: Return only once it is durable, or has failed.
+        """
+        self._order = order
+        finish = partial(self._finish, order=order, mode=mode, time=_now())
+        snapshot = self._snapshot(model)
+        if snapshot is None:
+            self._saver.run(partial(self._by_keras, model, order, finish))
+            return
+        small = snapshot.nbytes <= SMALL_BYTES and snapshot.arrays <= SMALL_ARRAYS
+        job = partial(self._by_snapshot, snapshot, order, finish)
+        if at_once or small or not self.background:
+            self._saver.run(job)
+        else:
+            self._saver.start(job)
+
+    def collect(self, wait: bool) -> Receipt | Failure | None:
+        """Return what came of a save, once it has ended.
+
+        None while it goes on, or where there was none.
+        """
+        if wait:
+            self.wait()
+        outcome = self._saver.collect()
+        if outcome is None:
+            return None
+        receipt, error = outcome
+        assert self._order is not None  # of which this came
+        return receipt if error is None else Failure(self._order, error)
+
+    def wait(self) -> None:
+        """Return when no save is under way."""
+        self._saver.wait()
+
+    def release(self) -> None:
+        """Give back the memory that was kept for the next save."""
+        self._snapshotter = Snapshotter(self.format)
+
+    def _snapshot(self, model: Any) -> Snapshot | None:
+        try:
+            snapshot = self._snapshotter.take(model)
+        except CannotLayout as error:
+            self.detour = error
+            return None
+        self.detour = None
+        return snapshot
+
+    def _by_snapshot(
+        self, snapshot: Snapshot, order: Order, finish: Callable[..., Receipt]
+    ) -> Receipt:
+        with self.storage.temporary(order.path, self.format.suffix) as temporary:
+            return finish(temporary, self.storage.write(temporary, snapshot.parts()))
+
+    def _by_keras(
+        self, model: Any, order: Order, finish: Callable[..., Receipt]
+    ) -> Receipt:
         with self.storage.temporary(order.path, self.format.suffix) as temporary:
             self.format.write(model, temporary)
-            record = self._record(order, mode, self.storage.seal(temporary))
-            aside = self._keep_better(record)
-            # The line before the name: were the process killed between a rename and a
-            # later line, a good file would have a fixed name that the journal calls
-            # damaged. A line whose file never came is no error to any reader.
-            self.storage.append(record.to_line())
-            self.storage.publish(temporary, order.path)
+            return finish(temporary, self.storage.seal(temporary))
+
+    def _finish(
+        self, temporary: str, sealed: Sealed, order: Order, mode: str, time: str
+    ) -> Receipt:
+        record = self._record(order, mode, sealed, time)
+        aside = self._keep_better(record)
+        # The line before the name: were the process killed between a rename and a
+        # later line, a good file would have a fixed name that the journal calls
+        # damaged. A line whose file never came is no error to any reader.
+        self.storage.append(record.to_line())
+        self.storage.publish(temporary, order.path)
         self._own.add(order.path)
-        return Receipt(record, self.storage.path(order.path), aside)
+        return Receipt(order, record, self.storage.path(order.path), aside)
 
     def save_nowhere(self, model: Any) -> None:
         """Go through the motions of a save, for a worker whose file is not kept."""
         with tempfile.TemporaryDirectory() as folder:
             self.format.write(model, os.path.join(folder, "x" + self.format.suffix))
 
-    def _record(self, order: Order, mode: str, sealed: Sealed) -> Record:
+    def _record(self, order: Order, mode: str, sealed: Sealed, time: str) -> Record:
         moment = order.moment
         return Record(
             path=order.path,
@@ -102,7 +212,7 @@ class Pipeline:
             format=self.format.name,
             bytes=sealed.bytes,
             crc32=sealed.crc32,
-            time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            time=time,
             run=self.run.id,
             template=self.run.template,
             versions=self.run.versions,
@@ -142,3 +252,7 @@ class Pipeline:
             records = journal.read(self.storage.folder)
             self._earlier = [r for r in records if r.run != self.run.id]
         return self._earlier
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

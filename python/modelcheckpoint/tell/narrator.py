@@ -6,6 +6,7 @@ import os
 
 from modelcheckpoint.decide.plan import Moment, Order, Skip
 from modelcheckpoint.save.pipeline import Receipt
+from modelcheckpoint.save.snapshot import CannotLayout
 from modelcheckpoint.tell import messages
 from modelcheckpoint.tell.teller import Teller
 
@@ -55,6 +56,15 @@ class Narrator(Teller):
             f"`save_freq={save_freq}` counts samples, and a batch has {size}: saving "
             "after every batch. `save_freq_unit='batches'` counts batches."
         )
+
+    def detour(self, reason: CannotLayout | None) -> None:
+        """Tell, once, why training waits while Keras itself saves the model.
+
+        Where that is a model's known way it is told only with `verbose`.
+        """
+        if reason is not None and (self.verbose or not reason.expected):
+            text = f"ModelCheckpoint: training waits for each save, because {reason}"
+            self.say_once(text, "detour")
 
     def saved(self, order: Order, receipt: Receipt, within: bool) -> None:
         """Tell that a checkpoint is durable."""

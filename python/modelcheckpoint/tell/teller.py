@@ -37,6 +37,12 @@ class Teller:
         # a new one, too.
         print(f"\n{text}", flush=True)
 
+    def say_once(self, text: str, once: str) -> None:
+        """Print one line; where `once` names its kind, only the first such."""
+        if once not in self._once:
+            self._once.add(once)
+            self.say(text)
+
     def problem(self, text: str, once: str | None = None) -> None:
         """Warn of a problem; where `once` names its kind, only of the first such."""
         if once is not None and once in self._once:

@@ -1,0 +1,48 @@
+"""A function of R that is told of each checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from modelcheckpoint.records import Record
+
+__all__ = ["RFunction", "values_for_r"]
+
+
+class RFunction:
+    """Call a function of R with each record, as a named list.
+
+    To be called on the thread that trains: R has one thread.
+
+    Args:
+        function: What reticulate made of the R function.
+    """
+
+    def __init__(self, function: Callable[[dict[str, Any]], Any]) -> None:
+        self.function = function
+
+    def __call__(self, record: Record) -> None:
+        """Hand over the record's values; an R error comes out as a RuntimeError."""
+        self.function(values_for_r(record))
+
+
+def values_for_r(record: Record) -> dict[str, Any]:
+    """Return what R is told of a checkpoint: all but the versions.
+
+    The epoch and the batch are whole numbers, all other numbers are floats.
+    """
+    values = asdict(record)
+    del values["versions"]
+    counts = {name: values[name] for name in ("epoch", "batch")}
+    return {**{name: _as_float(value) for name, value in values.items()}, **counts}
+
+
+def _as_float(value: Any) -> Any:
+    # reticulate makes 0 of a whole number above 2^31; a float is exact up to 2^53.
+    if isinstance(value, Mapping):
+        return {name: _as_float(item) for name, item in value.items()}
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value
