@@ -492,6 +492,17 @@ def test_a_copy_that_fails_is_not_left(tmp_path, error):
     assert wrong == []
 
 
+def test_a_large_file_is_whole(tmp_path):
+    """Beyond what is flushed at once nothing is lost, and the size and checksum fit."""
+    data = bytes(range(256)) * (1 << 17)  # 32 MiB
+    storage = LocalStorage(str(tmp_path))
+    with storage.temporary("w.keras", ".keras") as temporary:
+        sealed = storage.write(temporary, [data[:5], memoryview(data)[5:]])
+        storage.publish(temporary, "w.keras")
+    assert (tmp_path / "w.keras").read_bytes() == data
+    assert sealed == storage.measure("w.keras")
+
+
 # The check
 
 

@@ -17,6 +17,7 @@ from modelcheckpoint.storage.leftovers import JOURNAL
 __all__ = ["LocalStorage", "Sealed", "folder_of_its_own"]
 
 _CHUNK = 1 << 20
+_FLUSHED_EARLY = 8 << 20
 _BINARY = getattr(os, "O_BINARY", 0)
 
 
@@ -129,16 +130,17 @@ class LocalStorage:
         Raises:
             OSError: If there is nothing to write, or it cannot be written or flushed.
         """
-        checksum = size = 0
+        checksum = size = flushing = 0
         file = self._os.open(temporary, os.O_WRONLY | _BINARY)
         try:
-            for part in parts:
-                # In pieces that stay in the processor's cache from one to the other.
-                for start in range(0, len(part), _CHUNK):
-                    piece = part[start : start + _CHUNK]
-                    checksum = crc32(piece, checksum)
-                    self._write(file, piece)
-                size += len(part)
+            # In pieces that stay in the processor's cache from one to the other.
+            for piece in _pieces(parts):
+                checksum = crc32(piece, checksum)
+                self._write(file, piece)
+                size += len(piece)
+                if size - flushing >= _FLUSHED_EARLY:
+                    self._begin_to_flush(file, flushing, size)
+                    flushing = size
             _check_not_empty(size)
             self._os.fsync(file)
         finally:
@@ -273,6 +275,13 @@ class LocalStorage:
         while data:
             data = data[self._os.write(file, data) :]
 
+    def _begin_to_flush(self, file: int, start: int, end: int) -> None:
+        # Linux then writes these bytes to the disk while we go on with the next ones,
+        # so that there is little left for fsync, which alone makes them durable.
+        with contextlib.suppress(AttributeError, OSError):  # not on every system
+            advice = os.POSIX_FADV_DONTNEED
+            self._os.posix_fadvise(file, start, end - start, advice)
+
     def _link(self, path: str, second: str) -> None:
         try:
             self._os.link(path, second)
@@ -303,6 +312,12 @@ class LocalStorage:
             self._os.fsync(descriptor)
         finally:
             self._os.close(descriptor)
+
+
+def _pieces(parts: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    for part in parts:
+        for start in range(0, len(part), _CHUNK):
+            yield part[start : start + _CHUNK]
 
 
 def _check_not_empty(size: int) -> None:
