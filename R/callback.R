@@ -91,7 +91,7 @@
 #' @param background `TRUE` to write files on a thread of their own while
 #'   training goes on; `FALSE` to have training wait. One save is in flight at
 #'   most: the next waits for it. The copy takes as much memory as the model's
-#'   state. Models of Keras 2 or tf_keras, of `tf.distribute`, and those with a
+#'   state. Models of Keras before 3.4, of `tf.distribute`, and those with a
 #'   `save` of their own are saved while training waits; so are those whose copy
 #'   would not fit in memory, which is told.
 #' @param on_saved A function that is called with each checkpoint once it is

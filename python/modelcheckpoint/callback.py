@@ -117,7 +117,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             background is told or raised by the next hook.
         background: Whether files are written on a thread of their own while training
             goes on. One save is in flight at most: the next waits for it. The copy
-            takes as much memory as the model's state. Models of Keras 2 or tf_keras, of
+            takes as much memory as the model's state. Models of Keras before 3.4, of
             `tf.distribute`, and those with a `save` of their own are saved while
             training waits; so are those whose copy would not fit in memory, which is
             told.
