@@ -112,8 +112,11 @@ def test_python_waits_for_a_job_before_it_ends(end, code, tmp_path):
 
 
 STUCK = """
-import time
+import signal, time
 from modelcheckpoint.save.saver import Saver
+
+# A shell that runs the tests in the background has its children ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 saver = Saver()
 saver.start(lambda: time.sleep(60))
