@@ -122,7 +122,7 @@ def check_model(model: Any, method: str) -> None:
         CannotLayout: If it is no model of Keras 3, has a `method` of its own, is not
             built, or lies spread over devices or processes.
     """
-    if not any(cls.__module__.startswith("keras.src") for cls in type(model).__mro__):
+    if not hasattr(keras_models.keras_of(model), "ops"):  # new in Keras 3
         raise CannotLayout("it is no model of Keras 3", expected=True)
     if keras_models.overrides(model, method):
         raise CannotLayout(f"it has its own `{method}`", expected=True)
