@@ -131,8 +131,9 @@
 #' The error names the suffix that fits. A full model loads with
 #' `keras3::load_model()`, weights load with `keras3::load_model_weights()`.
 #' What HDF5 cannot hold, so that it would not load (the vocabulary of a
-#' `layer_text_vectorization()`, a function as loss, a subclassed model that is
-#' not registered), is an error before the first batch that names `.keras`.
+#' `layer_text_vectorization()`, a function as loss, a subclassed model that
+#' its config cannot rebuild), is an error before the first batch that names
+#' `.keras`.
 #'
 #' @section How it differs from Keras' own callback:
 #' * A number as `save_freq` counts samples; Keras counts batches. With
