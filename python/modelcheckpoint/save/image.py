@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import mmap
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 from typing import Any
@@ -16,12 +16,11 @@ from modelcheckpoint.save.internals import CannotLayout
 __all__ = ["Block", "Image", "Misfit"]
 
 
-_POPULATE = 0x8000 if sys.platform == "linux" else 0
-"""`mmap.MAP_POPULATE`, which has a name from Python 3.10 on."""
-
-
 # Arrays that begin at multiples of 8 are copied as fast as any.
 _ALIGNED = {"alignment_threshold": 1, "alignment_interval": 8}
+
+
+_PAGE = 4096  # no system has smaller ones
 
 
 class Misfit(Exception):
@@ -106,9 +105,9 @@ class Block(io.RawIOBase):
 
 
 def _memory(room: int) -> Any:
-    """Return fresh memory, all of it in place where the system can do that at once.
+    """Return fresh memory, all of it in place.
 
-    Page by page, as it is first written to, it takes two to ten times as long.
+    In huge pages where Linux has them: they are there in a seventh of the time.
     """
     import numpy as np
 
@@ -119,15 +118,18 @@ def _memory(room: int) -> Any:
             "are available"
         )
     try:
-        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _POPULATE
-        memory = mmap.mmap(-1, max(room, 1), flags=flags)
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        mapped = mmap.mmap(-1, max(room, 1), flags=flags)
     except (AttributeError, TypeError):  # Windows has no such flags
-        return np.empty(room, np.uint8)
-    if hasattr(mmap, "MADV_DONTFORK"):
-        # Else each page would be copied once more after a fork, as a loader of data
-        # does it at each epoch. A child that saves must begin anew.
-        memory.madvise(mmap.MADV_DONTFORK)
-    return np.frombuffer(memory, np.uint8)
+        return np.zeros(room, np.uint8)
+    # Without MADV_DONTFORK each page would be copied once more after a fork, as a
+    # loader of data does it at each epoch. A child that saves must begin anew.
+    for advice in ("MADV_DONTFORK", "MADV_HUGEPAGE"):
+        with contextlib.suppress(AttributeError, OSError):  # not on every system
+            mapped.madvise(getattr(mmap, advice))
+    memory = np.frombuffer(mapped, np.uint8)
+    memory[::_PAGE] = 0
+    return memory
 
 
 class Image:
