@@ -30,6 +30,7 @@ from modelcheckpoint.records import Record
 from modelcheckpoint.save.formats import format_of
 from modelcheckpoint.save.pipeline import Failure, Pipeline, Run
 from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.storage.sweep import sweep
 from modelcheckpoint.tell import messages
 from modelcheckpoint.tell.narrator import Narrator
 
@@ -399,7 +400,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         if self._chief:
             known = None if self._template.fields else self._template.fill({}).path
             storage.check(known)
-            storage.sweep()
+            sweep(storage)
         return storage
 
     def _run(self, model: Any) -> Run:

@@ -1,4 +1,4 @@
-"""One saved checkpoint as a value, and as one line of the journal."""
+"""What the journal tells of a checkpoint, as values and as lines of it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Union
 
-__all__ = ["SCHEMA", "Record"]
+__all__ = ["SCHEMA", "Record", "Removal"]
 
 SCHEMA = 1
 """The newest form of a journal line that this version writes and understands."""
 
 Number = Union[int, float]
 Line = Union[str, bytes]
+Types = dict[str, tuple[type, ...]]
 
 # JSON has no such numbers, and a bare NaN (which Python would write) stops other
 # readers. R's jsonlite reads these three words as the numbers that they name.
@@ -64,13 +65,7 @@ class Record:
 
     def to_line(self) -> str:
         """Return the record as one line of JSON, without its newline."""
-        content = _without_nan({"schema": SCHEMA, **asdict(self)})
-        line = json.dumps(content, ensure_ascii=False, allow_nan=False)
-        try:
-            line.encode()
-        except UnicodeEncodeError:  # a file's name that is not UTF-8
-            line = json.dumps(content, allow_nan=False)
-        return line
+        return _line(asdict(self))
 
     @classmethod
     def from_line(cls, line: Line) -> Record | None:
@@ -79,21 +74,72 @@ class Record:
         A line that is torn, foreign, or of a newer schema is None, never an error:
         a reader must get past it.
         """
-        try:
-            content = json.loads(line)
-        except (ValueError, RecursionError):
+        known = _known(_content(line), _TYPES)
+        if known is None:
             return None
-        if not isinstance(content, dict) or repr(content.get("schema")) != str(SCHEMA):
-            return None
-        if not all(name in content and _fits(name, content[name]) for name in _TYPES):
-            return None
-        known = {name: content[name] for name in _TYPES}
         known["value"] = _number(known.get("value"))
         known["logs"] = {str(k): _number(v) for k, v in known["logs"].items()}
         return cls(**known)
 
 
-_TYPES: dict[str, tuple[type, ...]] = {
+@dataclass(frozen=True)
+class Removal:
+    """The end of a checkpoint, or that it never came: its file is not missed.
+
+    Attributes:
+        removed: Name of the file, as in its record.
+        bytes: Its size, as in its record.
+        crc32: Its checksum, as in its record.
+        run: Identifier of the run that wrote it.
+    """
+
+    removed: str
+    bytes: int
+    crc32: str
+    run: str
+
+    @classmethod
+    def of(cls, record: Record) -> Removal:
+        """Return the removal of the file that a record describes."""
+        return cls(record.path, record.bytes, record.crc32, record.run)
+
+    def to_line(self) -> str:
+        """Return the removal as one line of JSON, without its newline."""
+        return _line(asdict(self))
+
+    @classmethod
+    def from_line(cls, line: Line) -> Removal | None:
+        """Return the removal that a line holds, or None where it holds none."""
+        known = _known(_content(line), _REMOVAL_TYPES)
+        return None if known is None else cls(**known)
+
+
+def _line(values: dict[str, Any]) -> str:
+    content = _without_nan({"schema": SCHEMA, **values})
+    line = json.dumps(content, ensure_ascii=False, allow_nan=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # a file's name that is not UTF-8
+        line = json.dumps(content, allow_nan=False)
+    return line
+
+
+def _content(line: Line) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _known(content: Any, types: Types) -> dict[str, Any] | None:
+    if not isinstance(content, dict) or repr(content.get("schema")) != str(SCHEMA):
+        return None
+    if not all(n in content and _fits(types[n], content[n]) for n in types):
+        return None
+    return {name: content[name] for name in types}
+
+
+_TYPES: Types = {
     "path": (str,),
     "epoch": (int,),
     "batch": (int, type(None)),
@@ -111,10 +157,15 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "template": (str,),
     "versions": (dict,),
 }
+_REMOVAL_TYPES: Types = {
+    "removed": (str,),
+    "bytes": (int,),
+    "crc32": (str,),
+    "run": (str,),
+}
 
 
-def _fits(name: str, value: Any) -> bool:
-    allowed = _TYPES[name]
+def _fits(allowed: tuple[type, ...], value: Any) -> bool:
     if isinstance(value, bool) and bool not in allowed:
         return False
     return isinstance(value, allowed)

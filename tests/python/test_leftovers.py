@@ -14,6 +14,7 @@ import pytest
 import modelcheckpoint
 from modelcheckpoint.storage import leftovers
 from modelcheckpoint.storage.local import JOURNAL, LocalStorage
+from modelcheckpoint.storage.sweep import sweep
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills processes, makes links")
 
@@ -52,8 +53,9 @@ with LocalStorage(sys.argv[1], system=CannotDelete()).temporary("w.keras", ".ker
 SWEEPER = """
 import sys
 from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.storage.sweep import sweep
 
-print(LocalStorage(sys.argv[1], int(sys.argv[2])).sweep())
+print(sweep(LocalStorage(sys.argv[1], int(sys.argv[2]))))
 """
 
 
@@ -108,7 +110,7 @@ def journal(tmp_path):
 def test_the_file_of_a_killed_process_is_swept(tmp_path, depth, name):
     """The next start deletes what a kill left, in sub-folders too."""
     path = killed(tmp_path, depth, name)
-    assert LocalStorage(str(tmp_path), depth).sweep() == [path.name]
+    assert sweep(LocalStorage(str(tmp_path), depth)) == [path.name]
     assert not path.exists()
     assert (tmp_path / JOURNAL).exists()
 
@@ -116,8 +118,8 @@ def test_the_file_of_a_killed_process_is_swept(tmp_path, depth, name):
 def test_many_files_are_swept_at_once(tmp_path):
     """Each crash may have left one."""
     paths = {killed(tmp_path).name for _ in range(3)}
-    assert set(LocalStorage(str(tmp_path)).sweep()) == paths
-    assert LocalStorage(str(tmp_path)).sweep() == []
+    assert set(sweep(LocalStorage(str(tmp_path)))) == paths
+    assert sweep(LocalStorage(str(tmp_path))) == []
 
 
 def test_a_file_that_could_not_be_deleted_is_swept(tmp_path):
@@ -125,7 +127,7 @@ def test_a_file_that_could_not_be_deleted_is_swept(tmp_path):
     command = [sys.executable, "-c", UNLUCKY, str(tmp_path)]
     subprocess.run(command, check=True, env=ENVIRONMENT)
     assert len(list(tmp_path.glob(".*.tmp.keras"))) == 1
-    assert len(LocalStorage(str(tmp_path)).sweep()) == 1
+    assert len(sweep(LocalStorage(str(tmp_path)))) == 1
     assert [path.name for path in tmp_path.iterdir()] == [JOURNAL]
 
 
@@ -140,19 +142,19 @@ def test_a_folder_of_a_killed_writer(tmp_path, journal):
     folder.mkdir()
     (folder / "w.keras").write_bytes(b"half a model")
     (folder / "link").symlink_to(tmp_path)
-    swept = LocalStorage(str(tmp_path)).sweep()
+    swept = sweep(LocalStorage(str(tmp_path)))
     assert sorted(swept) == sorted([folder.name, path.name])
     assert not folder.exists()
     assert mine.read_bytes() == b"mine"
     folder.write_bytes(b"a file")
-    assert LocalStorage(str(tmp_path)).sweep() == []
+    assert sweep(LocalStorage(str(tmp_path))) == []
 
 
 def test_the_dead_beside_the_living(tmp_path):
     """Of two writers in one folder only the dead one's file goes."""
     dead = killed(tmp_path)
     with writing(tmp_path) as (_, alive):
-        assert LocalStorage(str(tmp_path)).sweep() == [dead.name]
+        assert sweep(LocalStorage(str(tmp_path))) == [dead.name]
         assert alive.exists()
 
 
@@ -160,13 +162,13 @@ def test_a_sweep_without_a_journal(tmp_path):
     """A user who deletes the journal is rid of the leftovers all the same."""
     path = killed(tmp_path)
     (tmp_path / JOURNAL).unlink()
-    assert LocalStorage(str(tmp_path)).sweep() == [path.name]
+    assert sweep(LocalStorage(str(tmp_path))) == [path.name]
 
 
 def test_there_is_nothing_to_sweep(tmp_path):
     """An empty folder and a missing one are left as they are."""
-    assert LocalStorage(str(tmp_path)).sweep() == []
-    assert LocalStorage(str(tmp_path / "missing"), 3).sweep() == []
+    assert sweep(LocalStorage(str(tmp_path))) == []
+    assert sweep(LocalStorage(str(tmp_path / "missing"), 3)) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -176,7 +178,7 @@ def test_there_is_nothing_to_sweep(tmp_path):
 def test_the_file_of_a_living_process_stays(tmp_path):
     """A sweep, from here or from a third process, does not touch another's save."""
     with writing(tmp_path) as (process, path):
-        assert LocalStorage(str(tmp_path)).sweep() == []
+        assert sweep(LocalStorage(str(tmp_path))) == []
         command = [sys.executable, "-c", SWEEPER, str(tmp_path), "0"]
         said = subprocess.check_output(command, text=True, env=ENVIRONMENT)
         assert said == "[]\n"
@@ -190,13 +192,13 @@ def test_the_file_of_this_process_stays(tmp_path):
     """Two callbacks in one process know each other's files."""
     one, other = LocalStorage(str(tmp_path)), LocalStorage(str(tmp_path))
     with one.temporary("w.keras", ".keras") as path:
-        assert other.sweep() == []
-        assert one.sweep() == []
+        assert sweep(other) == []
+        assert sweep(one) == []
         with other.temporary("w.keras", ".keras") as second:
-            assert LocalStorage(str(tmp_path)).sweep() == []
+            assert sweep(LocalStorage(str(tmp_path))) == []
             assert path != second
         other.append("{}")
-        assert LocalStorage(str(tmp_path)).sweep() == []
+        assert sweep(LocalStorage(str(tmp_path))) == []
         assert os.path.exists(path)
 
 
@@ -213,7 +215,7 @@ def test_the_file_of_a_living_process_with_another_folder_stays(
     depth, name = (0, "w.keras") if writer else (1, "a/w.keras")
     with writing(tmp_path / writer, depth, name) as (_, path):
         assert path.parent == tmp_path / "a"
-        assert LocalStorage(str(tmp_path / sweeper), 1).sweep() == []
+        assert sweep(LocalStorage(str(tmp_path / sweeper), 1)) == []
         assert path.exists()
 
 
@@ -222,7 +224,7 @@ def test_the_file_of_a_living_process_whose_journal_was_deleted_stays(tmp_path):
     with writing(tmp_path) as (_, path):
         (tmp_path / JOURNAL).unlink()
         LocalStorage(str(tmp_path)).append("{}")
-        assert LocalStorage(str(tmp_path)).sweep() == []
+        assert sweep(LocalStorage(str(tmp_path))) == []
         assert path.exists()
 
 
@@ -242,7 +244,7 @@ def test_without_locks_the_process_id_tells(tmp_path, without_locks):
         writing(tmp_path) as (_, alive),
         LocalStorage(str(tmp_path)).temporary("w.keras", ".keras") as ours,
     ):
-        assert LocalStorage(str(tmp_path)).sweep() == [dead.name]
+        assert sweep(LocalStorage(str(tmp_path))) == [dead.name]
         assert alive.exists()
         assert os.path.exists(ours)
 
@@ -253,7 +255,7 @@ def test_without_locks_other_machines_may_live(tmp_path, journal, without_locks)
     place = path.name.split("-")[2]
     other = path.with_name(path.name.replace(place, "0" * 8))
     path.rename(other)
-    assert LocalStorage(str(tmp_path)).sweep() == []
+    assert sweep(LocalStorage(str(tmp_path))) == []
     assert other.exists()
 
 
@@ -286,7 +288,7 @@ def test_unrelated_files_stay(tmp_path, journal):
     ]
     for other in others:
         (tmp_path / other).write_bytes(b"mine")
-    assert LocalStorage(str(tmp_path)).sweep() == [name]
+    assert sweep(LocalStorage(str(tmp_path))) == [name]
     assert {path.name for path in tmp_path.iterdir()} == {JOURNAL, *others}
 
 
@@ -298,7 +300,7 @@ def test_a_folder_named_like_a_temporary_file_stays(tmp_path, journal):
         folder.unlink()
         folder.mkdir()
         (folder / "mine").write_bytes(b"mine")
-    assert sorted(LocalStorage(str(tmp_path)).sweep()) == sorted(names)
+    assert sorted(sweep(LocalStorage(str(tmp_path)))) == sorted(names)
     assert len(list(tmp_path.glob("*/mine"))) == 3
 
 
@@ -309,7 +311,7 @@ def test_a_link_named_like_a_temporary_file_stays(tmp_path, journal):
     link = abandoned(tmp_path)
     link.unlink()
     link.symlink_to(target)
-    assert LocalStorage(str(tmp_path)).sweep() == []
+    assert sweep(LocalStorage(str(tmp_path))) == []
     assert link.is_symlink()
     assert target.read_bytes() == b"mine"
 
@@ -322,7 +324,7 @@ def test_a_sweep_goes_as_deep_as_checkpoints_lie(tmp_path, journal, depth):
     """Folders further down belong to somebody else."""
     below = [tmp_path, tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "c"]
     paths = [abandoned(folder) for folder in below]
-    assert len(LocalStorage(str(tmp_path), depth).sweep()) == depth + 1
+    assert len(sweep(LocalStorage(str(tmp_path), depth))) == depth + 1
     assert [path.exists() for path in paths] == [i > depth for i in range(4)]
 
 
@@ -333,7 +335,7 @@ def test_a_sweep_follows_no_links(tmp_path):
     folder.mkdir()
     (folder / JOURNAL).touch()
     (folder / "link").symlink_to(elsewhere)
-    assert LocalStorage(str(folder), 3).sweep() == []
+    assert sweep(LocalStorage(str(folder), 3)) == []
     assert path.exists()
 
 
@@ -342,7 +344,7 @@ def test_a_folder_that_is_reached_by_a_link(tmp_path, journal):
     path = abandoned(tmp_path)
     link = tmp_path.with_name(tmp_path.name + "-link")
     link.symlink_to(tmp_path)
-    assert LocalStorage(str(link)).sweep() == [path.name]
+    assert sweep(LocalStorage(str(link))) == [path.name]
 
 
 # Names

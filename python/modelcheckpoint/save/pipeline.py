@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from typing import Any
 from modelcheckpoint.decide.monitor import improves
 from modelcheckpoint.decide.naming import aside_name
 from modelcheckpoint.decide.plan import Order
-from modelcheckpoint.records import Record
+from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.save.formats import Format
 from modelcheckpoint.save.saver import Saver
 from modelcheckpoint.save.snapshot import CannotLayout, Snapshot, Snapshotter
@@ -188,9 +189,18 @@ class Pipeline:
         # later line, a good file would have a fixed name that the journal calls
         # damaged. A line whose file never came is no error to any reader.
         self.storage.append(record.to_line())
-        self.storage.publish(temporary, order.path)
+        try:
+            self.storage.publish(temporary, order.path)
+        except OSError:
+            self._note_failure(temporary, record)
+            raise
         self._own.add(order.path)
         return Receipt(order, record, self.storage.path(order.path), aside)
+
+    def _note_failure(self, temporary: str, record: Record) -> None:
+        if os.path.exists(temporary):  # it has not got its name
+            with contextlib.suppress(OSError):
+                self.storage.append(Removal.of(record).to_line())
 
     def save_nowhere(self, model: Any) -> None:
         """Go through the motions of a save, for a worker whose file is not kept."""

@@ -7,28 +7,58 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from typing import BinaryIO, Union
 
-from modelcheckpoint.records import Record
+from modelcheckpoint.records import Record, Removal
+from modelcheckpoint.storage.below import is_name_below, open_below
 from modelcheckpoint.storage.leftovers import JOURNAL
 from modelcheckpoint.storage.local import Sealed
 
-__all__ = ["matching", "read"]
+__all__ = ["Entry", "describes", "entries", "matching", "read"]
+
+Entry = Union[Record, Removal]
+
+_LONGEST = 4 << 20
+"""A line with thousands of metrics has some 100 KB; no longer one than this is read."""
 
 
 def read(folder: str) -> Iterator[Record]:
-    """Yield the records of a folder's journal, oldest first; none where it has none.
+    """Yield the records of a folder's journal, as `entries` finds them."""
+    return (entry for entry in entries(folder) if isinstance(entry, Record))
 
-    Torn and foreign lines, and those of a newer schema, are passed over.
+
+def entries(folder: str) -> Iterator[Entry]:
+    """Yield what a folder's journal tells, oldest first; nothing where it has none.
+
+    Torn and foreign lines, those of a newer schema, those that name a file outside the
+    folder, and a journal that is no regular file, are passed over.
     """
     try:
-        lines = open(os.path.join(folder, JOURNAL), "rb")  # noqa: SIM115
+        journal = os.fdopen(open_below(folder, JOURNAL), "rb")
     except OSError:
         return
-    with lines:
-        for line in lines:
+    with journal:
+        for line in _lines(journal):
             record = Record.from_line(line)
-            if record is not None:
+            if record is not None and is_name_below(record.path):
                 yield record
+            removal = None if record is not None else Removal.from_line(line)
+            if removal is not None:
+                yield removal
+
+
+def _lines(journal: BinaryIO) -> Iterator[bytes]:
+    while line := journal.readline(_LONGEST):
+        if line.endswith(b"\n") or len(line) < _LONGEST:
+            yield line
+        else:  # pass over the rest of it, without holding it
+            while len(line) == _LONGEST and not line.endswith(b"\n"):
+                line = journal.readline(_LONGEST)
+
+
+def describes(record: Record, sealed: Sealed) -> bool:
+    """Return whether a record is of a file with this size and this checksum."""
+    return (record.bytes, record.crc32) == (sealed.bytes, sealed.crc32)
 
 
 def matching(records: Iterable[Record], path: str, sealed: Sealed) -> Record | None:
@@ -39,7 +69,6 @@ def matching(records: Iterable[Record], path: str, sealed: Sealed) -> Record | N
     """
     found = None
     for record in records:
-        same = (record.bytes, record.crc32) == (sealed.bytes, sealed.crc32)
-        if record.path == path and same:
+        if record.path == path and describes(record, sealed):
             found = record
     return found

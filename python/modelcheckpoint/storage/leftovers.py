@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from zlib import crc32
 
+from modelcheckpoint.storage.below import open_below
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -77,29 +79,33 @@ def claim(journal: int, token: str) -> None:
         _lock(journal, token)
 
 
-def abandoned(folder: str) -> list[str]:
+def abandoned(folder: str, level: int = 0) -> list[str]:
     """Return the names of the temporary files in a folder whose writer is dead.
 
-    Of folders, too, if their name ends in `.d`.
+    Of folders, too, if their name ends in `.d`. One whose name tells of a journal more
+    than `level` folders further up stays: nothing is looked for up there.
     """
     try:
         with os.scandir(folder) as entries:
             found = [e.name for e in entries if _is_kind(e)]
     except OSError:
         return []
-    return [name for name in found if _is_abandoned(folder, name)]
+    return [name for name in found if _is_abandoned(folder, name, level)]
 
 
-def folders(folder: str, depth: int) -> Iterator[str]:
-    """Yield `folder` and the folders below it, `depth` levels down, links excepted."""
-    yield folder
-    if depth < 1:
+def folders(folder: str, depth: int, level: int = 0) -> Iterator[tuple[str, int]]:
+    """Yield `folder` and those below it, and each one's level, links excepted.
+
+    `folder` has level 0; the deepest that is looked at has level `depth`.
+    """
+    yield folder, level
+    if level >= depth:
         return
     with contextlib.suppress(OSError):
         with os.scandir(folder) as entries:
             below = [e.path for e in entries if e.is_dir(follow_symlinks=False)]
         for path in below:
-            yield from folders(path, depth - 1)
+            yield from folders(path, depth, level + 1)
 
 
 def _is_kind(entry: os.DirEntry[str]) -> bool:
@@ -108,12 +114,12 @@ def _is_kind(entry: os.DirEntry[str]) -> bool:
     return entry.is_file(follow_symlinks=False)
 
 
-def _is_abandoned(folder: str, name: str) -> bool:
+def _is_abandoned(folder: str, name: str, level: int) -> bool:
     match = _TEMPORARY.fullmatch(name)
-    if match is None:
+    if match is None or int(match["up"]) > level:
         return False
     above = os.path.join(folder, *[os.pardir] * int(match["up"]))
-    free = _is_free(os.path.join(above, JOURNAL), match["token"])
+    free = _is_free(above, match["token"])
     if free is False:
         return False
     if match["place"] == _place():
@@ -122,10 +128,10 @@ def _is_abandoned(folder: str, name: str) -> bool:
     return free is True
 
 
-def _is_free(journal: str, token: str) -> bool | None:
+def _is_free(folder: str, token: str) -> bool | None:
     """Return whether nobody holds the token's byte; None where that cannot be told."""
     try:
-        descriptor = os.open(journal, os.O_RDWR)
+        descriptor = open_below(folder, JOURNAL, os.O_RDWR)
     except OSError:
         return None
     try:

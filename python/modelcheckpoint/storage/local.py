@@ -12,6 +12,7 @@ from typing import Any
 from zlib import crc32
 
 from modelcheckpoint.storage import leftovers
+from modelcheckpoint.storage.below import PLAIN, NotPlain, check_plain, open_below
 from modelcheckpoint.storage.leftovers import JOURNAL
 
 __all__ = ["LocalStorage", "Sealed", "folder_of_its_own"]
@@ -53,6 +54,7 @@ class LocalStorage:
         self._os = system
         self._token = leftovers.new_token()
         self._not_durable: set[str] = set()
+        self._doubtful = False
 
     def check(self, name: str | None = None) -> None:
         """Raise if a checkpoint could not be written here, and leave no trace.
@@ -62,7 +64,8 @@ class LocalStorage:
 
         Raises:
             OSError: If the folder, or the nearest one above it that exists, is not
-                a folder, cannot be written to, or if `name` is a folder in it.
+                a folder, cannot be written to, if `name` is a folder in it, or if the
+                journal is a link or something else than a file.
         """
         nearest = self.folder
         while not os.path.lexists(nearest) and os.path.dirname(nearest) != nearest:
@@ -77,6 +80,7 @@ class LocalStorage:
             rule = "`filepath` must lie in a folder that can be written to"
             reason = f"{rule}: {error.strerror or error}"
             raise type(error)(error.errno, reason, nearest) from error
+        self._check_journal()
         if name is not None and os.path.isdir(self.path(name)):
             # The last sentence is Keras' own, which people search for.
             raise IsADirectoryError(
@@ -85,23 +89,6 @@ class LocalStorage:
                 "non-directory filepath for ModelCheckpoint.",
                 self.path(name),
             )
-
-    def sweep(self) -> list[str]:
-        """Delete what killed writers left behind; return the names of it.
-
-        A temporary file of a process that lives, or may live, stays.
-        """
-        gone = []
-        for folder in leftovers.folders(self.folder, self.depth):
-            for name in leftovers.abandoned(folder):
-                path = os.path.join(folder, name)
-                with contextlib.suppress(OSError):
-                    if name.endswith(".d"):
-                        shutil.rmtree(path)
-                    else:
-                        self._os.unlink(path)
-                    gone.append(name)
-        return gone
 
     @contextlib.contextmanager
     def temporary(self, name: str, suffix: str) -> Iterator[str]:
@@ -175,8 +162,13 @@ class LocalStorage:
             size = self._os.lseek(journal, 0, os.SEEK_END)
             torn = size > 0 and self._last_byte(journal, size) != b"\n"
             data = f"{line}\n".encode()
-            self._write(journal, b"\n" + data if torn else data)
+            anew = torn or self._doubtful
+            # Of a line that could not be flushed the newline may be lost on disk,
+            # though it can still be read here: the next line does not lean on it.
+            self._doubtful = True
+            self._write(journal, b"\n" + data if anew else data)
             self._os.fsync(journal)
+            self._doubtful = False
         if not size:
             self._not_durable.add(self.folder)
         self._sync_what_is_left()
@@ -205,21 +197,46 @@ class LocalStorage:
             return second
         raise FileExistsError(errno.EEXIST, "no name is free", self.path(name))
 
+    def delete(self, name: str) -> None:
+        """Delete a file, or a folder with all that is in it; links are not followed."""
+        path = self.path(name)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            self._os.unlink(path)
+
     def measure(self, name: str) -> Sealed | None:
-        """Return size and checksum of a file, or None where there is none."""
+        """Return size and checksum of a file, or None where there is none.
+
+        None, too, where the name leads through a link, or to something else than a
+        regular file.
+        """
         checksum = size = 0
         try:
-            with open(self.path(name), "rb") as file:
+            with os.fdopen(open_below(self.folder, name), "rb") as file:
                 while chunk := file.read(_CHUNK):
                     checksum = crc32(chunk, checksum)
                     size += len(chunk)
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, NotPlain):
             return None
         return Sealed(size, f"{checksum:08x}")
+
+    def size(self, name: str) -> int | None:
+        """Return the size of a file, or None where there is none."""
+        try:
+            found = os.lstat(self.path(name))
+            check_plain(found, name)
+        except OSError:
+            return None
+        return found.st_size
 
     def path(self, name: str) -> str:
         """Return the absolute path of a name in this folder."""
         return os.path.join(self.folder, *name.split("/"))
+
+    def name(self, path: str) -> str:
+        """Return the name of a path in this folder."""
+        return os.path.relpath(path, self.folder).replace(os.sep, "/")
 
     def _make(self, folder: str) -> None:
         if not os.path.isdir(folder):
@@ -242,6 +259,16 @@ class LocalStorage:
         descriptor: int = self._os.open(path, flags, 0o666)
         return descriptor
 
+    def _check_journal(self) -> None:
+        path = self.path(JOURNAL)
+        try:
+            check_plain(os.lstat(path), path)
+        except NotPlain as error:
+            rule = "the journal beside the checkpoints must be a file, and"
+            raise NotPlain(error.errno, f"{rule} {error.strerror}", path) from None
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # the first save makes it
+
     def _try_to_write(self, folder: str) -> None:
         try:
             # A file without a name: nothing to see and nothing to clean up.
@@ -259,9 +286,10 @@ class LocalStorage:
 
     @contextlib.contextmanager
     def _open_journal(self) -> Iterator[int]:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _BINARY
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | PLAIN
         journal = self._os.open(self.path(JOURNAL), flags, 0o666)
         try:
+            check_plain(os.fstat(journal), JOURNAL)
             yield journal
         finally:
             self._os.close(journal)
