@@ -329,6 +329,10 @@ def copies_in_memory():
     return sum(len(block.memory) > SMALL_BYTES for block in blocks)
 
 
+def joined(snapshot):
+    return b"".join(data for data, _ in snapshot.parts())
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_the_child_of_a_fork_has_no_copy(big, tmp_path):
     """A loader of data that forks does not make us copy our memory; it has none of it.
@@ -337,11 +341,11 @@ def test_the_child_of_a_fork_has_no_copy(big, tmp_path):
     """
     snapshotter = Snapshotter(format_of("w.weights.h5", "w.weights.h5", True))
     big.model.build((None, 1500))
-    before = b"".join(snapshotter.take(big.model).parts())
+    before = joined(snapshotter.take(big.model))
     child = os.fork()
     if child == 0:
         signal.alarm(60)  # what hangs is ended
-        same = b"".join(snapshotter.take(big.model).parts()) == before
+        same = joined(snapshotter.take(big.model)) == before
         os._exit(0 if same else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 

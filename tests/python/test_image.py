@@ -103,11 +103,11 @@ def test_an_archive_of_more_than_4_gib(tmp_path):
     members = [member("a", b"1"), member("b", zeros), member("c", b"3")]
     path = tmp_path / "large.zip"
     with open(path, "wb") as file:
-        for part in pack(members):
-            if len(part) == size:
+        for data, _ in pack(members):
+            if len(data) == size:
                 file.seek(size, 1)  # a hole instead of zeros
             else:
-                file.write(part)
+                file.write(data)
     with zipfile.ZipFile(path) as archive:
         sizes = [info.file_size for info in archive.infolist()]
         assert sizes == [1, size, 1]
@@ -119,5 +119,5 @@ def test_an_archive_of_more_than_4_gib(tmp_path):
 def test_an_archive_of_little():
     """An empty member, and two archives from the same members."""
     members = [member("a", b""), member("größe/b", b"2")]
-    both = [b"".join(pack(members)) for _ in range(2)]
+    both = [b"".join(data for data, _ in pack(members)) for _ in range(2)]
     assert both[0] == both[1]

@@ -32,7 +32,7 @@ def format_for(suffix):
 
 
 def written(snapshot):
-    return b"".join(bytes(part) for part in snapshot.parts())
+    return b"".join(bytes(data) for data, _ in snapshot.parts())
 
 
 def contents(data, suffix):
@@ -167,7 +167,7 @@ def test_memory_is_kept(snapshotter, suffix):
     fit(model)
     places = []
     for _ in range(2):
-        largest = max(snapshotter.take(model).parts(), key=len)
+        largest = max((data for data, _ in snapshotter.take(model).parts()), key=len)
         places.append(np.frombuffer(largest, np.uint8).ctypes.data)
         fit(model)
     assert places[0] == places[1]

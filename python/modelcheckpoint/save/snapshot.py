@@ -13,10 +13,11 @@ from modelcheckpoint.save.formats.archive import member, pack
 from modelcheckpoint.save.formats.hdf5_image import HDF5Image
 from modelcheckpoint.save.formats.weights_h5 import WeightsImage
 from modelcheckpoint.save.internals import CannotLayout, check_model, saving_of_keras
+from modelcheckpoint.storage.local import Part
 
 __all__ = ["CannotLayout", "Snapshot", "Snapshotter"]
 
-Parts = Iterator["bytes | memoryview"]
+Parts = Iterator[Part]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Snapshot:
     _parts: Callable[[], Parts]
 
     def parts(self) -> Parts:
-        """Return the bytes of the file, piece by piece.
+        """Return the parts of the file, in order.
 
         For any thread: it needs neither Keras nor h5py, and computes checksums, if
         the format has any, without holding up other threads.
@@ -90,7 +91,7 @@ class _Weights:
         self._image = self._image or WeightsImage()
         _, image = self._image.take(model)
         data = image.block.data
-        return Snapshot(len(data), len(image.places), lambda: iter([data]))
+        return Snapshot(len(data), len(image.places), lambda: iter([(data, None)]))
 
 
 class _Archive:
@@ -126,4 +127,4 @@ class _HDF5:
         check_model(model, self._method)
         image = self._image.take(model)
         data = image.block.data
-        return Snapshot(len(data), len(image.places), lambda: iter([data]))
+        return Snapshot(len(data), len(image.places), lambda: iter([(data, None)]))

@@ -8,14 +8,19 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional, Union
 from zlib import crc32
 
 from modelcheckpoint.storage import leftovers
 from modelcheckpoint.storage.below import PLAIN, NotPlain, check_plain, open_below
+from modelcheckpoint.storage.checksum import joined
 from modelcheckpoint.storage.leftovers import JOURNAL
 
-__all__ = ["LocalStorage", "Sealed", "folder_of_its_own"]
+__all__ = ["Data", "LocalStorage", "Part", "Sealed", "folder_of_its_own"]
+
+Data = Union[bytes, memoryview]
+Part = tuple[Data, Optional[int]]
+"""A part of a file, and its crc32 where that is known already."""
 
 _CHUNK = 1 << 20
 _FLUSHED_EARLY = 8 << 20
@@ -111,7 +116,7 @@ class LocalStorage:
                 with contextlib.suppress(OSError):
                     self._os.unlink(path)
 
-    def write(self, temporary: str, parts: Iterable[bytes | memoryview]) -> Sealed:
+    def write(self, temporary: str, parts: Iterable[Part]) -> Sealed:
         """Write a temporary file, make it durable, and measure it on the way.
 
         Raises:
@@ -120,14 +125,17 @@ class LocalStorage:
         checksum = size = flushing = 0
         file = self._os.open(temporary, os.O_WRONLY | _BINARY)
         try:
-            # In pieces that stay in the processor's cache from one to the other.
-            for piece in _pieces(parts):
-                checksum = crc32(piece, checksum)
-                self._write(file, piece)
-                size += len(piece)
-                if size - flushing >= _FLUSHED_EARLY:
-                    self._begin_to_flush(file, flushing, size)
-                    flushing = size
+            for data, known in parts:
+                if known is not None:
+                    checksum = joined(checksum, known, len(data))
+                for piece in _pieces(data):
+                    if known is None:
+                        checksum = crc32(piece, checksum)
+                    self._write(file, piece)
+                    size += len(piece)
+                    if size - flushing >= _FLUSHED_EARLY:
+                        self._begin_to_flush(file, flushing, size)
+                        flushing = size
             _check_not_empty(size)
             self._os.fsync(file)
         finally:
@@ -342,10 +350,9 @@ class LocalStorage:
             self._os.close(descriptor)
 
 
-def _pieces(parts: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
-    for part in parts:
-        for start in range(0, len(part), _CHUNK):
-            yield part[start : start + _CHUNK]
+def _pieces(data: Data) -> Iterator[Data]:
+    # So small that each stays in the processor's cache from checksum to write.
+    return (data[start : start + _CHUNK] for start in range(0, len(data), _CHUNK))
 
 
 def _check_not_empty(size: int) -> None:

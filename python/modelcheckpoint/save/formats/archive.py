@@ -8,25 +8,30 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from modelcheckpoint.storage.local import Data, Part
+
 __all__ = ["Member", "member", "pack"]
 
-Member = tuple[zipfile.ZipInfo, "bytes | memoryview"]
+Member = tuple[zipfile.ZipInfo, Data]
 """A file in an archive: what is said of it, and what it holds."""
 
 
-def member(name: str, data: bytes | memoryview) -> Member:
+def member(name: str, data: Data) -> Member:
     """Return a member that is as old as this moment."""
     return zipfile.ZipInfo(name, time.localtime()[:6]), data
 
 
-def pack(members: Sequence[Member]) -> Iterator[bytes | memoryview]:
-    """Yield the bytes of an archive, the members' own data uncopied and undeflated."""
+def pack(members: Sequence[Member]) -> Iterator[Part]:
+    """Yield the parts of an archive, the members' own data uncopied and undeflated."""
     pieces = _Pieces()
+    known = {}
     with zipfile.ZipFile(pieces, "w") as archive:
         for info, data in members:
             # zipfile fills in what it is given: a second archive may be made of it.
-            archive.writestr(_copy(info), data)
-    return pieces.in_order()
+            copied = _copy(info)
+            archive.writestr(copied, data)
+            known[id(data)] = copied.CRC
+    return ((piece, known.get(id(piece))) for piece in pieces.in_order())
 
 
 def _copy(info: zipfile.ZipInfo) -> zipfile.ZipInfo:
@@ -40,11 +45,11 @@ class _Pieces(io.RawIOBase):
 
     def __init__(self) -> None:
         super().__init__()
-        self._pieces: dict[int, Any] = {}
+        self._pieces: dict[int, Data] = {}
         self._end = self._at = 0
 
-    def in_order(self) -> Iterator[bytes | memoryview]:
-        return iter([self._pieces[offset] for offset in sorted(self._pieces)])
+    def in_order(self) -> list[Data]:
+        return [self._pieces[offset] for offset in sorted(self._pieces)]
 
     def write(self, data: Any) -> int:
         size = len(data)
