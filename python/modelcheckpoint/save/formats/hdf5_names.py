@@ -9,7 +9,10 @@ which Keras finds them in their order, tells it. All others keep their names.
 from __future__ import annotations
 
 import functools
+from functools import partial
 from typing import Any
+
+from modelcheckpoint.save.formats.hdf5_arrays import new_dataset
 
 __all__ = ["distinct_file"]
 
@@ -69,13 +72,13 @@ class _Distinct:
         group.path, group.made = self._path_of(name), self.made
         return group
 
-    def create_dataset(self: Any, name: str | bytes, *args: Any, **kwargs: Any) -> Any:
+    def create_dataset(
+        self: Any, name: str | bytes, shape: Any = None, dtype: Any = None, **more: Any
+    ) -> Any:
+        simple = not more and shape is not None and dtype is not None
+        create = partial(new_dataset, self) if simple else super().create_dataset  # type: ignore[misc]
         name, made = self._create(
-            super().create_dataset,  # type: ignore[misc]
-            _text(name),
-            "weight_names",
-            *args,
-            **kwargs,
+            create, _text(name), "weight_names", shape, dtype, **more
         )
         self.made[self._path_of(name)] = made
         return made

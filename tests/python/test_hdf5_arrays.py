@@ -1,0 +1,64 @@
+"""`save/formats/hdf5_arrays.py`: datasets equal those that h5py makes."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+
+from modelcheckpoint.save.formats.hdf5_arrays import new_dataset
+
+ARRAYS = {
+    "scalar": np.float32(1.5),
+    "folder/matrix": np.arange(6.0).reshape(2, 3),
+    "folder/deeper/größe": np.arange(4, dtype="int64"),
+    "transposed": np.arange(6, dtype="float16").reshape(2, 3).T,
+    "empty": np.zeros((0, 3), "float32"),
+    "bool": np.array([True, False]),
+    "bytes": np.array([b"a", b"bc"]),
+    "opaque": np.arange(3, dtype="uint16").view("V2"),
+}
+
+
+def described(file, name):
+    dataset = file[name]
+    plist = dataset.id.get_create_plist()
+    return (
+        dataset.dtype,
+        dataset.shape,
+        dataset[()].tobytes(),
+        dict(dataset.attrs),
+        plist.get_layout(),
+        plist.get_obj_track_times(),
+    )
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_equal_to_h5pys_own(tmp_path, name):
+    """Type, shape, contents and layout, in folders that are made on the way."""
+    array = np.asarray(ARRAYS[name])
+    whole = () if array.shape == () else slice(None)
+    with h5py.File(tmp_path / "ours.h5", "w") as ours:
+        new_dataset(ours, name, array.shape, array.dtype)[whole] = array
+        with h5py.File(tmp_path / "theirs.h5", "w") as theirs:
+            theirs.create_dataset(name, array.shape, dtype=array.dtype)[whole] = array
+            assert described(ours, name) == described(theirs, name)
+
+
+def test_what_is_not_written_at_once(tmp_path):
+    """A part, a number for all places, and another type go h5py's own way."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        dataset = new_dataset(file, "x", (4,), np.dtype("float32"))
+        dataset[:] = 7
+        dataset[1:3] = [1, 2]
+        assert dataset[()].tolist() == [7, 1, 2, 7]
+        dataset[:] = np.arange(4)
+        assert dataset[()].tolist() == [0, 1, 2, 3]
+
+
+def test_a_name_that_is_taken(tmp_path):
+    """It is a ValueError, as h5py's own."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        new_dataset(file, "x", (1,), np.dtype("float32"))
+        with pytest.raises(ValueError, match="exists"):
+            new_dataset(file, "x", (1,), np.dtype("float32"))
