@@ -1,0 +1,214 @@
+"""A folder that somebody else can write to: nothing in it leads out of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import threading
+import tracemalloc
+from dataclasses import asdict, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelcheckpoint.records import Record
+from modelcheckpoint.storage import below, journal, leftovers
+from modelcheckpoint.storage.local import JOURNAL, LocalStorage
+from modelcheckpoint.storage.sweep import sweep
+
+pytestmark = pytest.mark.skipif(
+    os.name == "nt", reason="makes links, pipes and devices"
+)
+
+RECORD = Record(
+    path="w.keras",
+    epoch=1,
+    batch=None,
+    samples=None,
+    logs={},
+    monitor="val_loss",
+    value=0.5,
+    mode="min",
+    best=True,
+    format="keras",
+    bytes=6,
+    crc32="0badcafe",
+    time="2025-01-31T12:00:00.000+00:00",
+    run="one",
+    template="w.keras",
+)
+
+OUTSIDE = ["../secret", "a/../../secret", "/etc/passwd", "a//b", "./w", "", ".", "a\0b"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A checkpoint folder, beside which lies a secret that nobody may touch."""
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "checkpoints").mkdir()
+    yield tmp_path / "checkpoints"
+    assert (tmp_path / "secret").read_bytes() == b"secret"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "secret"]
+
+
+def in_time(function):
+    """Return what a function returns, or fail where it hangs."""
+    found = []
+    thread = threading.Thread(target=lambda: found.append(function()), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert found, "it hangs"
+    return found[0]
+
+
+# Names in the journal
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_a_name_that_leads_out_is_no_record(folder, name):
+    """The line is passed over, and the next one is read."""
+    lines = [replace(RECORD, path=name).to_line(), RECORD.to_line()]
+    (folder / JOURNAL).write_text("\n".join(lines))
+    assert [record.path for record in journal.read(str(folder))] == ["w.keras"]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_a_name_that_leads_out_is_not_opened(folder, name):
+    """Whoever asks for it."""
+    with pytest.raises(below.NotPlain):
+        below.open_below(str(folder), name)
+
+
+@given(st.text(max_size=30) | st.from_regex(r"[./a]{1,12}", fullmatch=True))
+def test_a_name_stays_below(name):
+    """Of any text that is taken for a name, the path lies in the folder."""
+    if below.is_name_below(name):
+        path = os.path.normpath(os.path.join("/folder", name))
+        assert path.startswith("/folder/")
+        assert "\0" not in path
+
+
+def test_a_name_with_a_newline_is_a_name(folder):
+    """JSON writes it as one line."""
+    record = replace(RECORD, path="a\nb\x1b[31m.keras")
+    LocalStorage(str(folder)).append(record.to_line())
+    assert list(journal.read(str(folder))) == [record]
+
+
+# Links, pipes and devices
+
+
+@pytest.mark.parametrize("name", ["w.keras", "below/w.keras"])
+def test_a_link_is_not_followed(folder, name):
+    """Neither the file nor a folder on the way to it may be one."""
+    (folder / "w.keras").symlink_to("../secret")
+    (folder / "below").symlink_to("..")
+    (folder.parent / "w.keras").write_bytes(b"other")
+    try:
+        with pytest.raises(below.NotPlain):
+            below.open_below(str(folder), name)
+        assert LocalStorage(str(folder)).measure(name) is None
+    finally:
+        (folder.parent / "w.keras").unlink()
+
+
+def test_a_pipe_is_not_read(folder):
+    """Reading it would wait for ever."""
+    os.mkfifo(folder / "w.keras")
+    assert in_time(lambda: [LocalStorage(str(folder)).measure("w.keras")]) == [None]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_journal_that_is_no_file(folder, make):
+    """It is not read, a sweep does not mind, and a check says so before training."""
+    make(folder / JOURNAL)
+    storage = LocalStorage(str(folder))
+    assert in_time(lambda: [list(journal.read(str(folder)))]) == [[]]
+    assert in_time(lambda: [sweep(storage)]) == [[]]
+    with pytest.raises(OSError, match=r"journal .* must be a file"):
+        storage.check("w.keras")
+
+
+def test_a_journal_that_is_a_link(folder):
+    """It is not read, and not a byte is added to what it leads to."""
+    (folder / JOURNAL).symlink_to("../secret")
+    storage = LocalStorage(str(folder))
+    with pytest.raises(OSError, match=r"journal .* must be a file, and it is a link"):
+        storage.check("w.keras")
+    with pytest.raises(OSError, match="symbolic links"):
+        storage.append(RECORD.to_line())
+    assert list(journal.read(str(folder))) == []
+
+
+def abandoned(folder, up=0, suffix=".keras"):
+    """Return the path of a temporary file whose writer is dead."""
+    mark = leftovers.Mark("0" * 12, up)
+    name = leftovers.temporary_name(mark, suffix)
+    return folder / name.replace(f"-{os.getpid()}-", "-999999999-")
+
+
+@pytest.mark.parametrize("up", [1, 2, 999])
+def test_a_temporary_name_that_points_up(folder, up):
+    """No journal above the folder is looked for, let alone locked."""
+    path = abandoned(folder, up)
+    path.write_bytes(b"x")
+    assert sweep(LocalStorage(str(folder), 3)) == []
+    assert path.exists()
+
+
+def test_a_temporary_folder_with_links_in_it(folder):
+    """The links go, and what they lead to stays."""
+    path = abandoned(folder, suffix=".d")
+    path.mkdir()
+    (path / "file").symlink_to("../../secret")
+    (path / "folder").symlink_to("../..")
+    assert sweep(LocalStorage(str(folder))) == [path.name]
+    assert not path.exists()
+
+
+# Sizes
+
+
+def test_a_line_without_an_end(folder):
+    """It takes no memory, and the line after it is read."""
+    with open(folder / JOURNAL, "wb") as file:
+        file.truncate(200 << 20)
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n" + RECORD.to_line().encode() + b"\n")
+    tracemalloc.start()
+    found = list(journal.read(str(folder)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == [RECORD]
+    assert peak < 32 << 20
+
+
+DEEP = b"[" * 100_000, b'{"a":' * 100_000, b"9" * 100_000, b'"' + b"\\u0000" * 9999
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_any_journal_is_read(tmp_path_factory, data):
+    """Whatever the lines hold: what comes out are records, below the folder."""
+    folder = tmp_path_factory.getbasetemp() / "fuzz"
+    folder.mkdir(exist_ok=True)
+    json_value = st.recursive(
+        st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=9),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner),
+        max_leaves=5,
+    )
+    fields = st.sampled_from([*asdict(RECORD), "schema", "removed"])
+    line = {
+        "schema": 1,
+        **asdict(RECORD),
+        **data.draw(st.dictionaries(fields, json_value)),
+    }
+    whole = json.dumps(line).encode()
+    pieces = st.sampled_from([whole, b"\n", *DEEP]) | st.binary(max_size=40)
+    pathlib.Path(folder, JOURNAL).write_bytes(b"".join(data.draw(st.lists(pieces))))
+    for entry in journal.entries(str(folder)):
+        name = entry.path if isinstance(entry, Record) else entry.removed
+        assert isinstance(name, str)
+        assert not isinstance(entry, Record) or below.is_name_below(name)
