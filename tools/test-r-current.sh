@@ -19,7 +19,7 @@ summary=$PWD/.setup/r-current.txt
 failed=0
 
 # What DESCRIPTION imports and suggests, Python, and what R CMD check looks for.
-packages=(r-base-core r-cran-{cli,jsonlite,reticulate,testthat,withr}
+packages=(r-base-core r-cran-{cli,jsonlite,knitr,reticulate,rmarkdown,testthat,withr}
   python3-venv libpython3.13 pandoc qpdf tidy)
 modules=(tensorflow keras)
 
