@@ -100,10 +100,15 @@ as_threshold <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
 }
 
 as_function <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
-  if (!is.null(x) && !is.function(x)) {
-    abort_argument("NULL or a function", x, arg, call)
+  if (!is.null(x) && !(is.function(x) && takes_one(x))) {
+    abort_argument("NULL or a function of one argument", x, arg, call)
   }
   x
+}
+
+takes_one <- function(x) {
+  arguments <- args(x) # of a few primitives nothing is known
+  is.null(arguments) || length(formals(arguments)) > 0
 }
 
 # An integer where R has one for it; above, a double, which is exact up to

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import math
 import operator
 import os
@@ -51,10 +52,22 @@ def flag(name: str, value: Any) -> bool:
 
 
 def function_or_none(name: str, value: Any) -> Any:
-    """Return what can be called, or None."""
-    if value is None or callable(value):
+    """Return what can be called with one argument, or None."""
+    if value is None or (callable(value) and _takes_one(value)):
         return value
-    raise _error(name, "a function or None", value)
+    raise _error(name, "a function of one argument or None", value)
+
+
+def _takes_one(function: Any) -> bool:
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):  # of a function in C nobody may know
+        return True
+    try:
+        signature.bind(None)
+    except TypeError:
+        return False
+    return True
 
 
 def verbosity(name: str, value: Any) -> int:
