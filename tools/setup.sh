@@ -13,7 +13,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-log=.setup/setup.log
+who=setup log=.setup/setup.log
+. tools/steps.sh
 wanted=" $* "
 # Suggested only: the tests that need them skip where they are absent.
 optional=" keras keras3 tensorflow "
@@ -49,7 +50,7 @@ ready() {
 }
 
 state() {
-  cksum <tools/setup.sh
+  cat tools/setup.sh tools/steps.sh | cksum
   if [[ $1 == python ]]; then
     echo "$PWD ${PYTHON:-}"
     cat pyproject.toml .setup/constraints.txt | cksum
@@ -58,27 +59,6 @@ state() {
     cksum <DESCRIPTION
     R --version | head -n 1
   fi
-}
-
-# ---- one line for each step --------------------------------------------------
-
-step() { # step "what is done" command...
-  local what=$1 start=$SECONDS
-  shift
-  printf 'setup: %s ... ' "$what"
-  printf '\n== %s: %s\n' "$what" "$*" >>"$log"
-  if "$@" >>"$log" 2>&1 </dev/null; then
-    echo "done ($((SECONDS - start)) s)"
-  else
-    echo "FAILED"
-    tail -n 15 "$log" | sed 's/^/  | /' >&2
-    stop "that did not work (its last lines are above, all of it is in $log)."
-  fi
-}
-
-stop() {
-  echo "setup: $*" >&2
-  exit 1
 }
 
 # ---- packages of the system --------------------------------------------------

@@ -14,9 +14,10 @@ cd "$(dirname "$0")/.."
 
 home=$PWD/.setup/trixie
 root=$home/root
-log=$home/log
+who=test-r-current log=$home/log
 summary=$PWD/.setup/r-current.txt
 failed=0
+. tools/steps.sh
 
 # What DESCRIPTION imports and suggests, Python, and what R CMD check looks for.
 packages=(r-base-core r-cran-{cli,jsonlite,knitr,reticulate,rmarkdown,testthat,withr}
@@ -95,7 +96,7 @@ base() {
     step "debootstrap" env DEBIAN_FRONTEND=noninteractive apt-get -y -q \
       install --no-install-recommends debootstrap
   fi
-  [[ -n $(mirror) ]] || stop "apt is told of no mirror of Debian"
+  [[ -n $(mirror) ]] || stop "apt is told of no mirror of Debian."
   proxy
   rm -rf "$root.new" # of a run that was stopped
   step "Debian 13 in ${root#"$PWD"/}, by debootstrap" \
@@ -240,25 +241,6 @@ versions() { # and whether they are those that this is about
       numeric_version(seen$Python) >= "3.13", numeric_version(seen$NumPy) >= "2"
     )
   '
-}
-
-step() { # step "what is done" command...
-  local what=$1 start=$SECONDS
-  shift
-  printf 'test-r-current: %s ... ' "$what"
-  printf '\n== %s: %s\n' "$what" "$*" >>"$log"
-  if "$@" >>"$log" 2>&1 </dev/null; then
-    echo "done ($((SECONDS - start)) s)"
-  else
-    echo "FAILED"
-    tail -n 15 "$log" | sed 's/^/  | /' >&2
-    stop "that did not work (its last lines are above, all of it is in $log)"
-  fi
-}
-
-stop() {
-  echo "test-r-current: $*." >&2
-  exit 1
 }
 
 "${1:-main}"
