@@ -14,10 +14,12 @@ from conftest import checkpoints, lines, names, told
 from contents import contents
 
 from modelcheckpoint import CheckpointWarning, ModelCheckpoint, SaveError
+from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.save.formats import format_of
 from modelcheckpoint.save.image import Block
 from modelcheckpoint.save.pipeline import SMALL_BYTES
 from modelcheckpoint.save.snapshot import Snapshotter
+from modelcheckpoint.storage import journal
 
 keras = pytest.importorskip("keras", minversion="3.4")
 ROWS = 8
@@ -168,11 +170,20 @@ def test_on_saved(big, tmp_path):
     assert calls == [(epoch, True, threading.get_ident()) for epoch in (1, 2, 3)]
 
 
-@pytest.mark.parametrize("value", [1, "print"])
-def test_on_saved_must_be_a_function(value, tmp_path):
-    """What cannot be called is refused in the constructor."""
-    with pytest.raises(ValueError, match="`on_saved` must be a function or None"):
-        ModelCheckpoint(tmp_path / "w.keras", on_saved=value)
+def test_a_file_that_gets_no_name_is_noted(big, tmp_path):
+    """Its line is there already; another one says that the file never came."""
+    (tmp_path / "2.keras" / "mine").mkdir(parents=True)
+    callback = ModelCheckpoint(tmp_path / "{epoch}.keras")
+    with pytest.warns(CheckpointWarning, match=r"Saving .*2\.keras failed"):
+        big(callback)
+    found = list(journal.entries(str(tmp_path)))
+    assert [entry.path for entry in found if isinstance(entry, Record)] == [
+        "1.keras",
+        "2.keras",
+        "3.keras",
+    ]
+    assert found[2] == Removal.of(found[1])
+    assert not list(tmp_path.glob(".modelcheckpoint-*"))
 
 
 def test_a_failure_is_told_by_the_next_hook(big, tmp_path):

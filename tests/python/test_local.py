@@ -356,6 +356,22 @@ def test_an_append_leaves_no_empty_line(tmp_path, whole):
     assert (tmp_path / JOURNAL).read_bytes() == whole + b'{"b": 2}\n'
 
 
+def test_an_append_does_not_lean_on_one_that_was_not_flushed(tmp_path):
+    """The newline before it can be read, and may yet be missing on the disk."""
+    recorder = FaultyOS()
+    LocalStorage(str(tmp_path), system=recorder).append("{}")
+    flush = [name for name, _ in recorder.calls].index("fsync") + 1
+    (tmp_path / JOURNAL).unlink()
+    error = OSError(errno.EIO, "Input/output error")
+    storage = LocalStorage(str(tmp_path), system=FaultyOS(flush, error))
+    with pytest.raises(OSError, match="Input/output error"):
+        storage.append('{"a": 1}')
+    storage.append('{"b": 2}')
+    storage.append('{"c": 3}')
+    lines = (tmp_path / JOURNAL).read_text().split("\n")
+    assert lines == ['{"a": 1}', "", '{"b": 2}', '{"c": 3}', ""]
+
+
 def test_short_writes(tmp_path):
     """A system that writes less than it was given is asked again."""
     LocalStorage(str(tmp_path), system=ShortWrites()).append(

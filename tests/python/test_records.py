@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from modelcheckpoint.records import SCHEMA, Record
+from modelcheckpoint.records import SCHEMA, Record, Removal
 
 text = st.text(max_size=20)
 count = st.integers(0, 2**70)
@@ -146,6 +146,24 @@ def test_a_torn_line_is_none(data):
     line = RECORD.to_line().encode()
     end = data.draw(st.integers(0, len(line) - 1))
     assert Record.from_line(line[:end]) is None
+
+
+@given(records)
+def test_a_removal_is_no_record_and_comes_back(record):
+    """A reader that knows records only passes over it."""
+    removal = Removal.of(record)
+    assert Record.from_line(removal.to_line()) is None
+    assert Removal.from_line(removal.to_line()) == removal
+    assert Removal.from_line(record.to_line()) is None
+
+
+@given(
+    json_values | st.builds(lambda value: {**content(), "removed": value}, json_values)
+)
+def test_a_removal_of_anything(value):
+    """Whatever is in the line: no error, and a name that is text."""
+    removal = Removal.from_line(json.dumps(value))
+    assert removal is None or isinstance(removal.removed, str)
 
 
 MAY_BE_NONE = ("batch", "samples", "value")

@@ -1,0 +1,74 @@
+"""`storage/sweep.py`: a save that was killed before its file had a name is noted."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from zlib import crc32
+
+import pytest
+
+from modelcheckpoint.records import Record, Removal
+from modelcheckpoint.storage import journal, leftovers
+from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.storage.sweep import sweep
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="there no process id is tried")
+
+DATA = b"a whole model"
+RECORD = Record(
+    path="2.keras",
+    epoch=2,
+    batch=None,
+    samples=None,
+    logs={},
+    monitor="val_loss",
+    value=None,
+    mode="min",
+    best=False,
+    format="keras",
+    bytes=len(DATA),
+    crc32=f"{crc32(DATA):08x}",
+    time="2025-01-31T12:00:00.000+00:00",
+    run="one",
+    template="{epoch}.keras",
+)
+
+
+def left_by_a_killed_run(folder, data):
+    """Make the temporary file of a process that never ran."""
+    name = leftovers.temporary_name(leftovers.Mark("0" * 12, 0), ".keras")
+    path = folder / name.replace(f"-{os.getpid()}-", "-999999999-")
+    path.write_bytes(data)
+    return path
+
+
+def test_a_save_that_was_killed_before_its_name(tmp_path):
+    """It has a line: another one says that the file never came."""
+    storage = LocalStorage(str(tmp_path))
+    storage.append(RECORD.to_line())
+    path = left_by_a_killed_run(tmp_path, DATA)
+    assert sweep(storage) == [path.name]
+    assert list(journal.entries(str(tmp_path))) == [RECORD, Removal.of(RECORD)]
+
+
+@pytest.mark.parametrize("data", [DATA[:-1], DATA.upper(), b""])
+def test_a_save_that_was_killed_before_its_line(tmp_path, data):
+    """No line is of it, so there is nothing to note."""
+    storage = LocalStorage(str(tmp_path))
+    storage.append(RECORD.to_line())
+    path = left_by_a_killed_run(tmp_path, data)
+    assert sweep(storage) == [path.name]
+    assert list(journal.entries(str(tmp_path))) == [RECORD]
+
+
+def test_nothing_is_noted_of_others(tmp_path):
+    """Of several lines, only the one whose file it would have been."""
+    storage = LocalStorage(str(tmp_path))
+    other = replace(RECORD, path="1.keras", crc32="00000000")
+    storage.append(other.to_line())
+    storage.append(RECORD.to_line())
+    left_by_a_killed_run(tmp_path, DATA)
+    sweep(storage)
+    found = list(journal.entries(str(tmp_path)))
+    assert found == [other, RECORD, Removal.of(RECORD)]
