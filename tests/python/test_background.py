@@ -20,6 +20,7 @@ from modelcheckpoint.save.image import Block
 from modelcheckpoint.save.pipeline import SMALL_BYTES
 from modelcheckpoint.save.snapshot import Snapshotter
 from modelcheckpoint.storage import journal
+from modelcheckpoint.storage.local import LocalStorage
 
 keras = pytest.importorskip("keras", minversion="3.4")
 ROWS = 8
@@ -76,9 +77,8 @@ class Gated(ModelCheckpoint):
         self.gate = gate
 
     def _storage(self):
-        storage = super()._storage()
-        storage._os = self.gate
-        return storage
+        found = super()._storage()
+        return LocalStorage(found.folder, found.depth, system=self.gate)
 
 
 def at_epochs(function):

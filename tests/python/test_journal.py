@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 import modelcheckpoint
 from modelcheckpoint.records import Record
 from modelcheckpoint.storage import journal
-from modelcheckpoint.storage.local import JOURNAL, LocalStorage, Sealed
+from modelcheckpoint.storage.leftovers import JOURNAL
+from modelcheckpoint.storage.local import LocalStorage, Sealed
 
 RECORD = Record(
     path="w.keras",

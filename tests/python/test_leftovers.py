@@ -13,7 +13,8 @@ import pytest
 
 import modelcheckpoint
 from modelcheckpoint.storage import leftovers
-from modelcheckpoint.storage.local import JOURNAL, LocalStorage
+from modelcheckpoint.storage.leftovers import JOURNAL
+from modelcheckpoint.storage.local import LocalStorage
 from modelcheckpoint.storage.sweep import sweep
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills processes, makes links")

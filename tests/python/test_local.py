@@ -7,6 +7,7 @@ import errno
 import itertools
 import os
 import pathlib
+import shutil
 import stat
 import subprocess
 from zlib import crc32
@@ -18,11 +19,13 @@ from modelcheckpoint.decide.plan import Moment, Order
 from modelcheckpoint.records import Record
 from modelcheckpoint.save.pipeline import Pipeline, Receipt, Run
 from modelcheckpoint.storage import journal
-from modelcheckpoint.storage.local import JOURNAL, LocalStorage, Sealed
+from modelcheckpoint.storage.leftovers import JOURNAL
+from modelcheckpoint.storage.local import LocalStorage, NotFlushed, Sealed
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other rules")
 
 OLD, NEW = b"old " * 1000, b"new!" * 20_000
+OLD_SEALED = Sealed(len(OLD), f"{crc32(OLD):08x}")
 
 
 def parts(data, size):
@@ -300,13 +303,13 @@ def test_the_order_of_what_becomes_durable(tmp_path, new):
     order = [
         (name, "temporary" if ".tmp" in path else os.path.basename(path))
         for name, path in system.calls
-        if name in ("fsync", "write", "replace")
+        if name in ("fsync", "write", "replace") and path.startswith(str(tmp_path))
     ]
     assert order == [
         ("fsync", "temporary"),
         ("write", JOURNAL),
         ("fsync", JOURNAL),
-        *([("fsync", tmp_path.name)] if new else []),
+        ("fsync", tmp_path.name),
         ("replace", "temporary"),
         ("fsync", tmp_path.name),
     ]
@@ -317,15 +320,97 @@ def test_new_folders_are_durable(tmp_path):
     """The folder above each new one is flushed before anything is written into it."""
     system = FaultyOS()
     save(LocalStorage(str(tmp_path / "a"), system=system), "b/w.keras")
-    made = [(n, p) for n, p in system.calls if n in ("mkdir", "fsync")][:4]
-    assert made == [
-        ("mkdir", str(tmp_path / "a")),
-        ("fsync", str(tmp_path)),
-        ("mkdir", str(tmp_path / "a" / "b")),
-        ("fsync", str(tmp_path / "a")),
-    ]
+    before = system.calls[: [name for name, _ in system.calls].index("write")]
+    made = [p for n, p in before if n == "mkdir"]
+    assert made == [str(tmp_path / "a"), str(tmp_path / "a" / "b")]
+    flushed = [path for name, path in before if name == "fsync"]
+    assert {str(tmp_path), str(tmp_path / "a")} <= set(flushed)
     flushed = [path for name, path in system.calls if name == "fsync"]
     assert flushed[-1] == str(tmp_path / "a" / "b")
+
+
+@posix
+def test_folders_of_a_run_that_was_killed_are_durable(tmp_path):
+    """Whoever made a folder, the one above it is flushed, once for all saves."""
+    folder = tmp_path / "a" / "b"
+    folder.mkdir(parents=True)
+    system = FaultyOS()
+    storage = LocalStorage(str(folder), system=system)
+    save(storage)
+    flushed = [path for name, path in system.calls if name == "fsync"]
+    above = [str(tmp_path / "a"), str(tmp_path), str(tmp_path.parent)]
+    assert [path for path in flushed if path in above] == above
+    system.calls.clear()
+    save(storage)
+    flushed = [path for name, path in system.calls if name == "fsync"]
+    assert not set(flushed) & set(above)
+
+
+@posix
+def test_a_folder_that_somebody_deleted_is_made_again(tmp_path):
+    """With those above it, and durably."""
+    system = FaultyOS()
+    storage = LocalStorage(str(tmp_path / "a" / "b"), system=system)
+    save(storage)
+    shutil.rmtree(tmp_path / "a")
+    system.calls.clear()
+    save(storage)
+    flushed = [path for name, path in system.calls if name == "fsync"]
+    assert {str(tmp_path), str(tmp_path / "a"), str(tmp_path / "a" / "b")} <= set(
+        flushed
+    )
+    assert files(tmp_path / "a" / "b") == [JOURNAL, "w.keras"]
+
+
+class Stubborn(FaultyOS):
+    """`os`, on which nothing can be deleted for a while."""
+
+    broken = True
+
+    def unlink(self, path):
+        if self.broken:
+            raise OSError(errno.EIO, "Input/output error", path)
+        os.unlink(path)
+
+
+def test_a_temporary_file_that_cannot_be_deleted(tmp_path):
+    """It is deleted later, by the next save or when asked to."""
+    system = Stubborn()
+    storage = LocalStorage(str(tmp_path), system=system)
+    for tidy in (storage.tidy, lambda: save(storage)):
+        system.broken = True
+        with pytest.raises(ValueError, match="no"):
+            save_that_raises(storage, ValueError("no"))
+        assert len([name for name in files(tmp_path) if ".tmp" in name]) == 1
+        system.broken = False
+        tidy()
+        assert [name for name in files(tmp_path) if ".tmp" in name] == []
+
+
+@posix
+def test_a_name_that_is_not_flushed(tmp_path):
+    """The file has its name, which is told; the next save flushes the folder."""
+
+    class Flaky(FaultyOS):
+        fails = True
+
+        def _call(self, name, function, target, *arguments):
+            here = self._paths.get(target) == str(tmp_path)
+            published = (tmp_path / "w.keras").exists()
+            if name == "fsync" and here and published and self.fails:
+                raise OSError(errno.EIO, "Input/output error")
+            return super()._call(name, function, target, *arguments)
+
+    storage = LocalStorage(str(tmp_path), system=Flaky())
+    with pytest.raises(NotFlushed, match="Input/output error"):
+        save(storage)
+    assert (tmp_path / "w.keras").read_bytes() == NEW
+    assert files(tmp_path) == [JOURNAL, "w.keras"]
+    storage._os.fails = False
+    storage._os.calls.clear()
+    with storage.temporary("x.keras", ".keras"):
+        flushed = [path for name, path in storage._os.calls if name == "fsync"]
+    assert str(tmp_path) in flushed
 
 
 # The journal
@@ -439,7 +524,10 @@ def storage(request, tmp_path):
 
 def test_a_file_kept_aside_survives_the_next_save(storage, tmp_path):
     """It has both names until the first one is published anew."""
-    assert storage.keep_aside("w.keras", ("w.run-1", ".keras")) == "w.run-1.keras"
+    assert (
+        storage.keep_aside("w.keras", ("w.run-1", ".keras"), OLD_SEALED)
+        == "w.run-1.keras"
+    )
     assert (tmp_path / "w.keras").read_bytes() == OLD
     save(storage)
     assert (tmp_path / "w.keras").read_bytes() == NEW
@@ -450,18 +538,29 @@ def test_names_that_are_taken_get_a_number(storage, tmp_path):
     """What was kept aside before is never overwritten."""
     for taken in ("w.run-1.keras", "w.run-1-2.keras"):
         (tmp_path / taken).write_bytes(taken.encode())
-    assert storage.keep_aside("w.keras", ("w.run-1", ".keras")) == "w.run-1-3.keras"
-    assert storage.keep_aside("w.keras", ("w.run-1", ".keras")) == "w.run-1-4.keras"
+    name = ("w.run-1", ".keras")
+    assert storage.keep_aside("w.keras", name, OLD_SEALED) == "w.run-1-3.keras"
     assert (tmp_path / "w.run-1.keras").read_bytes() == b"w.run-1.keras"
     assert (tmp_path / "w.run-1-2.keras").read_bytes() == b"w.run-1-2.keras"
     assert (tmp_path / "w.run-1-3.keras").read_bytes() == OLD
+
+
+def test_what_was_kept_aside_is_kept_once(storage, tmp_path):
+    """A run that was killed after it leaves the next one nothing to do."""
+    for _ in range(2):
+        second = storage.keep_aside("w.keras", ("x", ".keras"), OLD_SEALED)
+        assert second == "x.keras"
+    assert [name for name in files(tmp_path) if name != JOURNAL] == [
+        "w.keras",
+        "x.keras",
+    ]
 
 
 @posix
 def test_a_link_that_leads_nowhere_is_a_name_that_is_taken(storage, tmp_path):
     """Nothing is written through it."""
     os.symlink(tmp_path / "nowhere", tmp_path / "x.keras")
-    assert storage.keep_aside("w.keras", ("x", ".keras")) == "x-2.keras"
+    assert storage.keep_aside("w.keras", ("x", ".keras"), OLD_SEALED) == "x-2.keras"
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -469,15 +568,15 @@ def test_keeping_aside_in_a_folder(storage, tmp_path):
     """The second name lies beside the first."""
     (tmp_path / "a").mkdir()
     (tmp_path / "w.keras").rename(tmp_path / "a" / "w.keras")
-    assert storage.keep_aside("a/w.keras", ("a/x", ".keras")) == "a/x.keras"
+    assert storage.keep_aside("a/w.keras", ("a/x", ".keras"), OLD_SEALED) == "a/x.keras"
     assert (tmp_path / "a" / "x.keras").read_bytes() == OLD
 
 
 def test_what_is_not_there_cannot_be_kept_aside(storage, tmp_path):
     """A missing file is an error, and no empty one is left."""
     with pytest.raises(FileNotFoundError):
-        storage.keep_aside("missing.keras", ("x", ".keras"))
-    assert files(tmp_path) == ["w.keras"]
+        storage.keep_aside("missing.keras", ("x", ".keras"), OLD_SEALED)
+    assert [name for name in files(tmp_path) if name != JOURNAL] == ["w.keras"]
 
 
 @posix
@@ -486,9 +585,12 @@ def test_a_copy_is_durable_before_its_name_counts(tmp_path):
     (tmp_path / "w.keras").write_bytes(OLD)
     system = FaultyOS()
     storage = LocalStorage(str(tmp_path), system=WithoutLinks(system))
-    storage.keep_aside("w.keras", ("x", ".keras"))
-    flushed = [path for name, path in system.calls if name == "fsync"]
-    assert flushed == [str(tmp_path / "x.keras"), str(tmp_path)]
+    storage.keep_aside("w.keras", ("x", ".keras"), OLD_SEALED)
+    done = [(name, path) for name, path in system.calls if name in ("fsync", "replace")]
+    assert done[-3][0] == "fsync"
+    assert done[-3][1].endswith(".tmp.run")
+    assert done[-2] == ("replace", done[-3][1])
+    assert done[-1] == ("fsync", str(tmp_path))
 
 
 @posix
@@ -503,9 +605,13 @@ def test_a_copy_that_fails_is_not_left(tmp_path, error):
         faulty = FaultyOS(number, error)
         storage = LocalStorage(str(folder), system=WithoutLinks(faulty))
         with contextlib.suppress(type(error)):
-            storage.keep_aside("w.keras", ("x", ".keras"))
-        found = {(folder / name).read_bytes() for name in files(folder)}
-        if found != {NEW}:
+            storage.keep_aside("w.keras", ("x", ".keras"), OLD_SEALED)
+        there = [
+            name
+            for name in files(folder)
+            if name != JOURNAL and not (faulty.failed == "unlink" and ".tmp" in name)
+        ]
+        if {(folder / name).read_bytes() for name in there} != {NEW}:
             wrong.append((number, faulty.failed))
         if faulty.failed is None:
             break

@@ -237,10 +237,11 @@ class Pipeline:
             return None
         sealed = self.storage.measure(record.path)
         old = journal.matching(earlier, record.path, sealed) if sealed else None
-        if old is None or not self._is_better(old, record, earlier):
+        if sealed is None or old is None or not self._is_better(old, record, earlier):
             return None
         name = aside_name(record.path, old.run, self.format.suffix)
-        kept = replace(old, path=self.storage.keep_aside(record.path, name))
+        second = self.storage.keep_aside(record.path, name, sealed)
+        kept = replace(old, path=second)
         self.storage.append(kept.to_line())
         return kept
 

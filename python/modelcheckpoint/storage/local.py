@@ -12,11 +12,20 @@ from typing import Any, Optional, Union
 from zlib import crc32
 
 from modelcheckpoint.storage import leftovers
-from modelcheckpoint.storage.below import PLAIN, NotPlain, check_plain, open_below
+from modelcheckpoint.storage.appender import Appender
+from modelcheckpoint.storage.below import NotPlain, check_plain, open_below
 from modelcheckpoint.storage.checksum import joined
-from modelcheckpoint.storage.leftovers import JOURNAL
+from modelcheckpoint.storage.durable import Folders
+from modelcheckpoint.storage.writable import check_folder, check_not_a_folder
 
-__all__ = ["Data", "LocalStorage", "Part", "Sealed", "folder_of_its_own"]
+__all__ = [
+    "Data",
+    "LocalStorage",
+    "NotFlushed",
+    "Part",
+    "Sealed",
+    "folder_of_its_own",
+]
 
 Data = Union[bytes, memoryview]
 Part = tuple[Data, Optional[int]]
@@ -40,6 +49,10 @@ class Sealed:
     crc32: str
 
 
+class NotFlushed(OSError):
+    """A file has its final name, but a power cut could still take that away."""
+
+
 class LocalStorage:
     """The folder in which checkpoints and their journal lie.
 
@@ -58,8 +71,9 @@ class LocalStorage:
         self.depth = depth
         self._os = system
         self._token = leftovers.new_token()
-        self._not_durable: set[str] = set()
-        self._doubtful = False
+        self._folders = Folders(system)
+        self._journal = Appender(folder, self._folders, system)
+        self._undeleted: set[str] = set()
 
     def check(self, name: str | None = None) -> None:
         """Raise if a checkpoint could not be written here, and leave no trace.
@@ -72,28 +86,11 @@ class LocalStorage:
                 a folder, cannot be written to, if `name` is a folder in it, or if the
                 journal is a link or something else than a file.
         """
-        nearest = self.folder
-        while not os.path.lexists(nearest) and os.path.dirname(nearest) != nearest:
-            nearest = os.path.dirname(nearest)
-        if not os.path.isdir(nearest):
-            raise NotADirectoryError(
-                errno.ENOTDIR, "`filepath` must lie in a folder, not in a file", nearest
-            )
-        try:
-            self._try_to_write(nearest)
-        except OSError as error:
-            rule = "`filepath` must lie in a folder that can be written to"
-            reason = f"{rule}: {error.strerror or error}"
-            raise type(error)(error.errno, reason, nearest) from error
-        self._check_journal()
-        if name is not None and os.path.isdir(self.path(name)):
-            # The last sentence is Keras' own, which people search for.
-            raise IsADirectoryError(
-                errno.EISDIR,
-                "`filepath` must name a file, not an existing folder. Please specify a "
-                "non-directory filepath for ModelCheckpoint.",
-                self.path(name),
-            )
+        mark = leftovers.Mark(self._token, up=0)
+        check_folder(self.folder, leftovers.temporary_name(mark, ".run"), self._os)
+        self._journal.check()
+        if name is not None:
+            check_not_a_folder(self.path(name))
 
     @contextlib.contextmanager
     def temporary(self, name: str, suffix: str) -> Iterator[str]:
@@ -103,18 +100,23 @@ class LocalStorage:
         that a sweep by another process leaves it alone.
         """
         folder = os.path.dirname(self.path(name))
-        self._make(folder)
+        self._folders.make(folder)
+        self.tidy()
         mark = leftovers.Mark(self._token, up=name.count("/"))
         path = os.path.join(folder, leftovers.temporary_name(mark, suffix))
-        with self._open_journal() as journal:
+        with self._journal.opened() as journal:
             leftovers.claim(journal, self._token)
             descriptor = self._create(path)  # what is there already is not ours
             try:
                 self._os.close(descriptor)
                 yield path
             finally:
-                with contextlib.suppress(OSError):
-                    self._os.unlink(path)
+                self._unlink(path)
+
+    def tidy(self) -> None:
+        """Delete the temporary files that could not be deleted when they should."""
+        for path in list(self._undeleted):
+            self._unlink(path)
 
     def write(self, temporary: str, parts: Iterable[Part]) -> Sealed:
         """Write a temporary file, make it durable, and measure it on the way.
@@ -166,42 +168,43 @@ class LocalStorage:
 
     def append(self, line: str) -> None:
         """Add one line to the journal, durably."""
-        with self._open_journal() as journal:
-            size = self._os.lseek(journal, 0, os.SEEK_END)
-            torn = size > 0 and self._last_byte(journal, size) != b"\n"
-            data = f"{line}\n".encode()
-            anew = torn or self._doubtful
-            # Of a line that could not be flushed the newline may be lost on disk,
-            # though it can still be read here: the next line does not lean on it.
-            self._doubtful = True
-            self._write(journal, b"\n" + data if anew else data)
-            self._os.fsync(journal)
-            self._doubtful = False
-        if not size:
-            self._not_durable.add(self.folder)
-        self._sync_what_is_left()
+        self._journal.append(line)
 
     def publish(self, temporary: str, name: str) -> None:
-        """Give a sealed file its final name, in place of any file that had it."""
+        """Give a sealed file its final name, in place of any file that had it.
+
+        Raises:
+            NotFlushed: If it has the name, but that is not durable; the next save
+                tries again to make it so.
+            OSError: If it has not got the name.
+        """
         path = self.path(name)
         self._os.replace(temporary, path)
-        self._sync(os.path.dirname(path))
+        try:
+            self._folders.flush(os.path.dirname(path))
+        except OSError as error:
+            raise NotFlushed(error.errno, error.strerror, path) from error
 
-    def keep_aside(self, name: str, aside: tuple[str, str]) -> str:
+    def keep_aside(self, name: str, aside: tuple[str, str], sealed: Sealed) -> str:
         """Give an existing file a second name, and return that name.
+
+        The second name appears with the whole file, or not at all. Where it stands for
+        the same contents already, as a run that was killed has left it, that is it.
 
         Args:
             name: Of the file.
             aside: Beginning and end of the second name; where it is taken, a number
                 goes between them.
+            sealed: Size and checksum of the file.
         """
         for number in range(1, 10_000):
             second = ("" if number == 1 else f"-{number}").join(aside)
             try:
-                self._link(self.path(name), self.path(second))
+                self._link(name, second)
             except FileExistsError:
-                continue
-            self._sync(os.path.dirname(self.path(second)))
+                if self.measure(second) != sealed:
+                    continue
+            self._folders.flush(os.path.dirname(self.path(second)))
             return second
         raise FileExistsError(errno.EEXIST, "no name is free", self.path(name))
 
@@ -246,66 +249,20 @@ class LocalStorage:
         """Return the name of a path in this folder."""
         return os.path.relpath(path, self.folder).replace(os.sep, "/")
 
-    def _make(self, folder: str) -> None:
-        if not os.path.isdir(folder):
-            above = os.path.dirname(folder)
-            if above != folder:
-                self._make(above)
-            with contextlib.suppress(FileExistsError):
-                self._os.mkdir(folder)
-                self._not_durable.add(above)
-        self._sync_what_is_left()
-
-    def _sync_what_is_left(self) -> None:
-        # What a flush that failed has left is flushed by the next save.
-        for folder in sorted(self._not_durable):
-            self._sync(folder)
-            self._not_durable.discard(folder)
+    def _unlink(self, temporary: str) -> None:
+        self._undeleted.add(temporary)
+        try:
+            self._os.unlink(temporary)
+        except FileNotFoundError:  # it was published, or somebody was faster
+            pass
+        except OSError:  # a broken disk, say, or a read-only one: later
+            return
+        self._undeleted.discard(temporary)
 
     def _create(self, path: str) -> int:
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY
         descriptor: int = self._os.open(path, flags, 0o666)
         return descriptor
-
-    def _check_journal(self) -> None:
-        path = self.path(JOURNAL)
-        try:
-            check_plain(os.lstat(path), path)
-        except NotPlain as error:
-            rule = "the journal beside the checkpoints must be a file, and"
-            raise NotPlain(error.errno, f"{rule} {error.strerror}", path) from None
-        except (FileNotFoundError, NotADirectoryError):
-            pass  # the first save makes it
-
-    def _try_to_write(self, folder: str) -> None:
-        try:
-            # A file without a name: nothing to see and nothing to clean up.
-            self._os.close(self._os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600))
-            return
-        except AttributeError:  # not Linux
-            pass
-        except OSError as error:
-            if error.errno not in (errno.ENOTSUP, errno.EISDIR, errno.EINVAL):
-                raise
-        mark = leftovers.Mark(self._token, up=0)
-        probe = os.path.join(folder, leftovers.temporary_name(mark, ".run"))
-        self._os.close(self._create(probe))
-        self._os.unlink(probe)
-
-    @contextlib.contextmanager
-    def _open_journal(self) -> Iterator[int]:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | PLAIN
-        journal = self._os.open(self.path(JOURNAL), flags, 0o666)
-        try:
-            check_plain(os.fstat(journal), JOURNAL)
-            yield journal
-        finally:
-            self._os.close(journal)
-
-    def _last_byte(self, journal: int, size: int) -> bytes:
-        self._os.lseek(journal, size - 1, os.SEEK_SET)
-        last: bytes = self._os.read(journal, 1)
-        return last
 
     def _write(self, file: int, data: bytes | memoryview) -> None:
         while data:
@@ -318,36 +275,27 @@ class LocalStorage:
             advice = os.POSIX_FADV_DONTNEED
             self._os.posix_fadvise(file, start, end - start, advice)
 
-    def _link(self, path: str, second: str) -> None:
+    def _link(self, name: str, second: str) -> None:
         try:
-            self._os.link(path, second)
+            self._os.link(self.path(name), self.path(second))
         except FileExistsError:
             raise
         except (OSError, AttributeError):  # a file system without hard links: FAT, SMB
-            self._copy(path, second)
+            if os.path.lexists(self.path(second)):
+                raise FileExistsError(errno.EEXIST, "it is taken", second) from None
+            self._copy(name, second)
 
-    def _copy(self, path: str, second: str) -> None:
-        target = self._create(second)
-        try:
-            with open(path, "rb") as source:
-                while chunk := source.read(_CHUNK):
-                    self._write(target, chunk)
-            self._os.fsync(target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                self._os.unlink(second)
-            raise
-        finally:
-            self._os.close(target)
-
-    def _sync(self, folder: str) -> None:
-        if os.name == "nt":  # Windows has no fsync for folders
-            return
-        descriptor = self._os.open(folder, os.O_RDONLY)
-        try:
-            self._os.fsync(descriptor)
-        finally:
-            self._os.close(descriptor)
+    def _copy(self, name: str, second: str) -> None:
+        with self.temporary(second, ".run") as temporary:
+            target = self._os.open(temporary, os.O_WRONLY | _BINARY)
+            try:
+                with os.fdopen(open_below(self.folder, name), "rb") as source:
+                    while chunk := source.read(_CHUNK):
+                        self._write(target, chunk)
+                self._os.fsync(target)
+            finally:
+                self._os.close(target)
+            self._os.replace(temporary, self.path(second))
 
 
 def _pieces(data: Data) -> Iterator[Data]:

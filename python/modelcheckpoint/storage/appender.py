@@ -1,0 +1,96 @@
+"""Writing to the journal: each line is durable when it is there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from modelcheckpoint.storage.below import PLAIN, NotPlain, check_plain
+from modelcheckpoint.storage.durable import Folders
+from modelcheckpoint.storage.leftovers import JOURNAL
+
+__all__ = ["Appender"]
+
+
+class Appender:
+    """Adds lines to the journal of a folder.
+
+    Args:
+        folder: Absolute path; it need not exist yet.
+        folders: Makes the journal's own name durable.
+        system: What carries out the calls; a test passes one that fails.
+    """
+
+    def __init__(self, folder: str, folders: Folders, system: Any = os) -> None:
+        self._path = os.path.join(folder, JOURNAL)
+        self._folder = folder
+        self._folders = folders
+        self._os = system
+        self._doubtful = False
+        self._appended = False
+
+    def check(self) -> None:
+        """Raise `NotPlain` if the journal is a link, or something else than a file."""
+        try:
+            check_plain(os.lstat(self._path), self._path)
+        except NotPlain as error:
+            rule = "the journal beside the checkpoints must be a file, and"
+            reason = f"{rule} {error.strerror}"
+            raise NotPlain(error.errno, reason, self._path) from None
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # the first save makes it
+
+    def append(self, line: str) -> None:
+        """Add one line, durably.
+
+        Raises:
+            OSError: If it cannot be written or flushed; part of it may be there, which
+                readers pass over, and the next line does not lean on it.
+        """
+        with self.opened() as journal:
+            size = self._os.lseek(journal, 0, os.SEEK_END)
+            torn = size > 0 and self._last_byte(journal, size) != b"\n"
+            data = f"{line}\n".encode()
+            anew = torn or self._doubtful
+            # Of a line that could not be flushed the newline may be lost on disk,
+            # though it can still be read here: the next line does not lean on it.
+            self._doubtful = True
+            self._write(journal, b"\n" + data if anew else data)
+            self._os.fsync(journal)
+            self._doubtful = False
+        if not (size and self._appended):
+            # The first time also where it is there: a run that was killed may have
+            # made it, and its name be on no disk yet.
+            self._folders.note(self._folder)
+        self._folders.flush_left()
+        self._appended = True
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[int]:
+        """Give a descriptor of the journal, which is made where there is none.
+
+        Raises:
+            OSError: If it is a link, or something else than a file.
+        """
+        try:
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | PLAIN
+            journal = self._os.open(self._path, flags, 0o666)
+        except OSError:
+            self.check()  # says it in a sentence, if that is why
+            raise
+        try:
+            check_plain(os.fstat(journal), JOURNAL)
+            yield journal
+        finally:
+            self._os.close(journal)
+
+    def _last_byte(self, journal: int, size: int) -> bytes:
+        self._os.lseek(journal, size - 1, os.SEEK_SET)
+        last: bytes = self._os.read(journal, 1)
+        return last
+
+    def _write(self, journal: int, data: bytes) -> None:
+        while data:
+            data = data[self._os.write(journal, data) :]

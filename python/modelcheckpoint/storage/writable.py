@@ -1,0 +1,65 @@
+"""Could a file be written there? Told before the first batch, and without a trace."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any
+
+__all__ = ["check_folder", "check_not_a_folder"]
+
+_NO_UNNAMED_FILES = (errno.ENOTSUP, errno.EISDIR, errno.EINVAL)
+
+
+def check_folder(folder: str, probe: str, system: Any = os) -> None:
+    """Raise if no file could be made in a folder, or in the nearest one above it.
+
+    Args:
+        folder: Absolute path; it need not exist.
+        probe: Name of a file to be made, and deleted, where there is no other way.
+        system: What carries out the calls.
+
+    Raises:
+        OSError: If the nearest folder that exists is none, or cannot be written to.
+    """
+    nearest = folder
+    while not os.path.lexists(nearest) and os.path.dirname(nearest) != nearest:
+        nearest = os.path.dirname(nearest)
+    if not os.path.isdir(nearest):
+        raise NotADirectoryError(
+            errno.ENOTDIR, "`filepath` must lie in a folder, not in a file", nearest
+        )
+    try:
+        _try_to_write(nearest, probe, system)
+    except OSError as error:
+        rule = "`filepath` must lie in a folder that can be written to"
+        reason = f"{rule}: {error.strerror or error}"
+        raise type(error)(error.errno, reason, nearest) from error
+
+
+def check_not_a_folder(path: str) -> None:
+    """Raise if a folder has the name that a file is to have."""
+    if os.path.isdir(path):
+        # The last sentence is Keras' own, which people search for.
+        raise IsADirectoryError(
+            errno.EISDIR,
+            "`filepath` must name a file, not an existing folder. Please specify a "
+            "non-directory filepath for ModelCheckpoint.",
+            path,
+        )
+
+
+def _try_to_write(folder: str, probe: str, system: Any) -> None:
+    try:
+        # A file without a name: nothing to see and nothing to clean up.
+        system.close(system.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600))
+        return
+    except AttributeError:  # not Linux
+        pass
+    except OSError as error:
+        if error.errno not in _NO_UNNAMED_FILES:
+            raise
+    path = os.path.join(folder, probe)
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+    system.close(system.open(path, flags, 0o666))
+    system.unlink(path)
