@@ -29,7 +29,7 @@ from modelcheckpoint.observe.stack import fits_that_call
 from modelcheckpoint.records import Record
 from modelcheckpoint.save.formats import format_of
 from modelcheckpoint.save.pipeline import Failure, Pipeline, Run
-from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.storage.local import LocalStorage, NotFlushed
 from modelcheckpoint.storage.sweep import sweep
 from modelcheckpoint.tell import messages
 from modelcheckpoint.tell.narrator import Narrator
@@ -463,12 +463,20 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         """Tell what came of the save that was begun last, if it has ended."""
         if self._pipeline is None or not self._pipeline.busy:
             return
-        outcome = self._pipeline.collect(wait)
+        outcome = self._pipeline.outcome(wait)
+        if outcome is None:
+            return
+        # An interrupt may come at any line: before `forget` all of it is done once
+        # more by the next hook, after it no file is told of twice.
         if isinstance(outcome, Failure):
+            if isinstance(outcome.error, NotFlushed):
+                self._plan.saved(outcome.order)  # the file with this name is this one
+            self._pipeline.forget()
             self._fail(outcome)
-        elif outcome is not None:
+        else:
             self._plan.saved(outcome.order)
             self._saved_in_fit = self._saved_ever = True
+            self._pipeline.forget()
             self._tell.saved(outcome.order, outcome, self._within)
             if self.on_saved is not None:
                 self.on_saved(outcome.record)

@@ -289,7 +289,7 @@ def save_by_pipeline(storage):
     run = Run("run", "w.keras", "val_loss", False, {})
     pipeline = Pipeline(storage, Bytes(), run, background=True)
     pipeline.save(NEW, order, "min")
-    assert isinstance(pipeline.collect(wait=True), Receipt)
+    assert isinstance(pipeline.outcome(wait=True), Receipt)
 
 
 @posix

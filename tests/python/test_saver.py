@@ -24,7 +24,9 @@ def _no_thread_is_left():
 
 def until_done(saver):
     saver.wait()
-    return saver.collect()
+    outcome = saver.outcome()
+    saver.forget()
+    return outcome
 
 
 def test_a_job_runs_on_a_thread_of_its_own():
@@ -34,48 +36,92 @@ def test_a_job_runs_on_a_thread_of_its_own():
     value, error = until_done(saver)
     assert value != threading.get_ident()
     assert error is None
-    assert saver.collect() is None
+    assert saver.outcome() is None
     assert not saver.busy
 
 
-def test_a_job_can_run_at_once():
-    """Its result is collected in the same way."""
+def test_a_result_stays_until_it_is_forgotten():
+    """Who is interrupted before it is told finds it once more."""
     saver = Saver()
-    saver.run(threading.get_ident)
+    saver.start(int)
+    saver.wait()
+    assert saver.outcome() == saver.outcome() == (0, None)
     assert saver.busy
-    assert saver.collect() == (threading.get_ident(), None)
+    saver.forget()
+    assert saver.outcome() is None
+    assert not saver.busy
+
+
+def test_a_start_that_fails_leaves_no_job(monkeypatch):
+    """For want of threads, say: the next one may start, and nobody waits."""
+
+    def fail(thread):
+        raise RuntimeError("can't start new thread")
+
+    saver = Saver()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError, match="can't start"):
+            saver.start(int)
+    saver.wait()
+    wait_for_all()
+    assert not saver.busy
+    saver.start(int)
+    assert until_done(saver) == (0, None)
+
+
+def test_a_start_that_is_interrupted_has_a_job(monkeypatch):
+    """The thread had begun: it is waited for, and its result is there."""
+    start = threading.Thread.start
+    saver, begun, go_on = Saver(), threading.Event(), threading.Event()
+
+    def job():
+        begun.set()
+        return go_on.wait()
+
+    def interrupted(thread):
+        start(thread)
+        begun.wait()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            saver.start(job)
+    assert saver.busy
+    go_on.set()
+    assert until_done(saver) == (True, None)
 
 
 def test_nothing_is_collected_while_a_job_runs():
     """Who does not wait is not held up."""
     saver, go_on = Saver(), threading.Event()
     saver.start(go_on.wait)
-    assert saver.collect() is None
+    assert saver.outcome() is None
     assert saver.busy
     go_on.set()
     assert until_done(saver) == (True, None)
 
 
 @pytest.mark.parametrize("error", [OSError("disk"), KeyboardInterrupt(), SystemExit()])
-@pytest.mark.parametrize("way", ["run", "start"])
-def test_what_a_job_raises_is_handed_over(error, way):
+def test_what_a_job_raises_is_handed_over(error):
     """No exception ends a thread unseen, of whatever kind."""
 
     def fail():
         raise error
 
     saver = Saver()
-    getattr(saver, way)(fail)
+    saver.start(fail)
     assert until_done(saver) == (None, error)
 
 
 def test_one_job_at_a_time():
-    """A second job before the first is collected is an error, not a lost result."""
+    """A second job before the first is forgotten is an error, not a lost result."""
     saver = Saver()
-    saver.run(int)
+    saver.start(int)
     with pytest.raises(RuntimeError, match="one job at a time"):
-        saver.start(int)
-    assert saver.collect() == (0, None)
+        saver.start(str)
+    assert until_done(saver) == (0, None)
 
 
 def test_wait_for_all():
@@ -84,7 +130,7 @@ def test_wait_for_all():
     for saver in savers:
         saver.start(lambda: time.sleep(0.05))
     wait_for_all()
-    assert [saver.collect() for saver in savers] == [(None, None)] * 3
+    assert [saver.outcome() for saver in savers] == [(None, None)] * 3
 
 
 SLOW = """
@@ -151,7 +197,7 @@ def test_a_forked_child_has_no_job():
     if child == 0:
         saver.wait()
         wait_for_all()
-        os._exit(0 if saver.collect() is None and not saver.busy else 1)
+        os._exit(0 if saver.outcome() is None and not saver.busy else 1)
     go_on.set()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert until_done(saver) == (True, None)

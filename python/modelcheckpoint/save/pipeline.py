@@ -19,7 +19,7 @@ from modelcheckpoint.save.formats import Format
 from modelcheckpoint.save.saver import Saver
 from modelcheckpoint.save.snapshot import CannotLayout, Snapshot, Snapshotter
 from modelcheckpoint.storage import journal
-from modelcheckpoint.storage.local import LocalStorage, Sealed
+from modelcheckpoint.storage.local import LocalStorage, NotFlushed, Sealed
 
 __all__ = ["SMALL_ARRAYS", "SMALL_BYTES", "Failure", "Pipeline", "Receipt", "Run"]
 
@@ -106,16 +106,17 @@ class Pipeline:
         self._snapshotter = Snapshotter(format)
         self._saver = Saver()
         self._order: Order | None = None
+        self._draft: _Draft | None = None
         self._earlier: list[Record] | None = None
         self._own: set[str] = set()
 
     @property
     def busy(self) -> bool:
-        """Whether there is a save whose receipt nobody has collected yet."""
+        """Whether there is a save under way, or one that was not forgotten yet."""
         return self._saver.busy
 
     def save(self, model: Any, order: Order, mode: str, at_once: bool = False) -> None:
-        """Begin to save the model as it is now; `collect` tells what came of it.
+        """Begin to save the model as it is now; `outcome` tells what came of it.
 
         Args:
             model: The model; what becomes of it afterwards is not in the file.
@@ -123,40 +124,52 @@ class Pipeline:
             mode: `"min"` or `"max"`.
             at_once: Return only once it is durable, or has failed.
         """
-        self._order = order
-        finish = partial(self._finish, order=order, mode=mode, time=_now())
+        if self.busy:  # and what it writes is in the memory of the next snapshot
+            raise RuntimeError("a save is under way")
         snapshot = self._snapshot(model)
         if snapshot is None:
-            self._saver.run(partial(self._by_keras, model, order, finish))
-            return
-        small = snapshot.nbytes <= SMALL_BYTES and snapshot.arrays <= SMALL_ARRAYS
-        job = partial(self._by_snapshot, snapshot, order, finish)
-        if at_once or small or not self.background:
-            self._saver.run(job)
+            self._save_by_keras(model, order, mode)
         else:
-            self._saver.start(job)
+            self.save_snapshot(snapshot, order, mode, at_once)
 
-    def collect(self, wait: bool) -> Receipt | Failure | None:
-        """Return what came of a save, once it has ended.
+    def save_snapshot(
+        self, snapshot: Snapshot, order: Order, mode: str, at_once: bool
+    ) -> None:
+        """Begin to save a snapshot, as `save` does."""
+        self._order = order
+        finish = partial(self._finish, order=order, mode=mode, time=_now())
+        self._saver.start(partial(self._by_snapshot, snapshot, order, finish))
+        small = snapshot.nbytes <= SMALL_BYTES and snapshot.arrays <= SMALL_ARRAYS
+        if at_once or small or not self.background:
+            self._saver.wait()
+
+    def outcome(self, wait: bool) -> Receipt | Failure | None:
+        """Return what came of a save, once it has ended; it stays until `forget`.
 
         None while it goes on, or where there was none.
         """
         if wait:
-            self.wait()
-        outcome = self._saver.collect()
+            self._saver.wait()
+        outcome = self._saver.outcome()
         if outcome is None:
             return None
         receipt, error = outcome
         assert self._order is not None  # of which this came
         return receipt if error is None else Failure(self._order, error)
 
+    def forget(self) -> None:
+        """Forget what came of the last save, so that the next one may begin."""
+        self._saver.forget()
+
     def wait(self) -> None:
         """Return when no save is under way."""
         self._saver.wait()
 
     def release(self) -> None:
-        """Give back the memory that was kept for the next save."""
+        """Give back what was kept for the next save, and tidy up."""
         self._snapshotter = Snapshotter(self.format)
+        self._draft = None
+        self.storage.tidy()
 
     def _snapshot(self, model: Any) -> Snapshot | None:
         try:
@@ -173,12 +186,39 @@ class Pipeline:
         with self.storage.temporary(order.path, self.format.suffix) as temporary:
             return finish(temporary, self.storage.write(temporary, snapshot.parts()))
 
-    def _by_keras(
-        self, model: Any, order: Order, finish: Callable[..., Receipt]
+    def _save_by_keras(self, model: Any, order: Order, mode: str) -> None:
+        """Have Keras write on this thread; all else happens on the saver's.
+
+        An interrupt can come between any two steps here. The temporary file is then
+        deleted when the draft is dropped, by the next save at the latest.
+        """
+        self._order = order
+        finish = partial(self._finish, order=order, mode=mode, time=_now())
+        self._draft = draft = _Draft(self.storage, order.path, self.format.suffix)
+        self._saver.start(draft.open)
+        self._saver.wait()
+        if draft.path is None:
+            return  # it could not be made: that is the outcome
+        error: BaseException | None = None
+        try:
+            self.format.write(model, draft.path)
+        except BaseException as raised:
+            error = raised
+        self._saver.forget()
+        self._saver.start(partial(self._from_draft, draft, finish, error))
+        self._saver.wait()
+
+    def _from_draft(
+        self,
+        draft: _Draft,
+        finish: Callable[..., Receipt],
+        error: BaseException | None,
     ) -> Receipt:
-        with self.storage.temporary(order.path, self.format.suffix) as temporary:
-            self.format.write(model, temporary)
-            return finish(temporary, self.storage.seal(temporary))
+        with draft:
+            if error is not None:
+                raise error
+            assert draft.path is not None
+            return finish(draft.path, self.storage.seal(draft.path))
 
     def _finish(
         self, temporary: str, sealed: Sealed, order: Order, mode: str, time: str
@@ -191,6 +231,9 @@ class Pipeline:
         self.storage.append(record.to_line())
         try:
             self.storage.publish(temporary, order.path)
+        except NotFlushed:
+            self._own.add(order.path)
+            raise
         except OSError:
             self._note_failure(temporary, record)
             raise
@@ -263,6 +306,23 @@ class Pipeline:
             records = journal.read(self.storage.folder)
             self._earlier = [r for r in records if r.run != self.run.id]
         return self._earlier
+
+
+class _Draft:
+    """A temporary file that one thread makes and deletes, and another one fills."""
+
+    def __init__(self, storage: LocalStorage, name: str, suffix: str) -> None:
+        self.path: str | None = None
+        self._temporary = storage.temporary(name, suffix)
+
+    def open(self) -> None:
+        self.path = self._temporary.__enter__()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *raised: Any) -> None:
+        self._temporary.__exit__(*raised)
 
 
 def _now() -> str:

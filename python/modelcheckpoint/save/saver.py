@@ -1,4 +1,4 @@
-"""A thread that finishes one save while training goes on."""
+"""A thread that finishes one save, whatever becomes of the thread that trains."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ _running: set[threading.Thread] = set()
 
 
 class Saver:
-    """Run one job at a time, on a thread of its own or at once.
+    """Run one job at a time, on a thread of its own.
 
-    The thread lives as long as its job and says nothing: what came of the job waits
-    to be collected. It is no daemon, so Python does not end before it has; R does, and
-    calls `wait_for_all` first.
+    Python raises what a signal causes, a KeyboardInterrupt say, on the main thread: no
+    job is ever cut short by one. The thread lives as long as its job and says nothing:
+    what came of the job stays until it is forgotten. It is no daemon, so Python does
+    not end before it has; R does, and calls `wait_for_all` first.
     """
 
     def __init__(self) -> None:
@@ -29,61 +30,66 @@ class Saver:
 
     @property
     def busy(self) -> bool:
-        """Whether a job was begun whose outcome nobody has collected yet."""
-        return self._thread is not None or self._outcome is not None
-
-    def run(self, job: Job) -> None:
-        """Run a job on this thread, to its end."""
-        self._check_free()
-        self._outcome = _outcome_of(job)
+        """Whether a job runs, or nobody has forgotten yet what came of it."""
+        return self._outcome is not None or _is_alive(self._thread)
 
     def start(self, job: Job) -> None:
-        """Run a job on another thread, and return at once."""
-        self._check_free()
-        # What is out of memory or of threads raises here, and there is no job then.
+        """Run a job on another thread, and return at once.
+
+        Where this raises, as it does for want of memory or of threads, and is
+        interrupted, the job either never runs, or is under way as if it had returned.
+        """
+        if self.busy:
+            raise RuntimeError("a saver runs one job at a time")
+        claim = threading.Lock()
         thread = threading.Thread(
-            target=self._work, args=(job,), name="modelcheckpoint"
+            target=self._work, args=(job, claim), name="modelcheckpoint"
         )
-        self._thread = thread
-        _running.add(thread)
         try:
+            self._thread = thread
+            _running.add(thread)
             thread.start()
         except BaseException:
-            self._thread = None
-            _running.discard(thread)
+            if claim.acquire(blocking=False):  # it has not begun, and now never will
+                self._thread = None
+                _running.discard(thread)
             raise
 
     def wait(self) -> None:
-        """Return when no job is running."""
-        if self._thread is not None:
-            self._thread.join()
+        """Return when no job is running; an interrupt stops the wait, not the job."""
+        thread = self._thread
+        if thread is not None and _is_alive(thread):
+            thread.join()
 
-    def collect(self) -> Outcome | None:
-        """Return what came of the job; None while it runs, or if there was none."""
-        if self._thread is not None:
-            if self._thread.is_alive():
-                return None
-            self._thread.join()
-            _running.discard(self._thread)
-            self._thread = None
-        # In the child of a fork the thread has ended without an outcome: the parent,
-        # where it lives, collects it.
-        outcome, self._outcome = self._outcome, None
-        return outcome
+    def outcome(self) -> Outcome | None:
+        """Return what came of the job; None while it runs, or if there was none.
 
-    def _work(self, job: Job) -> None:
-        self._outcome = _outcome_of(job)
-        _running.discard(threading.current_thread())
+        None, too, in the child of a fork: the parent, where it lives, has the outcome.
+        """
+        return None if _is_alive(self._thread) else self._outcome
 
-    def _check_free(self) -> None:
-        if self.busy:
-            raise RuntimeError("a saver runs one job at a time")
+    def forget(self) -> None:
+        """Forget what came of the last job, so that the next one may start."""
+        self.wait()  # the thread has little left to do
+        self._thread = self._outcome = None
+
+    def _work(self, job: Job, claim: threading.Lock) -> None:
+        try:
+            if claim.acquire(blocking=False):
+                self._outcome = _outcome_of(job)
+        finally:
+            _running.discard(threading.current_thread())
 
 
 def wait_for_all() -> None:
     """Return when no save is running, of any callback in this process."""
     for thread in list(_running):
-        thread.join()
+        if _is_alive(thread):
+            thread.join()
+
+
+def _is_alive(thread: threading.Thread | None) -> bool:
+    return thread is not None and thread.is_alive()
 
 
 def _outcome_of(job: Job) -> Outcome:

@@ -59,6 +59,7 @@ class Snapshotter:
         self._make = makers[format.name]
         self._file = self._make()
         self._process = os.getpid()
+        self._taking = False
 
     def take(self, model: Any) -> Snapshot:
         """Copy the model's state now; nothing else of the model is needed later.
@@ -66,8 +67,16 @@ class Snapshotter:
         Raises:
             CannotLayout: If this model can be saved by Keras' public API only.
         """
-        if self._process != os.getpid():  # a fork, which has not got the memory
+        # After a fork the memory is not here; after an interrupt in the midst of a
+        # snapshot it may be half of one.
+        if self._taking or self._process != os.getpid():
             self._file, self._process = self._make(), os.getpid()
+        self._taking = True
+        snapshot = self._taken(model)
+        self._taking = False
+        return snapshot
+
+    def _taken(self, model: Any) -> Snapshot:
         try:
             return cast(Snapshot, self._file.take(model))
         except CannotLayout:

@@ -80,11 +80,13 @@ class Appender:
         except OSError:
             self.check()  # says it in a sentence, if that is why
             raise
+        process = os.getpid()
         try:
             check_plain(os.fstat(journal), JOURNAL)
             yield journal
         finally:
-            self._os.close(journal)
+            if process == os.getpid():  # a forked child has closed it already
+                self._os.close(journal)
 
     def _last_byte(self, journal: int, size: int) -> bytes:
         self._os.lseek(journal, size - 1, os.SEEK_SET)

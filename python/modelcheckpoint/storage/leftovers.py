@@ -73,10 +73,32 @@ def temporary_name(mark: Mark, suffix: str) -> str:
     return f".modelcheckpoint-{owner}.tmp{suffix}"
 
 
-def claim(journal: int, token: str) -> None:
-    """Hold the byte that belongs to `token` until the descriptor is closed."""
+@contextlib.contextmanager
+def claim(journal: int, token: str) -> Iterator[None]:
+    """Hold the byte that belongs to `token`, until the process dies at the latest."""
     with contextlib.suppress(OSError):  # then the process id is all there is
         _lock(journal, token)
+    _claimed.add(journal)
+    try:
+        yield
+    finally:
+        _claimed.discard(journal)
+
+
+_claimed: set[int] = set()
+
+
+def _give_up_claims() -> None:
+    # A forked child shares its parent's locks: were it to live longer, as a loader of
+    # data can, it would hold them for a writer that is dead.
+    for journal in _claimed:
+        with contextlib.suppress(OSError):
+            os.close(journal)
+    _claimed.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_give_up_claims)
 
 
 def abandoned(folder: str, level: int = 0) -> list[str]:

@@ -72,6 +72,7 @@ class LocalStorage:
         self._os = system
         self._token = leftovers.new_token()
         self._folders = Folders(system)
+        self._process = os.getpid()
         self._journal = Appender(folder, self._folders, system)
         self._undeleted: set[str] = set()
 
@@ -102,16 +103,17 @@ class LocalStorage:
         folder = os.path.dirname(self.path(name))
         self._folders.make(folder)
         self.tidy()
+        self._tell_from_parent()
         mark = leftovers.Mark(self._token, up=name.count("/"))
         path = os.path.join(folder, leftovers.temporary_name(mark, suffix))
-        with self._journal.opened() as journal:
-            leftovers.claim(journal, self._token)
+        with self._journal.opened() as journal, leftovers.claim(journal, self._token):
             descriptor = self._create(path)  # what is there already is not ours
             try:
                 self._os.close(descriptor)
                 yield path
             finally:
-                self._unlink(path)
+                if self._process == os.getpid():  # not in a child that was forked
+                    self._unlink(path)
 
     def tidy(self) -> None:
         """Delete the temporary files that could not be deleted when they should."""
@@ -248,6 +250,11 @@ class LocalStorage:
     def name(self, path: str) -> str:
         """Return the name of a path in this folder."""
         return os.path.relpath(path, self.folder).replace(os.sep, "/")
+
+    def _tell_from_parent(self) -> None:
+        if self._process != os.getpid():
+            self._token, self._process = leftovers.new_token(), os.getpid()
+            self._undeleted.clear()
 
     def _unlink(self, temporary: str) -> None:
         self._undeleted.add(temporary)
