@@ -1,0 +1,201 @@
+"""Ctrl-C at any moment: the old file or the new one, and the next fit goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import pathlib
+import random
+import signal
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from conftest import checkpoints, make_model
+from conftest import fit as fit_model
+
+import modelcheckpoint
+from modelcheckpoint import ModelCheckpoint
+from modelcheckpoint.storage import journal
+from modelcheckpoint.storage.local import LocalStorage
+
+keras = pytest.importorskip("keras", minversion="3.4")
+
+PACKAGE = str(pathlib.Path(modelcheckpoint.__file__).parent)
+TRIES = int(os.environ.get("MODELCHECKPOINT_INTERRUPTS", "40"))
+POSIX = os.name != "nt"
+
+
+class OwnSave(keras.Model):
+    """A model with a `save` of its own, so that Keras writes, on this thread."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(1)
+
+    def call(self, x):
+        return self.dense(x)
+
+    def save_weights(self, *arguments, **named):
+        super().save_weights(*arguments, **named)
+
+
+@pytest.fixture(params=["by us", "by Keras"])
+def model(request):
+    found = make_model(keras) if request.param == "by us" else OwnSave()
+    found.compile("sgd", "mean_squared_error")
+    found.fit(np.ones((4, 3)), np.ones((4, 1)), verbose=0)
+    return found
+
+
+class Interrupt:
+    """Raises KeyboardInterrupt before the n-th line of the package on this thread."""
+
+    def __init__(self, at):
+        self.at = at
+        self.lines = 0
+        self.line = None
+
+    def __enter__(self):
+        self._before = sys.gettrace()
+        sys.settrace(self._function)
+
+    def __exit__(self, *raised):
+        sys.settrace(self._before)
+
+    def _function(self, frame, event, argument):
+        return self._line if frame.f_code.co_filename.startswith(PACKAGE) else None
+
+    def _line(self, frame, event, argument):
+        if event == "line":
+            self.lines += 1
+            if self.lines == self.at:
+                name = os.path.relpath(frame.f_code.co_filename, PACKAGE)
+                self.line = f"{name}:{frame.f_lineno}"
+                raise KeyboardInterrupt
+        return self._line
+
+
+def drive(callback, model, losses):
+    """Call the hooks as a fit does."""
+    callback.set_model(model)
+    callback.on_train_begin()
+    for epoch, loss in enumerate(losses):
+        callback.on_epoch_begin(epoch)
+        callback.on_epoch_end(epoch, {"loss": loss})
+    callback.on_train_end()
+
+
+def whole(folder):
+    """Return whether each file under a final name is as a line of the journal says."""
+    storage, records = LocalStorage(str(folder)), list(journal.read(str(folder)))
+    return all(
+        journal.matching(records, name, storage.measure(name))
+        for name in checkpoints(folder)
+        if ".tmp" not in name
+    )
+
+
+def open_files():
+    return len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
+
+
+def test_an_interrupt_before_any_line(model, tmp_path):
+    """Of our own code: files are whole, and the same callback goes on."""
+    count = Interrupt(-1)
+    template = "{epoch}.weights.h5"
+    with count:
+        drive(callback_in(tmp_path / "count", template), model, [3.0, 2.0])
+    assert count.lines > 200
+    step = max(1, count.lines // TRIES)
+    points = range(random.randrange(step) + 1, count.lines + 1, step)
+    before, wrong = open_files(), []
+    for at in points:
+        folder = tmp_path / str(at)
+        callback, interrupt = callback_in(folder, template), Interrupt(at)
+        with contextlib.suppress(KeyboardInterrupt), interrupt:
+            drive(callback, model, [3.0, 2.0])
+        callback.wait()
+        if not whole(folder):
+            wrong.append((interrupt.line, "a file is torn"))
+        drive(callback, model, [1.0])
+        gc.collect()
+        wrong += [(interrupt.line, what) for what in left_wrong(callback, folder)]
+    assert wrong == []
+    assert open_files() <= before + 1
+
+
+def callback_in(folder, template):
+    folder.mkdir()
+    return ModelCheckpoint(
+        folder / template,
+        monitor="loss",
+        save_best_only=True,
+        save_weights_only=True,
+    )
+
+
+def left_wrong(callback, folder):
+    """Yield what is wrong after the fit that followed an interrupt."""
+    if callback.best != 1.0:
+        yield f"best is {callback.best}"
+    if not whole(folder):
+        yield "a file is torn later"
+    if "1.weights.h5" not in checkpoints(folder):
+        yield "the next save did not come"
+    if any(".tmp" in name for name in checkpoints(folder)):
+        yield "a temporary file is left"
+    if "modelcheckpoint" in [thread.name for thread in threading.enumerate()]:
+        yield "a thread is left"
+
+
+class Alarm:
+    """Raises KeyboardInterrupt on the main thread after some seconds, perhaps twice."""
+
+    def __init__(self, *after):
+        self.after = list(after)
+
+    def __enter__(self):
+        self._before = signal.signal(signal.SIGALRM, self._ring)
+        signal.setitimer(signal.ITIMER_REAL, self.after.pop(0))
+
+    def _ring(self, number, frame):
+        if self.after:
+            signal.setitimer(signal.ITIMER_REAL, self.after.pop(0))
+        raise KeyboardInterrupt
+
+    def __exit__(self, *raised):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self._before)
+
+
+@pytest.mark.skipif(not POSIX, reason="no alarms on this system")
+# Python says so where an interrupt comes in a finalizer, of TensorFlow say.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_interrupt_in_a_fit(data, tmp_path, times):
+    """At a random moment, once or twice: whole files, and the next fit saves."""
+    model = make_model(keras)
+    callback = ModelCheckpoint(
+        tmp_path / "{epoch}.weights.h5", "loss", save_weights_only=True
+    )
+    fit_model(model, data, callback)
+    began = time.perf_counter()
+    fit_model(model, data, callback, epochs=6)
+    lasts = time.perf_counter() - began
+    for _ in range(10):
+        after = [random.uniform(0.001, lasts), random.uniform(0.0001, 0.01)][:times]
+        try:
+            with contextlib.suppress(KeyboardInterrupt), Alarm(*after):
+                fit_model(model, data, callback, epochs=6)
+        except KeyboardInterrupt:  # the second one, on its way out
+            pass
+        callback.wait()
+        assert whole(tmp_path), after
+    fit_model(model, data, callback)
+    gc.collect()
+    assert not [name for name in checkpoints(tmp_path) if ".tmp" in name]
+    assert "modelcheckpoint" not in [thread.name for thread in threading.enumerate()]
