@@ -25,18 +25,18 @@ py_modelcheckpoint <- function(call = sys.call(-1)) {
     check_numpy(call)
     check_keras(call)
     the$python <- reticulate::import_from_path("modelcheckpoint", path = path)
-    saver <- reticulate::import("modelcheckpoint.save.saver")
-    reg.finalizer(the, function(e) finish_saves(saver), onexit = TRUE)
+    pending <- reticulate::import("modelcheckpoint.pending")
+    reg.finalizer(the, function(e) finish_saves(pending), onexit = TRUE)
   }
   the$python
 }
 
 # When R ends, it ends Python's threads wherever they are, and Python runs
 # nothing of what it does at its own end. So R waits for the save under way.
-finish_saves <- function(saver) {
+finish_saves <- function(pending) {
   if (reticulate::py_available(initialize = FALSE)) {
     # An error here could only hide what R was ended by.
-    try(saver$wait_for_all(), silent = TRUE)
+    try(pending$wait_for_all(), silent = TRUE)
   }
 }
 

@@ -15,6 +15,7 @@ from modelcheckpoint.errors import (
 
 if TYPE_CHECKING:
     from modelcheckpoint.callback import ModelCheckpoint
+    from modelcheckpoint.checkpoints import Verification, verify_checkpoints
 
 __all__ = [
     "CheckpointError",
@@ -24,21 +25,30 @@ __all__ = [
     "ModelCheckpoint",
     "SampleCountError",
     "SaveError",
+    "Verification",
     "__version__",
+    "verify_checkpoints",
 ]
 
 # A literal: importlib.metadata cannot see the copy that the R package ships.
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
-    # Keras takes seconds to load; what needs no Keras must not wait for it.
-    if name == "ModelCheckpoint":
-        from modelcheckpoint.callback import ModelCheckpoint
+# Keras takes seconds to load, and a command line is to start at once.
+_WHERE = {
+    "ModelCheckpoint": "callback",
+    "Verification": "checkpoints",
+    "verify_checkpoints": "checkpoints",
+}
 
-        return ModelCheckpoint
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), "ModelCheckpoint"])
+    return sorted({*globals(), *_WHERE})

@@ -12,7 +12,8 @@ import time
 
 import pytest
 
-from modelcheckpoint.save.saver import Saver, wait_for_all
+from modelcheckpoint.pending import wait_for_all
+from modelcheckpoint.save.saver import Saver
 
 
 @pytest.fixture(autouse=True)

@@ -51,20 +51,21 @@ def flag(name: str, value: Any) -> bool:
     raise _error(name, "True or False", value)
 
 
-def function_or_none(name: str, value: Any) -> Any:
-    """Return what can be called with one argument, or None."""
-    if value is None or (callable(value) and _takes_one(value)):
+def function_or_none(name: str, value: Any, takes: int = 1) -> Any:
+    """Return what can be called with so many arguments, or None."""
+    if value is None or (callable(value) and _takes(value, takes)):
         return value
-    raise _error(name, "a function of one argument or None", value)
+    many = {1: "one argument", 2: "two arguments"}[takes]
+    raise _error(name, f"a function of {many} or None", value)
 
 
-def _takes_one(function: Any) -> bool:
+def _takes(function: Any, count: int) -> bool:
     try:
         signature = inspect.signature(function)
     except (ValueError, TypeError):  # of a function in C nobody may know
         return True
     try:
-        signature.bind(None)
+        signature.bind(*[None] * count)
     except TypeError:
         return False
     return True

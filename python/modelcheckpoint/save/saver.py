@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Outcome", "Saver", "wait_for_all"]
+from modelcheckpoint.pending import running
+
+__all__ = ["Outcome", "Saver"]
 
 Job = Callable[[], Any]
 Outcome = tuple[Any, "BaseException | None"]
 """What a job returned, or what it raised."""
-
-_running: set[threading.Thread] = set()
 
 
 class Saver:
@@ -21,7 +21,7 @@ class Saver:
     Python raises what a signal causes, a KeyboardInterrupt say, on the main thread: no
     job is ever cut short by one. The thread lives as long as its job and says nothing:
     what came of the job stays until it is forgotten. It is no daemon, so Python does
-    not end before it has; R does, and calls `wait_for_all` first.
+    not end before it has; R does, and calls `pending.wait_for_all` first.
     """
 
     def __init__(self) -> None:
@@ -47,12 +47,12 @@ class Saver:
         )
         try:
             self._thread = thread
-            _running.add(thread)
+            running.add(thread)
             thread.start()
         except BaseException:
             if claim.acquire(blocking=False):  # it has not begun, and now never will
                 self._thread = None
-                _running.discard(thread)
+                running.discard(thread)
             raise
 
     def wait(self) -> None:
@@ -78,14 +78,7 @@ class Saver:
             if claim.acquire(blocking=False):
                 self._outcome = _outcome_of(job)
         finally:
-            _running.discard(threading.current_thread())
-
-
-def wait_for_all() -> None:
-    """Return when no save is running, of any callback in this process."""
-    for thread in list(_running):
-        if _is_alive(thread):
-            thread.join()
+            running.discard(threading.current_thread())
 
 
 def _is_alive(thread: threading.Thread | None) -> bool:

@@ -12,7 +12,7 @@ from typing import BinaryIO, Union
 from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.storage.below import is_name_below, open_below
 from modelcheckpoint.storage.leftovers import JOURNAL
-from modelcheckpoint.storage.local import Sealed
+from modelcheckpoint.storage.measuring import Sealed
 
 __all__ = ["Entry", "describes", "entries", "matching", "read"]
 

@@ -34,6 +34,7 @@ __all__ = [
     "claim",
     "folders",
     "new_token",
+    "temporary_files",
     "temporary_name",
 ]
 
@@ -107,12 +108,18 @@ def abandoned(folder: str, level: int = 0) -> list[str]:
     Of folders, too, if their name ends in `.d`. One whose name tells of a journal more
     than `level` folders further up stays: nothing is looked for up there.
     """
+    found = temporary_files(folder)
+    return [name for name in found if _is_abandoned(folder, name, level)]
+
+
+def temporary_files(folder: str) -> list[str]:
+    """Return the names of all temporary files in a folder, and of their folders."""
     try:
         with os.scandir(folder) as entries:
             found = [e.name for e in entries if _is_kind(e)]
     except OSError:
         return []
-    return [name for name in found if _is_abandoned(folder, name, level)]
+    return [name for name in found if _TEMPORARY.fullmatch(name)]
 
 
 def folders(folder: str, depth: int, level: int = 0) -> Iterator[tuple[str, int]]:

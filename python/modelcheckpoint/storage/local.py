@@ -7,7 +7,6 @@ import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Optional, Union
 from zlib import crc32
 
@@ -16,6 +15,7 @@ from modelcheckpoint.storage.appender import Appender
 from modelcheckpoint.storage.below import NotPlain, check_plain, open_below
 from modelcheckpoint.storage.checksum import joined
 from modelcheckpoint.storage.durable import Folders
+from modelcheckpoint.storage.measuring import Sealed, measured
 from modelcheckpoint.storage.writable import check_folder, check_not_a_folder
 
 __all__ = [
@@ -34,19 +34,6 @@ Part = tuple[Data, Optional[int]]
 _CHUNK = 1 << 20
 _FLUSHED_EARLY = 8 << 20
 _BINARY = getattr(os, "O_BINARY", 0)
-
-
-@dataclass(frozen=True)
-class Sealed:
-    """A temporary file that is whole and on disk.
-
-    Attributes:
-        bytes: Its size.
-        crc32: Its checksum, eight hexadecimal digits.
-    """
-
-    bytes: int
-    crc32: str
 
 
 class NotFlushed(OSError):
@@ -224,15 +211,11 @@ class LocalStorage:
         None, too, where the name leads through a link, or to something else than a
         regular file.
         """
-        checksum = size = 0
         try:
             with os.fdopen(open_below(self.folder, name), "rb") as file:
-                while chunk := file.read(_CHUNK):
-                    checksum = crc32(chunk, checksum)
-                    size += len(chunk)
+                return measured(file)
         except (FileNotFoundError, NotADirectoryError, NotPlain):
             return None
-        return Sealed(size, f"{checksum:08x}")
 
     def size(self, name: str) -> int | None:
         """Return the size of a file, or None where there is none."""

@@ -1,0 +1,140 @@
+"""The command line: `modelcheckpoint verify FOLDER`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, Callable
+
+import click
+
+from modelcheckpoint import __version__
+from modelcheckpoint.checkpoints import Verification, verify_checkpoints
+
+__all__ = ["command"]
+
+_STYLES = {"good": "green", "damaged": "red", "missing": "red", "unknown": "yellow"}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def command() -> None:
+    """Look after the checkpoints that training left in a folder."""
+
+
+@command.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on each line.")
+def verify(folder: str, as_json: bool) -> None:
+    """Tell for each checkpoint in FOLDER whether it is whole.
+
+    Every file that the journal names is read, compared with its size and checksum, and
+    its structure is opened. No Keras is needed, nothing in a file is run.
+
+    \b
+    good      as it was saved
+    damaged   another size or checksum, or it cannot be opened
+    missing   the journal names it, and nobody deleted it on purpose
+    unknown   no line of the journal names it
+
+    \b
+    Exit status:
+      0  nothing is damaged or missing
+      1  something is
+      2  the command was called wrongly, or the folder cannot be read
+
+    \b
+    Examples:
+      modelcheckpoint verify checkpoints
+      modelcheckpoint verify checkpoints --json | jq 'select(.status != "good")'
+    """  # noqa: D301 - click reads this sign
+    try:
+        with _progress() as progress:
+            found = verify_checkpoints(folder, progress=progress)
+    except OSError as error:
+        raise click.UsageError(f"{_shown(folder)}: {error.strerror}") from error
+    if as_json:
+        _print_lines(found)
+    else:
+        _print_table(found)
+    sys.exit(int(any(one.status in ("damaged", "missing") for one in found)))
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int, int], None] | None]:
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+    columns = ("reading", BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, whole: bar.update(task, completed=done, total=whole)
+
+
+def _print_lines(found: list[Verification]) -> None:
+    for one in found:
+        # ASCII only: a name need be no text, and a terminal need know no UTF-8.
+        click.echo(json.dumps(_plain(asdict(one))))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, float) and (value != value or value in (_INF, -_INF)):
+        return str(value).replace("nan", "NaN").replace("inf", "Inf")
+    return value
+
+
+_INF = float("inf")
+
+
+def _print_table(found: list[Verification]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("status", "file", "what"):
+        table.add_column(name, overflow="fold", no_wrap=name == "status")
+    for one in found:
+        status = Text(one.status, style=_STYLES[one.status])
+        table.add_row(status, Text(_shown(one.path)), Text(_shown(one.reason or "")))
+    # A pipe has no width: there no line is broken.
+    width = None if sys.stdout.isatty() else 10_000
+    console = Console(width=width, highlight=False, legacy_windows=False)
+    if found:
+        console.print(table)
+    console.print(_summary(found))
+
+
+def _summary(found: list[Verification]) -> str:
+    if not found:
+        return "There are no checkpoints."
+    counts = Counter(one.status for one in found)
+    return ", ".join(f"{counts[name]} {name}" for name in _STYLES if counts[name])
+
+
+def _shown(text: str) -> str:
+    """Return text without what moves a terminal's cursor, or is no text at all."""
+    return "".join(
+        char
+        if char.isprintable() and _can_be_shown(char)
+        else char.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for char in text
+    )
+
+
+def _can_be_shown(char: str) -> bool:
+    try:
+        char.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,415 @@
+"""`verify_checkpoints` and `modelcheckpoint verify`: what is whole, and what is not."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from dataclasses import replace
+from zlib import crc32
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_hostile import RECORD, abandoned
+
+from modelcheckpoint import checkpoints, verify_checkpoints
+from modelcheckpoint.records import Removal
+from modelcheckpoint.storage.inspection import Inspector
+from modelcheckpoint.storage.leftovers import JOURNAL
+from modelcheckpoint.storage.local import LocalStorage
+
+h5py = pytest.importorskip("h5py")
+PYTHON = str(pathlib.Path(checkpoints.__file__).parents[1])
+
+
+def weights(value=0.0):
+    """Return a small HDF5 file."""
+    file = io.BytesIO()
+    with h5py.File(file, "w") as opened:
+        opened["layers/dense/vars/0"] = [[value] * 3] * 4
+    return file.getvalue()
+
+
+def archive(**changed):
+    """Return a small `.keras` archive."""
+    members = {"metadata.json": b"{}", "config.json": b"{}"}
+    members = {**members, "model.weights.h5": weights(), **changed}
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as opened:
+        for name, data in members.items():
+            if data is not None:
+                opened.writestr(name, data)
+    return file.getvalue()
+
+
+def record(data, path="w.weights.h5", **fields):
+    format = "keras" if path.endswith(".keras") else "weights.h5"
+    sums = {"bytes": len(data), "crc32": f"{crc32(data):08x}", "format": format}
+    return replace(RECORD, path=path, **sums, **fields)
+
+
+def put(folder, data, path="w.weights.h5", **fields):
+    """Save a file as a run does, and return its record."""
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_bytes(data)
+    return tell(folder, record(data, path, **fields))
+
+
+def tell(folder, entry):
+    with open(folder / JOURNAL, "a", encoding="utf-8") as file:
+        file.write(entry.to_line() + "\n")
+    return entry
+
+
+def statuses(folder):
+    return {found.path: found.status for found in verify_checkpoints(folder)}
+
+
+def test_good_files(tmp_path):
+    """Each is described by its own line, in the journal's order."""
+    lines = [
+        put(tmp_path, weights(2.0), "b/2.weights.h5"),
+        put(tmp_path, archive(), "a.keras"),
+        put(tmp_path, weights(1.0), "1.weights.h5"),
+    ]
+    found = verify_checkpoints(tmp_path)
+    assert [one.record for one in found] == lines
+    assert {one.status for one in found} == {"good"}
+    assert {one.reason for one in found} == {None}
+
+
+def test_an_older_line_may_be_the_right_one(tmp_path):
+    """The newest line of a name can be ahead of its file."""
+    old = put(tmp_path, weights(1.0))
+    tell(tmp_path, record(weights(2.0), run="later"))
+    (found,) = verify_checkpoints(tmp_path)
+    assert (found.status, found.record) == ("good", old)
+
+
+@settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+@pytest.mark.parametrize("path", ["w.weights.h5", "w.keras"])
+def test_one_flipped_bit(tmp_path, path, at, bit):
+    """Anywhere in the file, it is found."""
+    data = bytearray(archive() if path.endswith(".keras") else weights())
+    (tmp_path / JOURNAL).unlink(missing_ok=True)
+    put(tmp_path, bytes(data), path)
+    data[int(at * len(data))] ^= 1 << bit
+    (tmp_path / path).write_bytes(data)
+    (found,) = verify_checkpoints(tmp_path)
+    assert found.status == "damaged"
+    assert "the journal says" in found.reason
+
+
+@pytest.mark.parametrize(
+    "change", [lambda d: d[:-1], lambda d: d + b"x", lambda d: b""]
+)
+def test_another_size(tmp_path, change):
+    """Both sizes are told."""
+    data = weights()
+    put(tmp_path, data)
+    (tmp_path / "w.weights.h5").write_bytes(change(data))
+    (found,) = verify_checkpoints(tmp_path)
+    assert found.status == "damaged"
+    assert f"{len(change(data))} bytes, the journal says {len(data)}" in found.reason
+
+
+def test_missing_and_deleted(tmp_path):
+    """A file that is not there is missing, unless a line explains it."""
+    tell(tmp_path, record(weights(1.0), "gone.weights.h5"))
+    deleted = tell(tmp_path, record(weights(2.0), "deleted.weights.h5"))
+    tell(tmp_path, Removal.of(deleted))
+    tell(tmp_path, record(weights(3.0), "twice.weights.h5"))
+    never = tell(tmp_path, record(weights(4.0), "twice.weights.h5"))
+    tell(tmp_path, Removal.of(never))
+    assert statuses(tmp_path) == {"gone.weights.h5": "missing"}
+
+
+def test_a_save_that_was_cut_short_is_not_missing(tmp_path):
+    """Its temporary file lies there, whole, until the next run sweeps it."""
+    tell(tmp_path, record(weights()))
+    path = abandoned(tmp_path, suffix=".weights.h5")
+    path.write_bytes(weights())
+    assert statuses(tmp_path) == {}
+    path.write_bytes(weights(1.0))
+    assert statuses(tmp_path) == {"w.weights.h5": "missing"}
+
+
+def test_unknown_files(tmp_path):
+    """A checkpoint that the journal does not name; what is wrong with it is told."""
+    (tmp_path / "a.keras").write_bytes(archive())
+    (tmp_path / "b.h5").write_bytes(b"no HDF5")
+    (tmp_path / "notes.txt").write_text("no checkpoint")
+    good, bad = verify_checkpoints(tmp_path)
+    assert (good.path, good.status, good.reason) == ("a.keras", "unknown", None)
+    assert (bad.path, bad.status) == ("b.h5", "unknown")
+    assert "cannot be opened" in bad.reason
+
+
+def linked(name, link):
+    file = io.BytesIO()
+    with h5py.File(file, "w") as opened:
+        opened[name] = link
+    return file.getvalue()
+
+
+def elsewhere():
+    """Return an HDF5 file whose data lie in another file."""
+    file = io.BytesIO()
+    with h5py.File(file, "w") as opened:
+        opened.create_dataset("x", (4,), "i1", external=[("/etc/passwd", 0, 4)])
+    return file.getvalue()
+
+
+DAMAGED = {
+    "a text": (b"text", "w.weights.h5", "cannot be opened"),
+    "a link out": (
+        linked("x", h5py.ExternalLink("/etc/passwd", "x")),
+        "w.weights.h5",
+        "leads elsewhere",
+    ),
+    "a soft link": (linked("x", h5py.SoftLink("/y")), "w.weights.h5", "elsewhere"),
+    "data elsewhere": (elsewhere(), "w.weights.h5", "has its data elsewhere"),
+    "no archive": (b"PK", "w.keras", "cannot be opened"),
+    "no config": (archive(**{"config.json": None}), "w.keras", "'config.json'"),
+    "no json": (archive(**{"config.json": b"{"}), "w.keras", "cannot be opened"),
+    "no weights": (archive(**{"model.weights.h5": None}), "w.keras", "weights.h5"),
+    "weights": (archive(**{"model.weights.h5": b"x"}), "w.keras", "cannot be opened"),
+    "a way out": (archive(**{"../x": b"x"}), "w.keras", "leads out"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_structure_that_is_wrong(tmp_path, name):
+    """Size and checksum fit, and yet it is no checkpoint."""
+    data, path, reason = DAMAGED[name]
+    put(tmp_path, data, path)
+    (found,) = verify_checkpoints(tmp_path)
+    assert found.status == "damaged"
+    assert reason in found.reason
+
+
+@pytest.mark.skipif(os.name == "nt", reason="makes links and pipes")
+def test_what_is_no_file(tmp_path):
+    """A link, a pipe or a folder under a checkpoint's name is not read."""
+    for name in ("link", "pipe", "folder"):
+        tell(tmp_path, record(weights(), f"{name}.weights.h5"))
+    (tmp_path / "link.weights.h5").symlink_to("/etc/passwd")
+    os.mkfifo(tmp_path / "pipe.weights.h5")
+    (tmp_path / "folder.weights.h5").mkdir()
+    found = verify_checkpoints(tmp_path)
+    assert [one.status for one in found] == ["damaged"] * 3
+    assert "it is a link" in found[0].reason
+
+
+def test_a_file_that_hangs_the_library(tmp_path):
+    """The child is ended, and the next file gets another one."""
+    put(tmp_path, weights())
+    with Inspector(seconds=0.001) as inspect:
+        assert "hangs" in inspect(str(tmp_path), "w.weights.h5", "weights.h5")
+        inspect._seconds = 60
+        assert inspect(str(tmp_path), "w.weights.h5", "weights.h5") is None
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_any_bytes(tmp_path_factory, data):
+    """No file, whatever it holds, crashes or hangs the reader."""
+    folder = tmp_path_factory.mktemp("any")
+    name = data.draw(st.sampled_from(["w.keras", "w.h5"]))
+    whole = archive() if name == "w.keras" else weights()
+    start = data.draw(st.integers(0, len(whole)))
+    junk = data.draw(st.binary(max_size=64))
+    put(folder, whole[:start] + junk + whole[start + len(junk) :], name)
+    (found,) = verify_checkpoints(folder)
+    assert found.status in ("good", "damaged")
+
+
+def test_a_reader_beside_a_writer(tmp_path):
+    """A good file that is exchanged while it is read is never called damaged."""
+    stop = threading.Event()
+
+    def write():
+        storage, number = LocalStorage(str(tmp_path)), 0
+        while not stop.is_set():
+            number += 1
+            name = f"{number % 3}.weights.h5"
+            data = weights(float(number))
+            with storage.temporary(name, ".weights.h5") as temporary:
+                storage.write(temporary, [(data, None)])
+                storage.append(record(data, name).to_line())
+                storage.publish(temporary, name)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        end = time.monotonic() + 4
+        while time.monotonic() < end:
+            wrong = [f for f in verify_checkpoints(tmp_path) if f.status != "good"]
+            assert wrong == []
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_progress(tmp_path):
+    """It is told how much was read of how much there is."""
+    put(tmp_path, b"x" * (3 << 20))
+    calls = []
+    verify_checkpoints(tmp_path, progress=lambda *call: calls.append(call))
+    assert calls == [(n << 20, 3 << 20) for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ((3,), ValueError, "`folder` must be a string or a path object, not 3"),
+        (("missing",), FileNotFoundError, "`folder` must be a folder that exists"),
+        ((__file__,), NotADirectoryError, "`folder` must be a folder that exists"),
+    ],
+)
+def test_wrong_folders(arguments, error, says):
+    """An error names the argument, the rule and what came."""
+    with pytest.raises(error, match=says):
+        verify_checkpoints(*arguments)
+    with pytest.raises(ValueError, match="`progress` must be a function of two"):
+        verify_checkpoints(".", progress=len)
+
+
+def test_ten_thousand_lines(tmp_path):
+    """Are read in a second or two; names that are gone cost no more than others."""
+    with open(tmp_path / JOURNAL, "w", encoding="utf-8") as file:
+        for number in range(10_000):
+            line = replace(RECORD, path=f"{number}.keras").to_line()
+            file.write(line + "\n")
+    began = time.perf_counter()
+    assert len(verify_checkpoints(tmp_path)) == 10_000
+    assert time.perf_counter() - began < 20  # what grows with the square takes minutes
+
+
+# The command line
+
+
+def run(*arguments, **named):
+    environment = {**os.environ, "PYTHONPATH": PYTHON, **named}
+    command = [sys.executable, "-m", "modelcheckpoint", *map(str, arguments)]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    pytest.importorskip("click")
+    pytest.importorskip("rich")
+    put(tmp_path, weights(), "good.weights.h5")
+    (tmp_path / "nobody.keras").write_bytes(archive())
+    return tmp_path
+
+
+def test_the_command(mixed):
+    """A table, a summary, and status 1 once something is damaged or missing."""
+    ended = run("verify", mixed)
+    assert ended.returncode == 0
+    assert ended.stdout.splitlines() == [
+        "status   file             what",
+        "good     good.weights.h5      ",
+        "unknown  nobody.keras         ",
+        "1 good, 1 unknown",
+    ]
+    (mixed / "good.weights.h5").write_bytes(b"x")
+    ended = run("verify", mixed)
+    assert ended.returncode == 1
+    assert "damaged  good.weights.h5  it has 1 bytes, the journal says" in ended.stdout
+    (mixed / "good.weights.h5").unlink()
+    assert run("verify", mixed).returncode == 1
+
+
+def test_the_command_for_programs(mixed):
+    """One JSON object on each line, with the journal's record."""
+    lines = run("verify", mixed, "--json").stdout.splitlines()
+    good, unknown = map(json.loads, lines)
+    assert (good["path"], good["status"]) == ("good.weights.h5", "good")
+    assert good["record"]["value"] == 0.5
+    assert unknown["record"] is None
+
+
+def test_the_command_called_wrongly(mixed):
+    """Status 2, and one sentence."""
+    ended = run("verify", mixed / "missing")
+    assert ended.returncode == 2
+    assert "does not exist" in ended.stderr
+    assert run("nothing").returncode == 2
+    assert run("verify", "--help").returncode == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="such names are not for Windows")
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_names_that_move_the_cursor(mixed, locale):
+    """Names with a newline, an escape or a byte that is no text are shown as such."""
+    try:
+        names = [
+            b"a\nb.keras",
+            b"\x1b[31mred.keras",
+            b"\xff.keras",
+            "\u00e9.keras".encode(),
+        ]
+        for name in names:
+            pathlib.Path(
+                os.fsdecode(os.path.join(os.fsencode(mixed), name))
+            ).write_bytes(archive())
+    except OSError:
+        pytest.skip("this file system refuses such names")
+    ended = run("verify", mixed, LC_ALL=locale, PYTHONUTF8="0")
+    assert ended.returncode == 0
+    assert "a\\nb.keras" in ended.stdout
+    assert "\\x1b[31mred.keras" in ended.stdout
+    assert "\x1b" not in ended.stdout
+    assert run("verify", mixed, "--json", LC_ALL=locale).returncode == 0
+
+
+def test_the_command_loads_no_keras(mixed):
+    """Nor NumPy, nor h5py: the child that opens files does."""
+    code = (
+        "import sys; sys.argv[1:] = ['verify', sys.argv[1]]\n"
+        "from modelcheckpoint.__main__ import main\n"
+        "try: main()\n"
+        "finally: print(sorted({'keras', 'numpy', 'h5py'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": PYTHON}
+    command = [sys.executable, "-c", code, str(mixed)]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert said.stdout.splitlines()[-1] == "[]"
+
+
+def test_without_the_libraries_of_the_command(tmp_path):
+    """It says what to install."""
+    (tmp_path / "click.py").write_text("raise ImportError(name='click')")
+    ended = run("verify", ".", PYTHONPATH=os.pathsep.join([str(tmp_path), PYTHON]))
+    assert ended.returncode == 1
+    assert 'pip install "modelcheckpoint[cli]"' in ended.stderr
+
+
+def test_random_folders_are_never_left(tmp_path):
+    """Whatever the journal names, nothing outside the folder is opened."""
+    secret = tmp_path / "secret.keras"
+    secret.write_bytes(archive())
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "up").symlink_to("..")
+    for name in ("../secret.keras", "up/secret.keras", str(secret)):
+        tell(folder, record(archive(), name))
+    before = secret.stat().st_atime_ns
+    assert "good" not in statuses(folder).values()
+    assert secret.stat().st_atime_ns == before
