@@ -18,13 +18,25 @@ the <- new.env(parent = emptyenv())
   }
 }
 
-# The Python package that this package ships.
+# The Python package that this package ships, once it is sure that there is a
+# Keras for its callback.
 py_modelcheckpoint <- function(call = sys.call(-1)) {
+  python <- py_package(call)
+  if (!isTRUE(the$keras)) {
+    check_keras(call)
+    the$keras <- TRUE
+  }
+  python
+}
+
+py_package <- function(call) {
   if (is.null(the$python)) {
     path <- shipped_python(call)
     check_numpy(call)
-    check_keras(call)
-    the$python <- reticulate::import_from_path("modelcheckpoint", path = path)
+    the$python <- tryCatch(
+      reticulate::import_from_path("modelcheckpoint", path = path),
+      error = function(e) abort_no_keras(python_message(e), call)
+    )
     pending <- reticulate::import("modelcheckpoint.pending")
     reg.finalizer(the, function(e) finish_saves(pending), onexit = TRUE)
   }

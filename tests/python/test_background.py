@@ -13,7 +13,12 @@ import pytest
 from conftest import checkpoints, lines, names, told
 from contents import contents
 
-from modelcheckpoint import CheckpointWarning, ModelCheckpoint, SaveError
+from modelcheckpoint import (
+    CheckpointWarning,
+    ModelCheckpoint,
+    SaveError,
+    verify_checkpoints,
+)
 from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.save.formats import format_of
 from modelcheckpoint.save.image import Block
@@ -100,6 +105,7 @@ def test_each_file_is_of_its_moment(template, big, tmp_path, capsys):
     keep = at_epochs(lambda epoch: states.update({epoch: keep.model.get_weights()}))
     big(callback, keep, epochs=4)
     assert len(checkpoints(tmp_path)) == 4
+    assert [found.status for found in verify_checkpoints(tmp_path)] == ["good"] * 4
     for epoch, state in states.items():
         path = str(tmp_path / template.format(epoch=epoch))
         if weights_only:

@@ -1,0 +1,101 @@
+#' Are the checkpoints of a folder whole?
+#'
+#' Reads each file that the journal `modelcheckpoint.jsonl` names, compares its
+#' size and checksum (crc32) with its line there, and opens its structure.
+#'
+#' No Keras is needed. Structures are opened in a process of their own: nothing
+#' is unpickled, no code in a file is run, and no file outside the folder is
+#' touched, whatever the folder holds. One flipped bit anywhere in a file makes
+#' it damaged. Saves that are under way in this session are waited for; those
+#' of other processes may go on, and a file that is exchanged meanwhile is
+#' looked at anew. Each file is read once, so this takes as long as reading all
+#' of them; an interactive session shows how far it is.
+#'
+#' `modelcheckpoint verify <folder>` does the same in a shell, where the Python
+#' package is installed with its extra `cli`.
+#'
+#' @param folder The folder with the journal, one string. `~` is the home
+#'   folder.
+#' @return A data frame with one row for each checkpoint, in the order of the
+#'   journal, then files of which it says nothing, by name:
+#'   \describe{
+#'     \item{`path`}{name of the file, relative to `folder`}
+#'     \item{`status`}{`"good"`; `"damaged"`; `"missing"`, where no line of the
+#'       journal says that it was deleted or never came; or `"unknown"`, where
+#'       no line names the file, as where Keras itself wrote it}
+#'     \item{`reason`}{what is wrong, or `NA`}
+#'     \item{`epoch`, `value`, `bytes`, `time`, `run`}{what the journal says:
+#'       the epoch from 1, the value of `monitor`, the size in bytes, when it
+#'       was saved (`POSIXct`, UTC), and the run that saved it}
+#'   }
+#'   With no checkpoints it has the same columns and no rows.
+#' @seealso `vignette("crash-safety", "modelcheckpoint")`
+#' @examples
+#' \dontrun{
+#' found <- verify_checkpoints("checkpoints")
+#' found[found$status != "good", c("path", "status", "reason")]
+#' }
+#' @export
+verify_checkpoints <- function(folder) {
+  path <- as_filepath(folder)
+  call <- sys.call()
+  py_package(call)
+  # Converted as whole columns, not object by object.
+  checkpoints <- reticulate::import(
+    "modelcheckpoint.checkpoints",
+    convert = FALSE
+  )
+  columns <- tryCatch(
+    {
+      found <- checkpoints$verify_checkpoints(path, progress = reading_bar())
+      table <- reticulate::import("modelcheckpoint.tell.r_table")
+      table$verification_columns(found)
+    },
+    error = function(e) abort(python_message(e), call)
+  )
+  verification_frame(columns)
+}
+
+# What Python calls with the bytes that were read, and how many there are.
+reading_bar <- function(shown = interactive(), frame = parent.frame()) {
+  if (!shown) {
+    return(NULL)
+  }
+  bar <- NULL
+  function(done, whole) {
+    if (is.null(bar)) {
+      bar <<- cli::cli_progress_bar(
+        "Reading", total = whole, .auto_close = FALSE, .envir = frame
+      )
+    }
+    cli::cli_progress_update(set = done, id = bar, .envir = frame)
+    if (done >= whole) {
+      cli::cli_progress_done(id = bar, .envir = frame)
+    }
+    NULL
+  }
+}
+
+verification_frame <- function(columns) {
+  # An empty list of Python's becomes a list, and not an empty vector.
+  text <- function(name) as.character(unlist(columns[[name]]))
+  number <- function(name) na(as.double(unlist(columns[[name]])))
+  data.frame(
+    path = text("path"),
+    status = text("status"),
+    reason = na(text("reason")),
+    epoch = number("epoch"),
+    value = as.double(unlist(columns$value)),
+    bytes = number("bytes"),
+    time = as.POSIXct(
+      sub("[+]00:00$", "", text("time")),
+      format = "%Y-%m-%dT%H:%M:%OS", tz = "UTC"
+    ),
+    run = na(text("run"))
+  )
+}
+
+na <- function(x) {
+  x[if (is.character(x)) !nzchar(x) else is.nan(x)] <- NA
+  x
+}
