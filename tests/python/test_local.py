@@ -307,6 +307,7 @@ def test_the_order_of_what_becomes_durable(tmp_path, new):
     ]
     assert order == [
         ("fsync", "temporary"),
+        ("fsync", tmp_path.name),
         ("write", JOURNAL),
         ("fsync", JOURNAL),
         ("fsync", tmp_path.name),

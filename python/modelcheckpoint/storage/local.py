@@ -128,7 +128,7 @@ class LocalStorage:
                         self._begin_to_flush(file, flushing, size)
                         flushing = size
             _check_not_empty(size)
-            self._os.fsync(file)
+            self._make_durable(file, temporary)
         finally:
             self._os.close(file)
         return Sealed(size, f"{checksum:08x}")
@@ -147,10 +147,7 @@ class LocalStorage:
                 checksum = crc32(chunk, checksum)
                 size += len(chunk)
             _check_not_empty(size)
-            # A rename can reach the disk before the data it names: after a power cut
-            # the final name would hold zero bytes. Data first, name second, folder
-            # third.
-            self._os.fsync(file)
+            self._make_durable(file, temporary)
         finally:
             self._os.close(file)
         return Sealed(size, f"{checksum:08x}")
@@ -253,6 +250,14 @@ class LocalStorage:
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY
         descriptor: int = self._os.open(path, flags, 0o666)
         return descriptor
+
+    def _make_durable(self, file: int, temporary: str) -> None:
+        # A rename can reach the disk before the data it names: after a power cut the
+        # final name would hold zero bytes. Data first, name second, folder third. The
+        # temporary name, too, is there before the journal speaks of the file: it tells
+        # the next run that this file never came, and was not deleted by somebody.
+        self._os.fsync(file)
+        self._folders.flush(os.path.dirname(temporary))
 
     def _write(self, file: int, data: bytes | memoryview) -> None:
         while data:

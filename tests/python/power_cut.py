@@ -1,0 +1,212 @@
+"""What a disk may hold after a power cut, by what was written and flushed before it.
+
+The rules are POSIX': of what was not flushed any part may be there or not. Blocks of a
+file are each there or not, and a file may have grown without them, as zeros; names in a
+folder that changed since its last flush are each changed or not, in any combination;
+one renaming is done or not. File systems keep more order than that.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+import random
+from pathlib import Path
+
+
+class Recorder:
+    """`os`, in one folder, that keeps what was done to the disk, in order.
+
+    Attributes:
+        log: Tuples of what happened; those that begin with `"said"` are notes.
+    """
+
+    def __init__(self, root):
+        self.root = str(root)
+        self.log = []
+        self._open = {}
+        self._inodes = itertools.count(1)
+        self._inode = {self.root: 0}
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def say(self, *what):
+        self.log.append(("said", *what))
+
+    def open(self, path, flags, mode=0o777):
+        made = flags & os.O_CREAT and not os.path.exists(path)
+        file = os.open(path, flags, mode)
+        unnamed = flags & os.O_TMPFILE == os.O_TMPFILE
+        if made and not unnamed:
+            self._name(path, "create")
+        self._open[file] = None if unnamed else self._inode.get(str(path))
+        return file
+
+    def write(self, file, data):
+        end = os.fstat(file).st_size
+        appends = fcntl.fcntl(file, fcntl.F_GETFL) & os.O_APPEND
+        at = end if appends else os.lseek(file, 0, os.SEEK_CUR)
+        count = os.write(file, data)
+        self.log.append(("write", self._open[file], at, bytes(data[:count])))
+        return count
+
+    def fsync(self, file):
+        os.fsync(file)
+        if self._open[file] is not None:
+            self.log.append(("flush", self._open[file]))
+
+    def mkdir(self, path):
+        os.mkdir(path)
+        self._name(path, "mkdir")
+
+    def link(self, path, second):
+        os.link(path, second)
+        self._inode[second] = self._inode[path]
+        names = {self._last(second): self._inode[path]}
+        self.log.append(("names", self._above(second), names))
+
+    def unlink(self, path):
+        os.unlink(path)
+        self._inode.pop(path)
+        self.log.append(("names", self._above(path), {self._last(path): None}))
+
+    def replace(self, path, second):
+        os.replace(path, second)
+        self._inode[second] = inode = self._inode.pop(path)
+        names = {self._last(path): None, self._last(second): inode}
+        self.log.append(("names", self._above(second), names))
+
+    def _name(self, path, kind):
+        self._inode[path] = inode = next(self._inodes)
+        self.log.append((kind, inode))
+        self.log.append(("names", self._above(path), {self._last(path): inode}))
+
+    def _above(self, path):
+        return self._inode[os.path.dirname(path)]
+
+    def _last(self, path):
+        return os.path.basename(path)
+
+
+class Without:
+    """A recorder on a file system that has no hard links."""
+
+    def __init__(self, recorder):
+        self._recorder = recorder
+
+    def __getattr__(self, name):
+        return getattr(self._recorder, name)
+
+    def link(self, path, second):
+        raise OSError(95, "Operation not supported", path)
+
+
+class Disk:
+    """What is surely on a disk after a part of a log, and what may be.
+
+    Args:
+        log: What was done.
+        block: Size of the pieces of a file that reach the disk as a whole.
+    """
+
+    def __init__(self, log, block):
+        self.block = block
+        self.files, self.folders = {}, {0: {}}
+        self.loose = []  # what was not flushed, each with how to carry it out
+        for kind, *rest in log:
+            getattr(self, f"_{kind}", lambda *rest: None)(*rest)
+
+    def states(self, most, chance):
+        """Yield what the disk may hold: dictionaries from path to contents."""
+        count = len(self.loose)
+        if 2**count <= most:
+            choices = itertools.product((False, True), repeat=count)
+        else:
+            choices = [[kept] * count for kept in (False, True)]
+            choices += [
+                [number < cut for number in range(count)] for cut in range(count)
+            ]
+            choices += [
+                [chance.random() < share for _ in range(count)]
+                for share in itertools.islice(
+                    itertools.cycle((0.1, 0.5, 0.9)), max(0, most - len(choices))
+                )
+            ]
+        for choice in choices:
+            yield self._state([op for op, kept in zip(self.loose, choice) if kept])
+
+    def _create(self, inode):
+        self.files[inode] = b""
+
+    def _mkdir(self, inode):
+        self.folders[inode] = {}
+
+    def _write(self, inode, at, data):
+        # The size is one thing that reaches the disk, and each block another one.
+        self.loose.append(("size", inode, at + len(data)))
+        start = at
+        while start < at + len(data):
+            end = min(at + len(data), (start // self.block + 1) * self.block)
+            self.loose.append(("data", inode, start, data[start - at : end - at]))
+            start = end
+
+    def _names(self, folder, names):
+        self.loose.append(("names", folder, names))
+
+    def _flush(self, inode):
+        flushed = [op for op in self.loose if op[1] == inode]
+        self.loose = [op for op in self.loose if op[1] != inode]
+        self._apply(self.files, self.folders, flushed)
+
+    def _apply(self, files, folders, operations):
+        for kind, inode, *rest in operations:
+            if kind == "names":
+                for name, other in rest[0].items():
+                    folders[inode].pop(name, None)
+                    if other is not None:
+                        folders[inode][name] = other
+            elif kind == "size":
+                files[inode] = files[inode].ljust(rest[0], b"\0")
+            else:
+                at, data = rest
+                old = files[inode].ljust(at + len(data), b"\0")
+                files[inode] = old[:at] + data + old[at + len(data) :]
+
+    def _state(self, kept):
+        files = dict(self.files)
+        folders = {inode: dict(names) for inode, names in self.folders.items()}
+        self._apply(files, folders, kept)
+        return dict(self._below(files, folders, 0, ""))
+
+    def _below(self, files, folders, inode, path):
+        for name, other in folders[inode].items():
+            if other in folders:
+                yield f"{path}{name}/", None
+                yield from self._below(files, folders, other, f"{path}{name}/")
+            else:
+                yield f"{path}{name}", files[other]
+
+
+def restore(state, folder):
+    """Make a folder hold a state."""
+    for path, data in state.items():
+        if data is None:
+            Path(folder, path).mkdir(parents=True, exist_ok=True)
+        else:
+            Path(folder, path).parent.mkdir(parents=True, exist_ok=True)
+            Path(folder, path).write_bytes(data)
+
+
+def cuts(log, block, most=48, seed=None):
+    """Yield, for a power cut after each step, what was said and what may be there."""
+    chance = random.Random(seed)
+    for end in range(len(log) + 1):
+        said = [entry[1:] for entry in log[:end] if entry[0] == "said"]
+        seen = set()
+        for state in Disk(log[:end], block).states(most, chance):
+            key = frozenset(state.items())
+            if key not in seen:
+                seen.add(key)
+                yield end, said, state
