@@ -19,7 +19,7 @@ less_noise := 2> >(grep -Ev '^[IWE]0000 .*$(tensorflow)|^(WARNING: All log messa
 	before absl|To enable the following instructions)' >&2)
 
 .PHONY: help setup demo demo-python test test-backends test-versions \
-	test-canary test-r-current lint check dist docs bench clean
+	test-canary test-r-current soak lint check dist docs bench clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -34,7 +34,8 @@ demo-python:
 	@$(py) examples/demo.py $(less_noise)
 
 ## make test         pytest and testthat, with real training runs
-test: setup
+test:
+	@tools/setup.sh python r test
 	@tools/test.sh $(less_noise)
 
 ## make test-backends  pytest once more, on JAX and on Torch
@@ -55,6 +56,11 @@ test-canary:
 ## make test-r-current  testthat, demo and R CMD check on Debian 13 (as root)
 test-r-current:
 	@tools/test-r-current.sh $(less_noise)
+
+## make soak         kills 300 real trainings at random moments (KILLS=20: as many)
+soak:
+	@tools/setup.sh python
+	@$(py) tests/python/soak.py --kills $(or $(KILLS),300) $(less_noise)
 
 ## make lint         ruff and mypy
 lint:

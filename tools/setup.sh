@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Makes this folder ready to run; called by the Makefile, which sets R_LIBS.
 #
-#   tools/setup.sh [python] [r] [check] [docs]
+#   tools/setup.sh [python] [r] [test] [check] [docs]
 #
 # python: a virtual environment in .venv with the project, TensorFlow, the tools
 # r:      R, the packages that DESCRIPTION names, the R package itself in .Rlib
+# test:   strace, by which a test kills; without root or sudo that test is skipped
 # check, docs: what `R CMD check` and roxygen want beside that
 #
 # What is there already is used, and nothing is done twice: .setup/ holds what
@@ -75,6 +76,9 @@ debian_packages() {
   local packages=()
   if [[ -z ${PYTHON:-} ]]; then packages+=($(debian_python)); fi
   if wants r; then packages+=($(debian_r)); fi
+  if wants test && { [[ $(id -u) == 0 ]] || has sudo; }; then
+    packages+=($(absent strace))
+  fi
   if wants check; then packages+=($(absent pandoc qpdf tidy)); fi
   if ((${#packages[@]})); then apt_install "${packages[@]}"; fi
 }

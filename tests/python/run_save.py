@@ -3,9 +3,10 @@
     run_save.py FOLDER JOB
 
 JOB, in JSON: `image`, the path of the file's contents; `name`, `format`, `value`,
-`run`, `parts`; `sweep`, whether to sweep the folder as well. It says "ready", waits for
-a line, and says "durable" once the file is. test_kill.py kills it at each system call
-in turn.
+`run`, `parts`; `sweep`, whether to sweep the folder as well; `saves`, how often. It
+says "ready", waits for a line before each save, and says "durable" once the file is, or
+what went wrong. test_kill.py kills it at each system call in turn, test_injected.py has
+each of them fail.
 """
 
 from __future__ import annotations
@@ -51,13 +52,21 @@ def main():
     folder, job = sys.argv[1], json.loads(sys.argv[2])
     data = Path(job["image"]).read_bytes()
     pipeline = pipeline_for(folder, job)
-    print("ready", flush=True)
-    sys.stdin.readline()
-    if job.get("sweep"):
-        pipeline.storage.check(job["name"])
-        sweep(pipeline.storage)
-    outcome = save(pipeline, job, data)
-    print("durable" if isinstance(outcome, Receipt) else outcome, flush=True)
+    say("ready")
+    for number in range(job.get("saves", 1)):
+        sys.stdin.readline()
+        if number == 0 and job.get("sweep"):
+            pipeline.storage.check(job["name"])
+            sweep(pipeline.storage)
+        outcome = save(pipeline, job, data)
+        say("durable" if isinstance(outcome, Receipt) else repr(outcome.error))
+
+
+def say(text):
+    try:
+        os.write(1, f"{text}\n".encode())
+    except OSError:  # this, too, is a call that a test has fail, once
+        os.write(1, f"{text}\n".encode())
 
 
 if __name__ == "__main__":

@@ -226,3 +226,18 @@ def test_two_processes_append_at_once(tmp_path, torn):
     for name in ("a", "b"):
         assert [f[name] for f in found if name in f] == list(range(100))
     assert all(len(f["x"]) == f.get("a", f.get("b")) * 50 for f in found)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files")
+def test_a_journal_that_cannot_be_read(tmp_path):
+    """It is an error, and not a journal that tells nothing."""
+    import resource
+
+    (tmp_path / JOURNAL).write_text("{}")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            list(journal.read(str(tmp_path)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

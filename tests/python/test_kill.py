@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import contextlib
 import functools
 import io
 import json
@@ -145,28 +146,41 @@ SCENES = {
 
 
 def child(folder, job, *strace):
-    """Run a child under strace, and return whether it said that its file is durable."""
+    """Run a child under strace, and return what it said, and its exit status."""
+    with started(folder, job) as process, attached(process, *strace) as tracer:
+        said, _ = process.communicate("go\n", timeout=60)
+        tracer.communicate(timeout=60)
+    return said.splitlines(), process.returncode
+
+
+@contextlib.contextmanager
+def started(folder, job):
+    """Give a child that waits for a line."""
     command = [sys.executable, HERE / "run_save.py", folder / "checkpoints"]
     job = json.dumps({**job, "image": str(folder / "image")})
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     environment = {**os.environ, "PYTHONPATH": PYTHON}
     with subprocess.Popen([*command, job], env=environment, **pipes) as process:
         assert process.stdout.readline() == "ready\n"
-        attach = ["strace", "-f", "-p", str(process.pid), *strace]
-        with subprocess.Popen(attach, stderr=subprocess.PIPE, text=True) as tracer:
-            said = tracer.stderr.readline()
-            assert "attached" in said, said
-            out, _ = process.communicate("go\n", timeout=60)
-            tracer.communicate(timeout=60)
-    return "durable" in out, process.returncode
+        yield process
+
+
+@contextlib.contextmanager
+def attached(process, *strace):
+    """Give a strace that traces a process, from now on, and its threads."""
+    attach = ["strace", "-f", "-p", str(process.pid), *strace]
+    with subprocess.Popen(attach, stderr=subprocess.PIPE, text=True) as tracer:
+        said = tracer.stderr.readline()
+        assert "attached" in said, said
+        yield tracer
 
 
 def calls_of(scene, folder):
     """Return how often each kind of call is made, by the thread that makes it most."""
     scene.prepare(folder)
     log = folder / "log"
-    durable, status = child(folder, scene.job, "-o", str(log))
-    assert durable
+    said, status = child(folder, scene.job, "-o", str(log))
+    assert said == ["durable"]
     assert status == 0
     counts = collections.Counter(
         tuple(match.groups())
@@ -203,8 +217,8 @@ def killed(scene, tmp_path, point):
     scene.prepare(folder)
     inject = f"inject={name}:signal=SIGKILL:when={number}"
     options = ("-o", os.devnull, "-e", f"trace={name}", "-e", inject)
-    durable, status = child(folder, scene.job, *options)
-    wrong = [*wrong_now(scene, folder / "checkpoints", durable)]
+    said, status = child(folder, scene.job, *options)
+    wrong = [*wrong_now(scene, folder / "checkpoints", durable=said == ["durable"])]
     wrong += wrong_later(scene, folder / "checkpoints")
     return [(point, status, what) for what in wrong]
 

@@ -29,18 +29,12 @@ class Appender:
         self._folders = folders
         self._os = system
         self._doubtful = False
-        self._appended = False
 
     def check(self) -> None:
         """Raise `NotPlain` if the journal is a link, or something else than a file."""
-        try:
-            check_plain(os.lstat(self._path), self._path)
-        except NotPlain as error:
-            rule = "the journal beside the checkpoints must be a file, and"
-            reason = f"{rule} {error.strerror}"
-            raise NotPlain(error.errno, reason, self._path) from None
-        except (FileNotFoundError, NotADirectoryError):
-            pass  # the first save makes it
+        # Where there is none the first save makes it.
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            self._check_plain(os.lstat(self._path))
 
     def append(self, line: str) -> None:
         """Add one line, durably.
@@ -60,12 +54,9 @@ class Appender:
             self._write(journal, b"\n" + data if anew else data)
             self._os.fsync(journal)
             self._doubtful = False
-        if not (size and self._appended):
-            # The first time also where it is there: a run that was killed may have
-            # made it, and its name be on no disk yet.
+        if not size:
             self._folders.note(self._folder)
         self._folders.flush_left()
-        self._appended = True
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[int]:
@@ -82,11 +73,19 @@ class Appender:
             raise
         process = os.getpid()
         try:
-            check_plain(os.fstat(journal), JOURNAL)
+            self._check_plain(os.fstat(journal))
             yield journal
         finally:
             if process == os.getpid():  # a forked child has closed it already
                 self._os.close(journal)
+
+    def _check_plain(self, found: os.stat_result) -> None:
+        try:
+            check_plain(found, self._path)
+        except NotPlain as error:
+            rule = "the journal beside the checkpoints must be a file, and"
+            reason = f"{rule} {error.strerror}"
+            raise NotPlain(error.errno, reason, self._path) from None
 
     def _last_byte(self, journal: int, size: int) -> bytes:
         self._os.lseek(journal, size - 1, os.SEEK_SET)

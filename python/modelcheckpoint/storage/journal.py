@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Union
 
 from modelcheckpoint.records import Record, Removal
-from modelcheckpoint.storage.below import is_name_below, open_below
+from modelcheckpoint.storage.below import NotPlain, is_name_below, open_below
 from modelcheckpoint.storage.leftovers import JOURNAL
 from modelcheckpoint.storage.measuring import Sealed
 
@@ -32,10 +32,14 @@ def entries(folder: str) -> Iterator[Entry]:
 
     Torn and foreign lines, those of a newer schema, those that name a file outside the
     folder, and a journal that is no regular file, are passed over.
+
+    Raises:
+        OSError: If there is a journal that cannot be read: as one that tells nothing
+            it would let a better file be overwritten.
     """
     try:
         journal = os.fdopen(open_below(folder, JOURNAL), "rb")
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, NotPlain):
         return
     with journal:
         for line in _lines(journal):

@@ -24,8 +24,8 @@ def sweep(storage: LocalStorage) -> list[str]:
         for folder, level in leftovers.folders(storage.folder, storage.depth)
         for name in leftovers.abandoned(folder, level)
     ]
-    for record in unfinished(storage, found):
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # a save will tell what is wrong with the disk
+        for record in unfinished(storage, found):
             storage.append(Removal.of(record).to_line())
     gone = []
     for name in found:

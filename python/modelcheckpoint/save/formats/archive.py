@@ -18,7 +18,9 @@ Member = tuple[zipfile.ZipInfo, Data]
 
 def member(name: str, data: Data) -> Member:
     """Return a member that is as old as this moment."""
-    return zipfile.ZipInfo(name, time.localtime()[:6]), data
+    # The format knows no other years, and a clock can be wrong.
+    now = min(max(time.localtime()[:6], (1980, 1, 1, 0, 0, 0)), (2107, 12, 31, 0, 0, 0))
+    return zipfile.ZipInfo(name, now), data
 
 
 def pack(members: Sequence[Member]) -> Iterator[Part]:

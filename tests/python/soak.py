@@ -1,0 +1,157 @@
+"""Kill real trainings at random moments, and look what is there.
+
+    soak.py [--kills 300] [--seed N] [--jobs 2]
+
+Several folders are trained into, each again and again, each time until it is killed.
+After every kill each file must be as its line in the journal says, what was told
+durable must be there, and the next training, which has Keras load all, must go on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import itertools
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PACKAGE = HERE.parents[1] / "python"
+if PACKAGE.exists():
+    sys.path.insert(0, str(PACKAGE))
+
+from modelcheckpoint import verify_checkpoints  # noqa: E402
+
+SMALL, LARGE = 20, 1600  # the second is written while training goes on
+FORMATS = {".keras": False, ".weights.h5": True, ".h5": False, ".hdf5": True}
+LONGEST = 1.5
+
+
+def jobs():
+    """Return what each folder is trained with: format, background, size, and when."""
+    ways = itertools.product(FORMATS.items(), (True, False), (SMALL, LARGE))
+    names = itertools.cycle(["best", "{slot:.0f}", "{slot:.0f}/w"])
+    freqs = itertools.cycle(["epoch", "epoch", 4, 12])
+    for (suffix, weights_only), background, width in ways:
+        name = next(names)
+        yield {
+            "name": name + suffix,
+            "weights_only": weights_only,
+            "background": background,
+            "width": width,
+            "best": name == "best",
+            "save_freq": next(freqs),
+        }
+
+
+class Folder:
+    """A folder that is trained into, and what was found wrong with it."""
+
+    def __init__(self, path, job):
+        self.path, self.job = str(path), job
+        self.durable = {}
+        self.kills = self.loaded = 0
+        self.wrong = []
+
+    def kill(self, chance):
+        """Train until a random moment, kill, and look."""
+        command = [sys.executable, HERE / "run_training.py", self.path]
+        environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
+        with subprocess.Popen(
+            [*command, json.dumps(self.job)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            errors = []
+            reader = threading.Thread(
+                target=lambda: errors.extend(process.stderr.readlines())
+            )
+            reader.start()
+            alive = self._follow(process, until="saving")
+            if alive:
+                # Small moments as often as large ones: the first saves are special.
+                time.sleep(LONGEST * chance.random() ** 2)
+                process.kill()
+                self._follow(process, until=None)
+            process.wait()
+            reader.join()
+        if not alive:
+            self.wrong.append(f"it does not start: {''.join(errors[-15:])}")
+        self.kills += 1
+        self.wrong += self._look()
+
+    def _follow(self, process, until):
+        for line in process.stdout:
+            word, *rest = line.split()
+            if word == "whole":
+                self.loaded += int(rest[0])
+            if word == "durable" and line.endswith("\n"):
+                self.durable[rest[0]] = float(rest[1])
+            if word == until:
+                return True
+        return False
+
+    def _look(self):
+        found = {one.path: one for one in verify_checkpoints(self.path)}
+        for one in found.values():
+            aside = one.status == "unknown" and ".run-" in one.path
+            if one.status != "good" and not aside:
+                yield f"{one.status}: {one.path}: {one.reason}"
+        for name, value in self.durable.items():
+            one = found.get(name)
+            if one is None or one.record is None or one.record.value < value:
+                yield f"{name} was told durable with {value}, and there is {one}"
+
+
+def soak(kills, seed, workers, root, say=print):
+    """Kill so many times, and return the folders."""
+    chance = random.Random(seed)
+    every = list(jobs())
+    chance.shuffle(every)
+    folders = [Folder(root / str(n), job) for n, job in enumerate(every[:kills])]
+    turns = [(folders[n % len(folders)], chance.random()) for n in range(kills)]
+    shares = [
+        [turn for turn in turns if folders.index(turn[0]) % workers == number]
+        for number in range(workers)
+    ]
+    done = itertools.count(1)
+
+    def work(share):
+        for folder, number in share:
+            folder.kill(random.Random(number))
+            say(f"{next(done)} of {kills} kills, {folder.job['name']}", *folder.wrong)
+
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        list(pool.map(work, shares))
+    return folders
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--jobs", type=int, default=2, help="processes at once")
+    options = parser.parse_args()
+    print(f"seed {options.seed}")
+    with tempfile.TemporaryDirectory() as root:
+        folders = soak(options.kills, options.seed, options.jobs, Path(root))
+    wrong = [what for folder in folders for what in folder.wrong]
+    loaded = sum(folder.loaded for folder in folders)
+    kills = sum(folder.kills for folder in folders)
+    print(
+        f"{kills} kills, {loaded} files loaded, {len(wrong)} problems", *wrong, sep="\n"
+    )
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
