@@ -16,12 +16,16 @@ import os
 import sys
 from pathlib import Path
 
+import modelcheckpoint
 from modelcheckpoint.decide.plan import Moment, Order
 from modelcheckpoint.save.formats import format_of
 from modelcheckpoint.save.pipeline import Pipeline, Receipt, Run
 from modelcheckpoint.save.snapshot import Snapshot
 from modelcheckpoint.storage.local import LocalStorage
 from modelcheckpoint.storage.sweep import sweep
+
+PYTHON = str(Path(modelcheckpoint.__file__).parents[1])
+"""Where the package is that a child is to find."""
 
 
 def pipeline_for(folder, job, system=os):

@@ -21,10 +21,10 @@ from pathlib import Path
 from zlib import crc32
 
 import pytest
-from run_save import pipeline_for, save
+from run_save import PYTHON, pipeline_for, save
 from test_hostile import RECORD
 
-from modelcheckpoint import checkpoints, verify_checkpoints
+from modelcheckpoint import verify_checkpoints
 from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.save.pipeline import Receipt
 from modelcheckpoint.storage.leftovers import JOURNAL
@@ -33,7 +33,6 @@ from modelcheckpoint.storage.sweep import sweep
 h5py = pytest.importorskip("h5py")
 
 HERE = Path(__file__).parent
-PYTHON = str(Path(checkpoints.__file__).parents[1])
 
 # What only asks changes nothing on disk: a death before it is one before the next call.
 ASKING = r"|newfstatat|fstat|lstat|stat|statx|lseek|ioctl|readlink|getdents64|access"

@@ -348,6 +348,26 @@ def test_folders_of_a_run_that_was_killed_are_durable(tmp_path):
 
 
 @posix
+def test_a_folder_that_became_a_link(tmp_path):
+    """The user's own folder may be one; below it none is followed."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "checkpoints").symlink_to("elsewhere")
+    storage = LocalStorage(str(tmp_path / "checkpoints"))
+    save(storage)
+    assert files(tmp_path / "elsewhere") == [JOURNAL, "w.keras"]
+    (tmp_path / "checkpoints" / "b").symlink_to(tmp_path)
+    with pytest.raises(OSError, match="a folder below `filepath` is a link"):
+        save(storage, "b/c/w.keras")
+    assert files(tmp_path) == [
+        "checkpoints",
+        "elsewhere",
+        "elsewhere/b",
+        f"elsewhere/{JOURNAL}",
+        "elsewhere/w.keras",
+    ]
+
+
+@posix
 def test_a_folder_that_somebody_deleted_is_made_again(tmp_path):
     """With those above it, and durably."""
     system = FaultyOS()

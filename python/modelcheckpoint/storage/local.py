@@ -88,6 +88,7 @@ class LocalStorage:
         that a sweep by another process leaves it alone.
         """
         folder = os.path.dirname(self.path(name))
+        self._check_no_links(name)
         self._folders.make(folder)
         self.tidy()
         self._tell_from_parent()
@@ -230,6 +231,15 @@ class LocalStorage:
     def name(self, path: str) -> str:
         """Return the name of a path in this folder."""
         return os.path.relpath(path, self.folder).replace(os.sep, "/")
+
+    def _check_no_links(self, name: str) -> None:
+        # The folder itself may be one: it is what the user gave. What lies below it
+        # is ours, and a link there leads to where no reader would look.
+        *above, _ = name.split("/")
+        for count in range(1, len(above) + 1):
+            path = self.path("/".join(above[:count]))
+            if os.path.islink(path):
+                raise NotPlain(errno.ELOOP, "a folder below `filepath` is a link", path)
 
     def _tell_from_parent(self) -> None:
         if self._process != os.getpid():

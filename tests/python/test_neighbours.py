@@ -1,0 +1,167 @@
+"""Several processes and one folder: writers, readers, sweepers, and forked children."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from run_save import PYTHON
+
+from modelcheckpoint import verify_checkpoints
+from modelcheckpoint.records import Record
+from modelcheckpoint.storage import journal
+from modelcheckpoint.storage.leftovers import JOURNAL
+from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.storage.sweep import sweep
+
+HERE = Path(__file__).parent
+SAVES = 80
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+
+
+def weights(value):
+    h5py = pytest.importorskip("h5py")
+    import io
+
+    file = io.BytesIO()
+    with h5py.File(file, "w") as opened:
+        opened["layers/dense/vars/0"] = [[value] * 100] * 400
+    return file.getvalue()
+
+
+def writer(tmp_path, run, name):
+    """Start a process that saves many times as soon as it can."""
+    image = tmp_path / f"{run}.image"
+    image.write_bytes(weights(float(len(run))))
+    job = {"image": str(image), "name": name, "format": "weights.h5", "value": 1.0}
+    job.update(run=run, saves=SAVES, sweep=True, parts=4)
+    command = [sys.executable, HERE / "run_save.py", tmp_path / "checkpoints"]
+    environment = {**os.environ, "PYTHONPATH": PYTHON}
+    process = subprocess.Popen(
+        [*command, json.dumps(job)],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    process.stdin.write("go\n" * SAVES)
+    process.stdin.close()
+    return process
+
+
+@pytest.mark.parametrize("name", ["w.weights.h5", "a/b/w.weights.h5"])
+def test_two_writers_a_reader_and_a_sweeper(tmp_path, name):
+    """Each name is one whole file of one of them, and every save comes."""
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    writers = [writer(tmp_path, run, name) for run in ("one", "second")]
+    looks = 0
+    while any(process.poll() is None for process in writers):
+        assert [f for f in verify_checkpoints(folder) if f.status != "good"] == []
+        assert sweep(LocalStorage(str(folder), 2)) == []
+        looks += 1
+    said = [process.stdout.read().splitlines() for process in writers]
+    for process in writers:
+        process.stdout.close()
+    assert said == [["ready", *["durable"] * SAVES]] * 2
+    assert looks > 2
+    (found,) = verify_checkpoints(folder)
+    assert (found.path, found.status) == (name, "good")
+    lines = (folder / JOURNAL).read_bytes().splitlines()
+    assert [line for line in lines if Record.from_line(line) is None] == []
+    assert len(lines) == 2 * SAVES
+    assert list(folder.rglob("*.tmp*")) == []
+
+
+FORKS = """
+import os, sys, threading, time
+sys.path[:0] = {paths!r}
+from run_save import pipeline_for, save
+
+class Gate:
+    open_ = threading.Event()
+    reached = threading.Event()
+    def __getattr__(self, name):
+        return getattr(os, name)
+    def fsync(self, file):
+        if os.fstat(file).st_size == 5000:
+            self.reached.set()
+            assert self.open_.wait(60)
+        os.fsync(file)
+
+folder, what, data = sys.argv[1], sys.argv[2], b"x" * 5000
+job = {{"name": "w.keras", "format": "keras", "run": "parent", "value": 1.0}}
+pipeline = pipeline_for(folder, job, Gate())
+saver = threading.Thread(target=save, args=(pipeline, job, data))
+saver.start()
+assert Gate.reached.wait(60)
+child = os.fork()
+if child == 0:
+    Gate.open_.set()
+    if what == "saves":
+        job["name"] = "child.keras"
+        print(save(pipeline, job, data[1:]).record.path, flush=True)
+    if what == "sleeps":
+        print("sleeping", os.getpid(), flush=True)
+        time.sleep(60)
+    pipeline.wait()
+    pipeline.release()
+    sys.exit()
+if what == "sleeps":
+    saver.join()
+os.waitpid(child, 0)
+Gate.open_.set()
+saver.join()
+print("saved", flush=True)
+"""
+
+
+def forked(tmp_path, what):
+    code = FORKS.format(paths=[str(HERE), PYTHON])
+    return subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path, what], stdout=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize("what", ["ends", "saves"])
+def test_a_fork_while_a_save_is_under_way(tmp_path, what):
+    """The child leaves the parent's file alone, and may save one of its own."""
+    process = forked(tmp_path, what)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert said.split() == [*(["child.keras"] if what == "saves" else []), "saved"]
+    records = list(journal.read(str(tmp_path)))
+    storage = LocalStorage(str(tmp_path))
+    names = ["child.keras", "w.keras"] if what == "saves" else ["w.keras"]
+    assert [record.path for record in records] == names
+    for record in records:
+        assert journal.describes(record, storage.measure(record.path))
+    assert list(tmp_path.rglob("*.tmp*")) == []
+
+
+def test_a_child_that_outlives_its_parent(tmp_path):
+    """It holds nothing of the parent's: what that left is swept."""
+    process = forked(tmp_path, "sleeps")
+    try:
+        word, child = process.stdout.readline().split()
+        assert word == "sleeping"
+        assert len(list(tmp_path.rglob("*.tmp*"))) == 1
+        assert sweep(LocalStorage(str(tmp_path))) == []  # the parent lives
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        deadline = time.monotonic() + 20
+        while not sweep(LocalStorage(str(tmp_path))):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.kill(int(child), signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
