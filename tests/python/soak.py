@@ -91,7 +91,7 @@ class Folder:
 
     def _follow(self, process, until):
         for line in process.stdout:
-            word, *rest = line.split()
+            word, *rest = line.split() or [""]
             if word == "whole":
                 self.loaded += int(rest[0])
             if word == "durable" and line.endswith("\n"):

@@ -279,7 +279,7 @@ class Bytes:
 
     name, suffix = "keras", ".keras"
 
-    def write(self, model, path):
+    def write(self, model, path, sparingly=False):
         pathlib.Path(path).write_bytes(model)
 
 

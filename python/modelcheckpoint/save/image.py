@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from modelcheckpoint.observe.memory import available_memory
-from modelcheckpoint.save.internals import CannotLayout
+from modelcheckpoint.save.internals import CannotLayout, NoMemory
 
 __all__ = ["Block", "Image", "Misfit"]
 
@@ -113,7 +113,7 @@ def _memory(room: int) -> Any:
 
     left = available_memory()
     if left is not None and room > left:
-        raise CannotLayout(
+        raise NoMemory(
             f"a copy of it takes {room >> 20} MiB of memory, of which {left >> 20} MiB "
             "are available"
         )
@@ -122,6 +122,8 @@ def _memory(room: int) -> Any:
         mapped = mmap.mmap(-1, max(room, 1), flags=flags)
     except (AttributeError, TypeError):  # Windows has no such flags
         return np.zeros(room, np.uint8)
+    except OSError as error:
+        raise NoMemory(f"a copy of it takes {room >> 20} MiB: {error}") from error
     # Without MADV_DONTFORK each page would be copied once more after a fork, as a
     # loader of data does it at each epoch. A child that saves must begin anew.
     for advice in ("MADV_DONTFORK", "MADV_HUGEPAGE"):

@@ -7,6 +7,7 @@ saved through Keras' public API instead.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import io
@@ -18,7 +19,15 @@ from typing import Any
 import modelcheckpoint.observe.keras_models as keras_models
 from modelcheckpoint.observe.chief import saves_together
 
-__all__ = ["CannotLayout", "Saving", "check_model", "reader_of", "saving_of_keras"]
+__all__ = [
+    "CannotLayout",
+    "NoMemory",
+    "Saving",
+    "check_model",
+    "reader_of",
+    "saving_of_keras",
+    "sparing_archives",
+]
 
 _SAVE_STATE = (
     "saveable",
@@ -45,6 +54,30 @@ class CannotLayout(Exception):
     def __init__(self, why: str, expected: bool = False) -> None:
         super().__init__(why)
         self.expected = expected
+
+
+class NoMemory(CannotLayout):
+    """There is no memory for the image."""
+
+
+@contextlib.contextmanager
+def sparing_archives() -> Iterator[None]:
+    """Have Keras write the weights of an archive to a file, and not to memory, first.
+
+    It decides so by what the machine has, also where a container may take less. Where
+    it has no such choice (before 3.8) nothing changes.
+    """
+    from keras.src.saving import saving_lib
+
+    choice = getattr(saving_lib, "is_memory_sufficient", None)
+    if choice is None:
+        yield
+        return
+    saving_lib.is_memory_sufficient = lambda model: False
+    try:
+        yield
+    finally:
+        saving_lib.is_memory_sufficient = choice
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from modelcheckpoint.decide.naming import aside_name
 from modelcheckpoint.decide.plan import Order
 from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.save.formats import Format
+from modelcheckpoint.save.internals import NoMemory
 from modelcheckpoint.save.saver import Saver
 from modelcheckpoint.save.snapshot import CannotLayout, Snapshot, Snapshotter
 from modelcheckpoint.storage import journal
@@ -201,7 +202,7 @@ class Pipeline:
             return  # it could not be made: that is the outcome
         error: BaseException | None = None
         try:
-            self.format.write(model, draft.path)
+            self.format.write(model, draft.path, isinstance(self.detour, NoMemory))
         except BaseException as raised:
             error = raised
         self._saver.forget()

@@ -38,14 +38,14 @@ class Format:
         elif self.name == "hdf5-weights":
             hdf5_limits.check_weights(model)
 
-    def write(self, model: Any, path: str) -> None:
-        """Write the model to `path`, as Keras would."""
+    def write(self, model: Any, path: str, sparingly: bool = False) -> None:
+        """Write the model to `path`, as Keras would; `sparingly`: memory is short."""
         if self.name == "hdf5":
             hdf5.write_model(model, path)
         elif self.name == "hdf5-weights":
             hdf5.write_weights(model, path)
         else:
-            keras_api.write(model, path, self.weights_only)
+            keras_api.write(model, path, self.weights_only, sparingly)
 
 
 def format_of(filepath: str, tail: str, weights_only: bool) -> Format:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import os
 from typing import Any
 
+from modelcheckpoint.save.internals import sparing_archives
 from modelcheckpoint.storage.local import folder_of_its_own
 
 __all__ = ["write"]
 
 
-def write(model: Any, path: str, weights_only: bool) -> None:
-    """Write the model, or its weights, with the call that Keras' callback makes."""
+def write(model: Any, path: str, weights_only: bool, sparingly: bool = False) -> None:
+    """Write the model, or its weights, with the call that Keras' callback makes.
+
+    Args:
+        model: The model.
+        path: Where to.
+        weights_only: What is saved.
+        sparingly: Whether memory is short.
+    """
     if weights_only:
         model.save_weights(path, overwrite=True)
-    elif path.endswith(".keras") and _writes_beside():
-        with folder_of_its_own(path) as folder:
+    elif path.endswith(".keras") and (sparingly or _writes_beside()):
+        sparing = sparing_archives() if sparingly else contextlib.nullcontext()
+        with folder_of_its_own(path) as folder, sparing:
             inside = os.path.join(folder, os.path.basename(path))
             model.save(inside, overwrite=True)
             if os.path.exists(inside):  # a model's own `save` may write nothing
