@@ -18,7 +18,7 @@ known=(2.15 3.2 3.4.1 3.8 3.10 3.12 newest tf_keras-2.16)
 # These know no Keras and run in `make test`; a file that is not here runs everywhere.
 pure=(arguments checkpoints checksum hdf5_arrays hostile imports journal kill leftovers
   local memory monitor naming neighbours plan power_cut r_function records saver sweep
-  teller triggers)
+  teller triggers writer)
 
 # What the tests need beside Keras and its backends.
 tools=(pytest hypothesis pandas requests tensorboard)

@@ -13,7 +13,7 @@ from modelcheckpoint.save.formats.archive import member, pack
 from modelcheckpoint.save.formats.hdf5_image import HDF5Image
 from modelcheckpoint.save.formats.weights_h5 import WeightsImage
 from modelcheckpoint.save.internals import CannotLayout, check_model, saving_of_keras
-from modelcheckpoint.storage.local import Part
+from modelcheckpoint.storage.writer import Part
 
 __all__ = ["CannotLayout", "Snapshot", "Snapshotter"]
 

@@ -7,32 +7,25 @@ import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from typing import Any, Optional, Union
+from typing import Any
 from zlib import crc32
 
 from modelcheckpoint.storage import leftovers
 from modelcheckpoint.storage.appender import Appender
 from modelcheckpoint.storage.below import NotPlain, check_plain, open_below
-from modelcheckpoint.storage.checksum import joined
 from modelcheckpoint.storage.durable import Folders
 from modelcheckpoint.storage.measuring import Sealed, measured
 from modelcheckpoint.storage.writable import check_folder, check_not_a_folder
+from modelcheckpoint.storage.writer import Part, Writer
 
 __all__ = [
-    "Data",
     "LocalStorage",
     "NotFlushed",
-    "Part",
     "Sealed",
     "folder_of_its_own",
 ]
 
-Data = Union[bytes, memoryview]
-Part = tuple[Data, Optional[int]]
-"""A part of a file, and its crc32 where that is known already."""
-
 _CHUNK = 1 << 20
-_FLUSHED_EARLY = 8 << 20
 _BINARY = getattr(os, "O_BINARY", 0)
 
 
@@ -114,25 +107,17 @@ class LocalStorage:
         Raises:
             OSError: If there is nothing to write, or it cannot be written or flushed.
         """
-        checksum = size = flushing = 0
         file = self._os.open(temporary, os.O_WRONLY | _BINARY)
         try:
+            writer = Writer(file, self._os)
             for data, known in parts:
-                if known is not None:
-                    checksum = joined(checksum, known, len(data))
-                for piece in _pieces(data):
-                    if known is None:
-                        checksum = crc32(piece, checksum)
-                    self._write(file, piece)
-                    size += len(piece)
-                    if size - flushing >= _FLUSHED_EARLY:
-                        self._begin_to_flush(file, flushing, size)
-                        flushing = size
-            _check_not_empty(size)
-            self._make_durable(file, temporary)
+                writer.write(data, known)
+            _check_not_empty(writer.size)
+            writer.finish()
+            self._make_name_durable(temporary)
         finally:
             self._os.close(file)
-        return Sealed(size, f"{checksum:08x}")
+        return Sealed(writer.size, f"{writer.checksum:08x}")
 
     def seal(self, temporary: str) -> Sealed:
         """Make the contents of a temporary file durable, and measure them.
@@ -148,7 +133,8 @@ class LocalStorage:
                 checksum = crc32(chunk, checksum)
                 size += len(chunk)
             _check_not_empty(size)
-            self._make_durable(file, temporary)
+            self._os.fsync(file)
+            self._make_name_durable(temporary)
         finally:
             self._os.close(file)
         return Sealed(size, f"{checksum:08x}")
@@ -261,24 +247,16 @@ class LocalStorage:
         descriptor: int = self._os.open(path, flags, 0o666)
         return descriptor
 
-    def _make_durable(self, file: int, temporary: str) -> None:
+    def _make_name_durable(self, temporary: str) -> None:
         # A rename can reach the disk before the data it names: after a power cut the
         # final name would hold zero bytes. Data first, name second, folder third. The
         # temporary name, too, is there before the journal speaks of the file: it tells
         # the next run that this file never came, and was not deleted by somebody.
-        self._os.fsync(file)
         self._folders.flush(os.path.dirname(temporary))
 
     def _write(self, file: int, data: bytes | memoryview) -> None:
         while data:
             data = data[self._os.write(file, data) :]
-
-    def _begin_to_flush(self, file: int, start: int, end: int) -> None:
-        # Linux then writes these bytes to the disk while we go on with the next ones,
-        # so that there is little left for fsync, which alone makes them durable.
-        with contextlib.suppress(AttributeError, OSError):  # not on every system
-            advice = os.POSIX_FADV_DONTNEED
-            self._os.posix_fadvise(file, start, end - start, advice)
 
     def _link(self, name: str, second: str) -> None:
         try:
@@ -301,11 +279,6 @@ class LocalStorage:
             finally:
                 self._os.close(target)
             self._os.replace(temporary, self.path(second))
-
-
-def _pieces(data: Data) -> Iterator[Data]:
-    # So small that each stays in the processor's cache from checksum to write.
-    return (data[start : start + _CHUNK] for start in range(0, len(data), _CHUNK))
 
 
 def _check_not_empty(size: int) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import struct
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from modelcheckpoint.storage.local import Data, Part
+from modelcheckpoint.storage.writer import ALIGNMENT, LARGE, Data, Part
 
 __all__ = ["Member", "member", "pack"]
+
+_HEADER = 30
+"""Bytes of a member's header, without name and extra fields (APPNOTE.TXT, 4.3.7)."""
 
 Member = tuple[zipfile.ZipInfo, Data]
 """A file in an archive: what is said of it, and what it holds."""
@@ -31,6 +35,8 @@ def pack(members: Sequence[Member]) -> Iterator[Part]:
         for info, data in members:
             # zipfile fills in what it is given: a second archive may be made of it.
             copied = _copy(info)
+            if len(data) >= LARGE:
+                copied.extra = _padding(archive.start_dir + _header_size(copied, data))
             archive.writestr(copied, data)
             known[id(data)] = copied.CRC
     return ((piece, known.get(id(piece))) for piece in pieces.in_order())
@@ -40,6 +46,20 @@ def _copy(info: zipfile.ZipInfo) -> zipfile.ZipInfo:
     copied = zipfile.ZipInfo(info.filename, info.date_time)
     copied.external_attr = info.external_attr or 0o600 << 16
     return copied
+
+
+def _header_size(info: zipfile.ZipInfo, data: Data) -> int:
+    zip64 = len(data) * 1.05 > zipfile.ZIP64_LIMIT  # as zipfile decides it
+    return _HEADER + len(info.filename.encode()) + 20 * zip64
+
+
+def _padding(offset: int) -> bytes:
+    """Return a member's extra field that has its data begin aligned in the file.
+
+    It is the field by which Android's zipalign does this; readers pass over it.
+    """
+    size = 2 + -(offset + 6) % ALIGNMENT
+    return struct.pack("<HHH", 0xD935, size, ALIGNMENT).ljust(size + 4, b"\0")
 
 
 class _Pieces(io.RawIOBase):

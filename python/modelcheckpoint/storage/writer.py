@@ -1,0 +1,145 @@
+"""Writing a file once, from its beginning to its end: straight to the disk if it can.
+
+A large file that goes through the page cache is copied there by the processor, and
+drives out of memory what training reads. Where Linux and the file system allow it
+(`O_DIRECT`, see open(2)), the disk takes the bytes from where they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+from collections.abc import Iterator
+from typing import Any, Optional, Union
+from zlib import crc32
+
+from modelcheckpoint.storage.checksum import joined
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["ALIGNMENT", "LARGE", "Data", "Part", "Writer"]
+
+Data = Union[bytes, memoryview]
+Part = tuple[Data, Optional[int]]
+"""A part of a file, and its crc32 where that is known already."""
+
+ALIGNMENT = 4096
+"""What begins at a multiple of this, in memory and in the file, can go straight to the
+disk. Some disks ask for less; where a file system asks for more it refuses."""
+
+LARGE = 8 << 20
+"""Bytes from which on that is worth it."""
+
+# So small that each stays in a processor's cache from the checksum to the write, and so
+# large that a disk is kept busy.
+_PIECE = 1 << 20
+_DIRECT_PIECE = 4 << 20
+_REFUSALS = (errno.EINVAL, errno.EOPNOTSUPP)
+
+
+class Writer:
+    """Writes to an open file, and computes size and checksum on the way.
+
+    Args:
+        file: Descriptor, opened for writing, at the file's beginning.
+        system: What carries out the calls; a test passes one that fails.
+
+    Attributes:
+        size: How many bytes were written.
+        checksum: Their crc32.
+    """
+
+    def __init__(self, file: int, system: Any = os) -> None:
+        self.size = self.checksum = 0
+        self._file = file
+        self._os = system
+        self._direct = False
+        self._can_be_direct = fcntl is not None and hasattr(os, "O_DIRECT")
+        self._flushing = 0
+
+    def write(self, data: Data, checksum: int | None = None) -> None:
+        """Write all of `data`, which must not change before this returns.
+
+        Args:
+            data: The next bytes of the file.
+            checksum: Their crc32, if it is known already.
+        """
+        if checksum is not None:
+            self.checksum = joined(self.checksum, checksum, len(data))
+        for piece, direct in self._pieces(data):
+            if checksum is None:
+                self.checksum = crc32(piece, self.checksum)
+            self._write(piece, direct)
+            self._begin_to_flush()
+
+    def finish(self) -> None:
+        """Make what was written durable."""
+        self._set_direct(False)
+        self._os.fsync(self._file)
+
+    def _pieces(self, data: Data) -> Iterator[tuple[Data, bool]]:
+        at = 0
+        if self._is_aligned(data):
+            straight = len(data) // ALIGNMENT * ALIGNMENT
+            while at < straight and self._can_be_direct:
+                end = min(at + _DIRECT_PIECE, straight)
+                yield data[at:end], True
+                at = end
+        for start in range(at, len(data), _PIECE):
+            yield data[start : start + _PIECE], False
+
+    def _is_aligned(self, data: Data) -> bool:
+        if len(data) < LARGE or self.size % ALIGNMENT:
+            return False
+        try:
+            address = ctypes.addressof(ctypes.c_char.from_buffer(data))
+        except TypeError:  # its memory may not be written to: it is not an image's
+            return False
+        return address % ALIGNMENT == 0
+
+    def _write(self, data: Data, direct: bool) -> None:
+        while data:
+            # What a disk took only in part may have left the file at any place.
+            direct = direct and not (self.size % ALIGNMENT or len(data) % ALIGNMENT)
+            direct = self._set_direct(direct)
+            try:
+                count = self._os.write(self._file, data)
+            except OSError as error:
+                if not (direct and error.errno in _REFUSALS):
+                    raise
+                self._can_be_direct = False
+                continue
+            self.size += count
+            data = data[count:]
+
+    def _set_direct(self, direct: bool) -> bool:
+        """Have the next write go straight to the disk, or not; return which."""
+        direct = direct and self._can_be_direct
+        if direct != self._direct:
+            flags = fcntl.fcntl(self._file, fcntl.F_GETFL)
+            flags = flags | os.O_DIRECT if direct else flags & ~os.O_DIRECT
+            try:
+                fcntl.fcntl(self._file, fcntl.F_SETFL, flags)
+            except OSError as error:  # tmpfs, say, has no disk
+                if not (direct and error.errno in _REFUSALS):
+                    raise
+                self._can_be_direct = direct = False
+            self._direct = direct
+        return direct
+
+    def _begin_to_flush(self) -> None:
+        if self.size - self._flushing < LARGE:
+            return
+        start, self._flushing = self._flushing, self.size
+        if not self._direct:
+            # Linux then writes these bytes to the disk while we go on with the next
+            # ones, so that there is little left for fsync, which alone makes them
+            # durable.
+            with contextlib.suppress(AttributeError, OSError):  # not on every system
+                advice = os.POSIX_FADV_DONTNEED
+                self._os.posix_fadvise(self._file, start, self.size - start, advice)
