@@ -392,6 +392,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self._saved_in_fit, self._first_batch = False, self._watches_batches
         self._begun = True
         if self._chief:
+            self._pipeline.expect(model)
             self._tell.begin(self._interval if self._watches_batches else None)
 
     def _storage(self) -> LocalStorage:

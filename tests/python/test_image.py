@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import threading
 import zipfile
 from functools import partial
 
@@ -10,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+from modelcheckpoint.observe.memory import available_memory
 from modelcheckpoint.save.formats.archive import member, pack
 from modelcheckpoint.save.image import Block, Image, Misfit
 from modelcheckpoint.save.internals import CannotLayout
@@ -121,3 +123,24 @@ def test_an_archive_of_little():
     members = [member("a", b""), member("größe/b", b"2")]
     both = [b"".join(data for data, _ in pack(members)) for _ in range(2)]
     assert both[0] == both[1]
+
+
+def test_memory_is_taken_ahead_where_there_is_plenty():
+    """The file then finds it there; one that needs more takes its own."""
+    block = Block(0)
+    block.expect(10 << 20)
+    taken = block.with_room(9 << 20)
+    assert len(taken.memory) == 10 << 20
+    assert taken.with_room(1) is taken
+    taken.expect(5 << 20)
+    assert taken.with_room(5 << 20) is taken
+    block.expect(1 << 20)
+    assert len(block.with_room(2 << 20).memory) == 2 << 20
+    assert len(Block(0).with_room(3 << 20).memory) == 3 << 20
+
+
+def test_no_memory_is_taken_ahead_where_it_is_scarce():
+    """Training comes first: what it needs has been taken when the first save comes."""
+    block = Block(0)
+    block.expect(available_memory() // 2)
+    assert "modelcheckpoint memory" not in [t.name for t in threading.enumerate()]

@@ -6,6 +6,7 @@ import contextlib
 import io
 import math
 import mmap
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 from typing import Any
@@ -21,6 +22,7 @@ _ALIGNED = {"alignment_threshold": 1, "alignment_interval": 8}
 
 
 _PAGE = 4096  # no system has smaller ones
+_PLENTY = 8  # times what is taken ahead of time
 
 
 class Misfit(Exception):
@@ -40,10 +42,26 @@ class Block(io.RawIOBase):
         self.memory = _memory(room)
         self.size = 0
         self._at = 0
+        self._coming: _Coming | None = None
+
+    def expect(self, room: int) -> None:
+        """Have memory for a file of that size taken on another thread, if it is cheap.
+
+        Where memory is not plentiful it is taken when it is needed, and not before:
+        what training itself takes has then been taken.
+        """
+        left = available_memory()
+        if left is not None and len(self.memory) < room < left // _PLENTY:
+            self._coming = _Coming(room)
 
     def with_room(self, room: int) -> Block:
         """Return this block, or a larger one, for a new file."""
-        return self if len(self.memory) >= room else Block(room)
+        coming, self._coming = self._coming, None
+        if len(self.memory) >= room:
+            return self
+        block = None if coming is None else coming.block()
+        enough = block is not None and len(block.memory) >= room
+        return block if block is not None and enough else Block(room)
 
     @property
     def data(self) -> memoryview:
@@ -102,6 +120,28 @@ class Block(io.RawIOBase):
             self.memory = memory
         self.memory[self.size : zeros_up_to] = 0  # of an earlier file, perhaps
         self.size = size
+
+
+class _Coming:
+    """A block whose memory is being taken: to touch a page first is what is slow."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._block: Block | None = None
+        # A daemon: nothing is lost where the process ends before it.
+        self._thread = threading.Thread(
+            target=self._take, name="modelcheckpoint memory", daemon=True
+        )
+        self._thread.start()
+
+    def block(self) -> Block | None:
+        """Return the block, or None where there was no memory for it."""
+        self._thread.join()
+        return self._block
+
+    def _take(self) -> None:
+        with contextlib.suppress(NoMemory, MemoryError):  # told where it is needed
+            self._block = Block(self._room)
 
 
 def _memory(room: int) -> Any:

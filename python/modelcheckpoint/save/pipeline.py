@@ -116,6 +116,10 @@ class Pipeline:
         """Whether there is a save under way, or one that was not forgotten yet."""
         return self._saver.busy
 
+    def expect(self, model: Any) -> None:
+        """Prepare for the saves of a model that is about to be trained."""
+        self._snapshotter.expect(model)
+
     def save(self, model: Any, order: Order, mode: str, at_once: bool = False) -> None:
         """Begin to save the model as it is now; `outcome` tells what came of it.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from modelcheckpoint.save.formats.archive import member, pack
 from modelcheckpoint.save.formats.hdf5_image import HDF5Image
 from modelcheckpoint.save.formats.weights_h5 import WeightsImage
 from modelcheckpoint.save.internals import CannotLayout, check_model, saving_of_keras
-from modelcheckpoint.storage.writer import Part
+from modelcheckpoint.storage.writer import LARGE, Part
 
 __all__ = ["CannotLayout", "Snapshot", "Snapshotter"]
 
@@ -61,6 +63,11 @@ class Snapshotter:
         self._process = os.getpid()
         self._taking = False
 
+    def expect(self, model: Any) -> None:
+        """Prepare for the first snapshot of a model that is about to be trained."""
+        with contextlib.suppress(CannotLayout):  # told when it is saved
+            self._file.expect(model)
+
     def take(self, model: Any) -> Snapshot:
         """Copy the model's state now; nothing else of the model is needed later.
 
@@ -95,6 +102,11 @@ class _Weights:
     def __init__(self) -> None:
         self._image: WeightsImage | None = None
 
+    def expect(self, model: Any) -> None:
+        check_model(model, "save_weights")
+        self._image = self._image or WeightsImage()
+        self._image.expect(_room(model))
+
     def take(self, model: Any) -> Snapshot:
         check_model(model, "save_weights")
         self._image = self._image or WeightsImage()
@@ -109,6 +121,11 @@ class _Archive:
     def __init__(self) -> None:
         self._image: WeightsImage | None = None
         self._assets = Assets()
+
+    def expect(self, model: Any) -> None:
+        check_model(model, "save")
+        self._image = self._image or WeightsImage()
+        self._image.expect(_room(model))
 
     def take(self, model: Any) -> Snapshot:
         check_model(model, "save")
@@ -130,10 +147,36 @@ class _HDF5:
 
     def __init__(self, weights_only: bool) -> None:
         self._method = "save_weights" if weights_only else "save"
+        self._weights_only = weights_only
         self._image = HDF5Image(weights_only)
+
+    def expect(self, model: Any) -> None:
+        check_model(model, self._method)
+        self._image.expect(_room(model, optimizer=not self._weights_only))
 
     def take(self, model: Any) -> Snapshot:
         check_model(model, self._method)
         image = self._image.take(model)
         data = image.block.data
         return Snapshot(len(data), len(image.places), lambda: iter([(data, None)]))
+
+
+def _room(model: Any, optimizer: bool = True) -> int:
+    """Return about how many bytes a file of the model's state has, or 0 if few.
+
+    Should it be less than the file needs, that one takes its memory itself.
+    """
+    variables = list(model.variables)
+    if optimizer and getattr(model, "optimizer", None) is not None:
+        variables += model.optimizer.variables
+    arrays = sum(math.prod(v.shape) * _item_size(v.dtype) for v in variables)
+    return arrays + (2 << 20) + 8192 * len(variables) if arrays >= LARGE else 0
+
+
+def _item_size(dtype: str) -> int:
+    import numpy as np
+
+    try:
+        return np.dtype(dtype).itemsize
+    except TypeError:  # a type of the backend's own
+        return 0

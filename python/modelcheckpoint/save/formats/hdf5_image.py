@@ -34,6 +34,10 @@ class HDF5Image:
         self._image: Image | None = None
         self._block = Block(0)
 
+    def expect(self, room: int) -> None:
+        """Prepare for a file of about that size."""
+        self._block.expect(room)
+
     def take(self, model: Any) -> Image:
         """Bring the image up to the model's state now.
 
