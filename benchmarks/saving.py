@@ -57,6 +57,9 @@ class Child:
         Raises:
             RuntimeError: If it fails; with the last lines that it wrote.
         """
+        if not self.quick:
+            # In a process that ends, so that the memory is free again.
+            subprocess.run([self.python, Path(__file__).with_name("saving_machine.py")])
         out = os.path.join(self.folder, "found.json")
         script = str(Path(__file__).with_name("saving_run.py"))
         command = [self.python, script, what, "--out", out, "--folder", self.folder]

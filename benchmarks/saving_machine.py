@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import platform
 from pathlib import Path
+
+LEFT = 3 << 30
+_MIB = 1 << 20
+
+
+def touch_free_memory() -> None:
+    """Write to the memory that is free, but for 3 GiB, once.
+
+    The host of a virtual machine finds memory for it only then, in 25 times the time
+    that a copy takes, and whoever comes first would pay for all that come later.
+    """
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return
+    free = [line.split()[1] for line in lines if line.startswith("MemAvailable")]
+    size = int(free[0]) * 1024 - LEFT
+    if size > 0:
+        with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE) as memory:
+            memory.madvise(mmap.MADV_HUGEPAGE)
+            for at in range(0, size, 2 * _MIB):
+                memory[at] = 1
 
 
 def machine(folder: str) -> str:
@@ -39,3 +62,7 @@ def file_system(folder: str) -> str:
         if folder == at or folder.startswith(at.rstrip("/") + "/")
     ]
     return max(found)[1]
+
+
+if __name__ == "__main__":
+    touch_free_memory()
