@@ -9,6 +9,7 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Callable
 
 import keras
@@ -17,16 +18,36 @@ from modelcheckpoint import __version__
 from modelcheckpoint.decide import arguments
 from modelcheckpoint.decide.monitor import direction_of
 from modelcheckpoint.decide.naming import Template
-from modelcheckpoint.decide.plan import Moment, Order, Plan, Skip
+from modelcheckpoint.decide.plan import Moment, Order, Plan, Skip, State
 from modelcheckpoint.decide.triggers import Every
-from modelcheckpoint.errors import CheckpointError, FieldError, SaveError
-from modelcheckpoint.observe.chief import is_chief, out_of_reach, saves_together
+from modelcheckpoint.errors import (
+    CheckpointError,
+    FieldError,
+    RestoreError,
+    SaveError,
+)
+from modelcheckpoint.observe.building import build_config_of
+from modelcheckpoint.observe.chief import (
+    is_alone,
+    is_chief,
+    out_of_reach,
+    saves_together,
+)
 from modelcheckpoint.observe.direction import stated_direction
+from modelcheckpoint.observe.first_epoch import start_as_asked, start_at
 from modelcheckpoint.observe.keras_models import versions_of
 from modelcheckpoint.observe.logs import numbers
 from modelcheckpoint.observe.progress import Progress
+from modelcheckpoint.observe.seeds import seeds_of
 from modelcheckpoint.observe.stack import fits_that_call
 from modelcheckpoint.records import Record
+from modelcheckpoint.resume import (
+    Restored,
+    could_resume,
+    find,
+    restore,
+    restore_weights,
+)
 from modelcheckpoint.save.formats import format_of
 from modelcheckpoint.save.pipeline import Failure, Pipeline, Run
 from modelcheckpoint.storage.local import LocalStorage, NotFlushed
@@ -133,7 +154,10 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         ValueError: If an argument is invalid, or the suffix does not fit.
         OSError: In `on_train_begin`, if `filepath` cannot be written to.
         CheckpointError: In `on_train_begin`, if a variable is spread over several
-            processes, or if a `fit` with this callback is running already.
+            processes, if a `fit` with this callback is running already, or if several
+            processes train the model and `restore_best` is set.
+        RestoreError: In `on_train_begin`, if the checkpoint to resume from is of
+            another model; the model is as it was.
         FormatError: In `on_train_begin`, if this model would not load from this format.
         SampleCountError: In `on_train_begin` or at the first batch, if samples cannot
             be counted.
@@ -143,6 +167,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
 
     _begun: bool
     _saved_ever: bool
+    _may_resume: bool
+    _epochs_begun: bool
 
     def __init__(
         self,
@@ -160,6 +186,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         on_error: str = "warn",
         background: bool = True,
         on_saved: Callable[[Record], Any] | None = None,
+        resume: bool = False,
+        restore_best: bool = False,
     ) -> None:
         super().__init__()
         # Keras 2: hand over its tensors as they are; most hooks never look at them.
@@ -181,7 +209,11 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self.on_error = arguments.choice("on_error", on_error, ("warn", "raise"))
         self.background = arguments.flag("background", background)
         self.on_saved = arguments.function_or_none("on_saved", on_saved)
+        self.resume = arguments.flag("resume", resume)
         self._template = Template(self.filepath, self._watches_batches)
+        self.restore_best = arguments.restore_best(
+            restore_best, self.filepath, self._template.fields, self.save_best_only
+        )
         self._format = format_of(
             self.filepath, self._template.tail, self.save_weights_only
         )
@@ -212,6 +244,11 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
     def problems(self) -> list[str]:
         """What went wrong so far and was told, one sentence each."""
         return list(self._tell.problems)
+
+    @property
+    def restored(self) -> Restored | None:
+        """What `resume` has restored; None before, and where there was nothing."""
+        return self._restored
 
     # Hooks
 
@@ -250,6 +287,10 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self._settle(wait=True)
         if self._pipeline is not None:
             self._pipeline.release()
+        if self._begun:
+            start_as_asked(self._trained)
+            self._may_resume = self._may_resume and not self._epochs_begun
+            self._give_back_best()
         if self._begun and self._chief:
             self._tell.end(self._saved_ever, f"{self._interval} had not passed yet")
         self._begun = False
@@ -258,6 +299,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         """Note the epoch (`epoch` counts from 0)."""
         self._begin_if_driven_by_hand()
         self._settle(wait=False)
+        self._check_first_epoch(int(epoch))
         self._progress.start_epoch(int(epoch) + 1)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -365,6 +407,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self._run_id = f"{began}-{secrets.token_hex(3)}"
         self._inferred_mode: str | None = None
         self._begun = self._saved_ever = False
+        self._restored: Restored | None = None
+        self._best_record: Record | None = None
+        self._may_resume, self._checks_epoch = True, False
 
     def _begin_if_driven_by_hand(self) -> None:
         if not self._begun:
@@ -383,16 +428,88 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         _check_reach(model)
         # Keras' fit hands over its parameters. A loop that drives the hooks by hand
         # may train as it likes, so there only the loop itself knows the sizes.
-        in_fit = "steps" in (getattr(self, "params", None) or {})
-        self._progress = Progress(model, in_fit, self._unit)
-        self._pipeline = Pipeline(
-            self._storage(), self._format, self._run(model), self.background
-        )
+        params = getattr(self, "params", None) or {}
+        in_fit = "steps" in params
+        self._progress = Progress(model, in_fit, self._unit, params.get("steps"))
+        if self.restore_best and not is_alone(model):
+            raise CheckpointError(
+                "`restore_best` is for a training in one process, and several train "
+                "this model: load the best checkpoint after it."
+            )
+        storage = self._storage()
         self._plan.start()
+        if self._chief:
+            self._tell.start()
+        self._go_on(model, storage.folder, params.get("epochs") if in_fit else None)
+        self._pipeline = Pipeline(
+            storage, self._format, self._run(model), self.background
+        )
         self._saved_in_fit, self._first_batch = False, self._watches_batches
         self._begun = True
         if self._chief:
             self._tell.begin(self._interval if self._watches_batches else None)
+
+    # Going on where an earlier run stopped
+
+    def _go_on(self, model: Any, folder: str, epochs: int | None) -> None:
+        """Resume, if that was asked for, or tell that it could be.
+
+        Not where an epoch was trained since, in a `fit` that ended as it should: the
+        model is then further than any file.
+        """
+        start_as_asked(model)  # which a `fit` that never came so far has left
+        self._checks_epoch = self._epochs_begun = False
+        if self._may_resume and self.resume:
+            self._resume(model, folder, epochs)
+        elif self._may_resume and self._chief:
+            record = could_resume(folder, self._template, self._format.name)
+            if record is not None and record.run != self._run_id:
+                self._tell.could_resume(record)
+
+    def _resume(self, model: Any, folder: str, epochs: int | None) -> None:
+        found = find(folder, self._template, self._format.name)
+        record = found.record
+        for one in found.damaged if self._chief else ():
+            self._tell.passed_over(one.path, one.reason)
+        if record is None:
+            if self._chief:
+                self._tell.nothing_to_resume()
+            return
+        path = os.path.join(folder, *record.path.split("/"))
+        self._restored = restored = restore(model, path, record)
+        self._run_id, self._saved_ever = record.run, True
+        self._best_record = best = found.best(self.monitor)
+        value = None if best is None else best.value
+        self._plan.go_on(value, record.mode, record.since)
+        self._progress.go_on(record.samples)
+        if epochs is not None:
+            start_at(model, record.epochs_done)
+        self._checks_epoch = True
+        if self._chief:
+            self._tell.resumed(record, restored.optimizer, restored.seeds, epochs)
+
+    def _check_first_epoch(self, epoch: int) -> None:
+        self._epochs_begun = True
+        start_as_asked(self._trained)
+        checks, self._checks_epoch = self._checks_epoch, False
+        record = self._restored.record if self._restored else None
+        if checks and record and epoch != record.epochs_done and self._chief:
+            self._tell.wrong_epoch(record, epoch + 1)
+
+    def _give_back_best(self) -> None:
+        if not self.restore_best:
+            return
+        assert self._pipeline is not None  # there is one since `_begin`
+        best = self._best_record
+        if best is None:
+            self._tell.best_is_lost(f"no checkpoint was the best by {self.monitor!r}")
+            return
+        try:
+            restore_weights(self.model, self._pipeline.storage.folder, best)
+        except (OSError, RestoreError) as error:
+            self._tell.best_is_lost(str(error))
+        else:
+            self._tell.best_is_back(best)
 
     def _storage(self) -> LocalStorage:
         folder = os.path.abspath(self._template.folder)
@@ -417,7 +534,11 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
     def _moment(self, logs: Mapping[str, Any] | None) -> Moment:
         progress = self._progress
         return Moment(
-            progress.epoch, progress.batch or None, progress.samples, numbers(logs)
+            progress.epoch,
+            progress.batch or None,
+            progress.samples,
+            numbers(logs),
+            progress.epochs_done,
         )
 
     def _direction(self, moment: Moment) -> str:
@@ -448,6 +569,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             self._tell_missing(order)
         model = self.model
         _check_reach(model)
+        order = replace(order, state=State(seeds_of(model), build_config_of(model)))
         if not self._chief:
             if saves_together(model):
                 self._pipeline.save_nowhere(model)
@@ -476,6 +598,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         else:
             self._plan.saved(outcome.order)
             self._saved_in_fit = self._saved_ever = True
+            if outcome.order.improved:
+                self._best_record = outcome.record
             self._pipeline.forget()
             self._tell.saved(outcome.order, outcome, self._within)
             if self.on_saved is not None:

@@ -17,6 +17,7 @@ __all__ = [
     "number_or_none",
     "path",
     "period",
+    "restore_best",
     "save_freq",
     "text",
     "verbosity",
@@ -69,6 +70,24 @@ def _takes(function: Any, count: int) -> bool:
     except TypeError:
         return False
     return True
+
+
+def restore_best(
+    value: Any, filepath: str, fields: Sequence[str], save_best_only: bool
+) -> bool:
+    """Return True or False, as `flag` does.
+
+    Raises:
+        ValueError: If the best file would be overwritten by later ones.
+    """
+    wanted = flag("restore_best", value)
+    if wanted and not fields and not save_best_only:
+        raise ValueError(
+            "`filepath` must have a field such as {epoch:02d} with `restore_best`, not "
+            f"be {filepath!r}: later epochs would overwrite the best. Add a field, or "
+            "set `save_best_only`."
+        )
+    return wanted
 
 
 def verbosity(name: str, value: Any) -> int:

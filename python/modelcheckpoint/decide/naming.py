@@ -60,6 +60,8 @@ class Template:
         fields: The names of the fields.
         tail: The literal text after the last field; the suffix is at its end.
         depth: How many folders below `folder` the file lies.
+        below: The template below `folder`: two of one `below` make the same names,
+            wherever their folders are.
 
     Raises:
         ValueError: If the text is empty, names a URL, has a field that is not a plain
@@ -77,6 +79,7 @@ class Template:
         head = _expand_home(self._parts[0][0])
         self.folder = os.path.dirname(head)
         self._parts[0] = (_below(head, self.folder), *self._parts[0][1:])
+        self.below = tuple(self._parts)
         trial = self.fill({})
         self.depth = trial.path.count("/")
         _check_length(f"{self.folder}/{trial.path}".replace(os.sep, "/"))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Union
+from dataclasses import dataclass, replace
+from typing import Any, Union
 
 from modelcheckpoint.decide.monitor import improves
 from modelcheckpoint.decide.naming import Template
 from modelcheckpoint.decide.triggers import Every
 
-__all__ = ["Moment", "Order", "Plan", "Skip"]
+__all__ = ["Moment", "Order", "Plan", "Skip", "State"]
 
 Number = Union[int, float]
 
@@ -24,12 +24,27 @@ class Moment:
         batch: Batch of this epoch, from 1; None where batches are not watched.
         samples: Seen since training began; None where they are not counted.
         logs: What Keras reported, numbers only.
+        epochs_done: How many epochs are complete; None where nobody has told.
     """
 
     epoch: int
     batch: int | None
     samples: int | None
     logs: Mapping[str, Number]
+    epochs_done: int | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """What of a model's state its file cannot hold, and the journal does.
+
+    Attributes:
+        seeds: The states of its seed generators; None where they are not known.
+        build: What Keras needs to build it; None where that is not known.
+    """
+
+    seeds: tuple[int, ...] | None = None
+    build: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +58,8 @@ class Order:
         value: The monitored value, None where there is none.
         improved: Whether it is the best so far.
         best: The best before this one, None where there was none.
+        since: What was counted since a save last fell due.
+        state: What of the model's state its file cannot hold.
     """
 
     moment: Moment
@@ -51,6 +68,8 @@ class Order:
     value: Number | None
     improved: bool
     best: float | None
+    since: int | None = None
+    state: State = State()
 
 
 @dataclass(frozen=True)
@@ -97,6 +116,18 @@ class Plan:
     def start(self) -> None:
         """Begin a training; a save that an interrupted one waited for is forgotten."""
         self._waiting = False
+
+    def go_on(self, best: float | None, mode: str, since: int | None) -> None:
+        """Take up where another training was saved.
+
+        Args:
+            best: The best value of what it saved up to there; None if there is none.
+            mode: `"min"` or `"max"`.
+            since: What was counted since a save last fell due.
+        """
+        if improves(best, self.best, mode):
+            self.best = best
+        self.trigger.since = min(since or 0, self.trigger.interval - 1)
 
     @property
     def waits(self) -> bool:
@@ -149,7 +180,8 @@ class Plan:
         if self.save_best_only and not improved:
             return Skip(moment, value, self.best)
         name = self.template.fill(_fields(moment))
-        return Order(moment, name.path, name.missing, value, improved, self.best)
+        order = Order(moment, name.path, name.missing, value, improved, self.best)
+        return replace(order, since=self.trigger.since)
 
 
 def _fields(moment: Moment) -> dict[str, Number]:

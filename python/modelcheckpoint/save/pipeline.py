@@ -270,6 +270,10 @@ class Pipeline:
             run=self.run.id,
             template=self.run.template,
             versions=self.run.versions,
+            epochs_done=moment.epochs_done,  # type: ignore[arg-type]  # it is derived
+            since=order.since,
+            seeds=order.state.seeds,
+            build=order.state.build,
         )
 
     def _keep_better(self, record: Record) -> Record | None:
