@@ -38,7 +38,7 @@ from modelcheckpoint.observe.first_epoch import start_as_asked, start_at
 from modelcheckpoint.observe.keras_models import versions_of
 from modelcheckpoint.observe.logs import numbers
 from modelcheckpoint.observe.progress import Progress
-from modelcheckpoint.observe.seeds import seeds_of
+from modelcheckpoint.observe.seeds import random_of, seeds_of
 from modelcheckpoint.observe.stack import fits_that_call
 from modelcheckpoint.records import Record
 from modelcheckpoint.resume import (
@@ -569,7 +569,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             self._tell_missing(order)
         model = self.model
         _check_reach(model)
-        order = replace(order, state=State(seeds_of(model), build_config_of(model)))
+        state = State(seeds_of(model), random_of(model), build_config_of(model))
+        order = replace(order, state=state)
         if not self._chief:
             if saves_together(model):
                 self._pipeline.save_nowhere(model)

@@ -50,6 +50,8 @@ class Record:
             fell due; None where the line does not say.
         seeds: The states of the model's seed generators, one after the other, which no
             format of Keras holds; None where the line does not say.
+        random: The states of the backend's own random generators, packed, where the
+            model draws from them (on Torch); else None.
         build: What Keras needs to build the model, before weights can go into it; None
             where that is not known.
     """
@@ -73,6 +75,7 @@ class Record:
     epochs_done: int = None  # type: ignore[assignment]  # never, see below
     since: int | None = None
     seeds: tuple[int, ...] | None = None
+    random: Mapping[str, str] | None = None
     build: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -200,6 +203,7 @@ _OPTIONAL: Types = {
     "epochs_done": (int,),
     "since": (int,),
     "seeds": (list,),
+    "random": (dict,),
     "build": (dict,),
 }
 _REMOVAL_TYPES: Types = {

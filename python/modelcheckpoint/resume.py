@@ -12,7 +12,7 @@ from modelcheckpoint.decide.lineage import best_of, candidates, lineage
 from modelcheckpoint.decide.naming import Template
 from modelcheckpoint.errors import RestoreError
 from modelcheckpoint.load.into import load, load_weights_only
-from modelcheckpoint.observe.seeds import put_seeds
+from modelcheckpoint.observe.seeds import put_random, put_seeds
 from modelcheckpoint.pending import wait_for_all
 from modelcheckpoint.records import Record
 from modelcheckpoint.storage import journal
@@ -130,6 +130,8 @@ def restore(model: Any, path: str, record: Record | None) -> Restored:
     if record is None:
         return Restored(path, None, None, None, None, None, optimizer, False, None)
     seeds = record.seeds is not None and put_seeds(model, record.seeds)
+    if record.random is not None:
+        seeds = put_random(model, record.random) and seeds
     return Restored(
         path,
         record.epochs_done,

@@ -3,11 +3,11 @@
     run_resumed.py FOLDER JOB
 
 JOB, in JSON: `name`, the template, and what may be left out: `keras` (`"keras"` or
-`"tf_keras"`), `epochs`, `kill` (`["epoch", 4]`: at the end of epoch 4, from 1, after the
+`"tf_keras"`), `kill` (`["epoch", 4]`: at the end of epoch 4, from 1, after the
 callback; `["batch", 23]`: after 23 batches of this process), `callback` (arguments),
 `fit` (arguments), `build` (`"input"`, `"none"`: a model that is built by its first
-batch, or `"subclassed"`), `width`, `optimizer`. At the end, all weights, the optimizer's
-variables and the seed generators are in `FOLDER/end.npz`, and the epochs of this process
+batch, or `"subclassed"`), `width`, `optimizer`. At the end, all weights, variables
+of the optimizer and seeds are in `FOLDER/end.npz`; the epochs of this process
 are printed.
 """
 

@@ -40,10 +40,12 @@ class State:
 
     Attributes:
         seeds: The states of its seed generators; None where they are not known.
+        random: The states of the backend's own generators; None where it has none.
         build: What Keras needs to build it; None where that is not known.
     """
 
     seeds: tuple[int, ...] | None = None
+    random: Mapping[str, str] | None = None
     build: Mapping[str, Any] | None = None
 
 

@@ -84,7 +84,7 @@ def _be_built(model: Any, path: str, record: Record | None) -> None:
             model.build_from_config(dict(how))
         except Exception as error:  # whatever a model's own `build` makes of it
             raise RestoreError(_not_built(path, f" ({error})")) from error
-    if not model.built:
+    if not model.built and not model.weights:
         raise RestoreError(_not_built(path, ""))
 
 
@@ -109,10 +109,16 @@ def _sync(model: Any) -> None:
 
 
 def _load_weights(model: Any, path: str) -> None:
+    built = model.built
     with warnings.catch_warnings():
         # The caller tells it, in words that say what follows.
         warnings.filterwarnings("ignore", message="Skipping variable loading")
-        model.load_weights(path)
+        # A subclassed model has its weights before Keras says that it is built.
+        model.built = True
+        try:
+            model.load_weights(path)
+        finally:
+            model.built = built
 
 
 def _check_fit(model: Any, path: str, file: Any, record: Record | None) -> None:

@@ -273,6 +273,7 @@ class Pipeline:
             epochs_done=moment.epochs_done,  # type: ignore[arg-type]  # it is derived
             since=order.since,
             seeds=order.state.seeds,
+            random=order.state.random,
             build=order.state.build,
         )
 
