@@ -8,7 +8,7 @@ from typing import Any, Union
 
 from modelcheckpoint.decide.monitor import improves
 from modelcheckpoint.decide.naming import Template
-from modelcheckpoint.decide.triggers import Every
+from modelcheckpoint.decide.triggers import Every, Seconds
 
 __all__ = ["Moment", "Order", "Plan", "Skip", "State"]
 
@@ -25,6 +25,7 @@ class Moment:
         samples: Seen since training began; None where they are not counted.
         logs: What Keras reported, numbers only.
         epochs_done: How many epochs are complete; None where nobody has told.
+        at_end: Whether this is the end of an epoch, and epochs are what is counted.
     """
 
     epoch: int
@@ -32,6 +33,7 @@ class Moment:
     samples: int | None
     logs: Mapping[str, Number]
     epochs_done: int | None = None
+    at_end: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class Plan:
         monitor: Key in `logs` that decides what is best.
         save_best_only: Whether only an improvement is saved.
         best: The value that the first must beat, or None.
+        seconds: Measures the time between two saves, or None.
     """
 
     def __init__(
@@ -107,17 +110,25 @@ class Plan:
         monitor: str,
         save_best_only: bool,
         best: float | None,
+        seconds: Seconds | None = None,
     ) -> None:
         self.template = template
         self.trigger = trigger
         self.monitor = monitor
         self.save_best_only = save_best_only
         self.best = best
+        self.seconds = seconds
         self._waiting = False
 
-    def start(self) -> None:
-        """Begin a training; a save that an interrupted one waited for is forgotten."""
+    def start(self, now: float | None = None) -> None:
+        """Begin a training; a save that an interrupted one waited for is forgotten.
+
+        Args:
+            now: Seconds of a clock that is never set back, here and below.
+        """
         self._waiting = False
+        if self.seconds is not None and now is not None:
+            self.seconds.start(now)
 
     def go_on(self, best: float | None, mode: str, since: int | None) -> None:
         """Take up where another training was saved.
@@ -136,9 +147,15 @@ class Plan:
         """Whether a save waits for the end of this epoch."""
         return self._waiting
 
-    def due(self, amount: int) -> bool:
-        """Count `amount` epochs, batches or samples; return whether to `decide`."""
-        return self.trigger.advance(amount)
+    def due(self, amount: int, now: float | None = None) -> bool:
+        """Count `amount` epochs, batches or samples; return whether to `decide`.
+
+        With `now`, also if it is time.
+        """
+        counted = self.trigger.advance(amount)
+        if self.seconds is None or now is None:
+            return counted
+        return self.seconds.is_due(now) or counted
 
     def in_epoch(self, moment: Moment, mode: str) -> Order | Skip | None:
         """Decide on a save that fell due in the middle of an epoch.
@@ -166,6 +183,16 @@ class Plan:
             return None
         self._waiting = False
         return self._decide(moment, mode)
+
+    def at_exit(self, moment: Moment, mode: str) -> Order | Skip:
+        """Decide on the last save of a training."""
+        self._waiting = False
+        return self._decide(moment, mode)
+
+    def begun(self, now: float) -> None:
+        """Take note that a save was begun, and training goes on."""
+        if self.seconds is not None:
+            self.seconds.restart(now)
 
     def saved(self, order: Order) -> None:
         """Take note that an order was carried out: only then is its value the best.

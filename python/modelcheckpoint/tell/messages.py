@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from modelcheckpoint.decide.naming import COUNTERS, nearest
@@ -11,11 +11,13 @@ from modelcheckpoint.records import Record
 
 __all__ = [
     "could_resume",
+    "deleted",
     "failed",
     "kept_aside",
     "no_field",
     "no_monitor",
     "not_better",
+    "not_deleted",
     "resumed",
     "saved",
     "wrong_epoch",
@@ -119,6 +121,26 @@ def _when(record: Record) -> str:
 
 def _next(record: Record) -> int:
     return record.epochs_done + 1
+
+
+def deleted(paths: Sequence[str]) -> str:
+    """Say, as the end of a sentence, what was deleted; nothing where nothing was."""
+    if not paths:
+        return ""
+    return f", deleted {', '.join(paths[:3])}{_and_more(len(paths) - 3)}"
+
+
+def not_deleted(path: str, others: int, error: OSError) -> str:
+    """Say that a checkpoint could go and could not be deleted, and why."""
+    reason = error.strerror or str(error) or repr(error)
+    return (
+        f"{path}{_and_more(others)} could not be deleted: {reason}. It is tried again "
+        "after each save."
+    )
+
+
+def _and_more(count: int) -> str:
+    return f" and {count} more" if count > 0 else ""
 
 
 def _listed(logs: Mapping[str, Any]) -> str:
