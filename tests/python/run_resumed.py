@@ -4,11 +4,11 @@
 
 JOB, in JSON: `name`, the template, and what may be left out: `keras` (`"keras"` or
 `"tf_keras"`), `kill` (`["epoch", 4]`: at the end of epoch 4, from 1, after the
-callback; `["batch", 23]`: after 23 batches of this process), `callback` (arguments),
-`fit` (arguments), `build` (`"input"`, `"none"`: a model that is built by its first
-batch, or `"subclassed"`), `width`, `optimizer`. At the end, all weights, variables
-of the optimizer and seeds are in `FOLDER/end.npz`; the epochs of this process
-are printed.
+callback; `["batch", 23]`: after 23 batches of this process), `callback` and `fit`
+(arguments), `dropout` (whether there is one), `build` (`"input"`, `"none"`: a model
+that is built by its first batch, or `"subclassed"`), `width`, `optimizer`. At the end,
+all weights, variables of the optimizer and seeds are in `FOLDER/end.npz`, and the
+epochs of this process are printed.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ def make_model(K, job):
         K.layers.Dense(width, activation="relu"),
         K.layers.Dropout(0.5),
         K.layers.BatchNormalization(),
+        K.layers.Dense(width),
         K.layers.Dense(1),
     ]
+    if job.get("dropout", True) is False:
+        del layers[1]
     build = job.get("build", "input")
     if build == "input":
         layers.insert(0, K.Input((3,)))
@@ -75,14 +78,13 @@ def killer(K, kill):
     return Kill()
 
 
-def variables_of(model):
-    optimizer = list(model.optimizer.variables)
-    return [np.array(v.numpy() if hasattr(v, "numpy") else v) for v in optimizer]
-
-
-def seeds_of(model):
+def state_of(K, model):
     weights = {id(v) for v in model.weights}
-    return [np.array(v) for v in model.variables if id(v) not in weights]
+    seeds = [v for v in model.variables if id(v) not in weights]
+    variables = [*model.optimizer.variables, *(seeds if hasattr(K, "ops") else [])]
+    if hasattr(K, "ops"):
+        return [K.ops.convert_to_numpy(variable) for variable in variables]
+    return [variable.numpy() for variable in variables]
 
 
 def main():
@@ -103,11 +105,7 @@ def main():
     print("epochs", json.dumps([epoch + 1 for epoch in history.epoch]))
     print("best", callback.best)
     print("problems", json.dumps(callback.problems))
-    arrays = [
-        *model.get_weights(),
-        *[np.array(a) for a in variables_of(model)],
-        *(seeds_of(model) if hasattr(K, "ops") else []),
-    ]
+    arrays = [*model.get_weights(), *state_of(K, model)]
     np.savez(os.path.join(folder, "end.npz"), *arrays)
 
 

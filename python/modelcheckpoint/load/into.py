@@ -84,8 +84,15 @@ def _be_built(model: Any, path: str, record: Record | None) -> None:
             model.build_from_config(dict(how))
         except Exception as error:  # whatever a model's own `build` makes of it
             raise RestoreError(_not_built(path, f" ({error})")) from error
-    if not model.built and not model.weights:
+    if not model.built and not _has_weights(model):
         raise RestoreError(_not_built(path, ""))
+
+
+def _has_weights(model: Any) -> bool:
+    try:
+        return bool(model.weights)
+    except ValueError:  # so Keras 2 says it
+        return False
 
 
 def _not_built(path: str, reason: str) -> str:

@@ -12,6 +12,10 @@ from typing import Any
 __all__ = ["start_as_asked", "start_at"]
 
 
+class _Epoch(int):
+    """An epoch that was asked for here, and not by Keras' BackupAndRestore."""
+
+
 class _TrainingState:
     """What Keras 2 asks where a training goes on."""
 
@@ -28,14 +32,14 @@ class _TrainingState:
 def start_at(model: Any, epoch: int) -> None:
     """Ask for a first epoch, from 0; whether Keras listens is seen when it begins."""
     if hasattr(model, "_initial_epoch"):
-        model._initial_epoch = epoch
+        model._initial_epoch = _Epoch(epoch)
     elif hasattr(model, "_training_state") and model._training_state is None:
         model._training_state = _TrainingState(epoch)
 
 
 def start_as_asked(model: Any) -> None:
-    """Take back what was asked: each `fit` starts where its caller says."""
-    if getattr(model, "_initial_epoch", None) is not None:
+    """Take back what was asked here: each `fit` starts where its caller says."""
+    if isinstance(getattr(model, "_initial_epoch", None), _Epoch):
         model._initial_epoch = None
     if isinstance(getattr(model, "_training_state", None), _TrainingState):
         model._training_state = None
