@@ -194,14 +194,16 @@ def test_a_callback_that_is_gone_leaves_no_handler(data, tmp_path):
         def on_train_batch_end(self, batch, logs=None):
             raise RuntimeError("on purpose")
 
+    def fit_that_fails():
+        callback = ModelCheckpoint(
+            tmp_path / "{epoch}.weights.h5", save_weights_only=True, save_on_exit=True
+        )
+        with contextlib.suppress(RuntimeError):
+            fit(make_model(keras), data, callback, Fails())
+        assert signal.getsignal(signal.SIGINT) is not before
+
     before = signal.getsignal(signal.SIGINT)
-    callback = ModelCheckpoint(
-        tmp_path / "{epoch}.weights.h5", save_weights_only=True, save_on_exit=True
-    )
-    with contextlib.suppress(RuntimeError):
-        fit(make_model(keras), data, callback, Fails())
-    assert signal.getsignal(signal.SIGINT) is not before
-    del callback
+    fit_that_fails()
     gc.collect()
     assert signal.getsignal(signal.SIGINT) is before
 
