@@ -98,9 +98,9 @@
 #'   durable, on the thread that trains, by the next hook; or `NULL`. Its one
 #'   argument is a named list of `path` (seen from the folder of the
 #'   checkpoints), `epoch`, `batch`, `samples`, `logs`, `monitor`, `value`,
-#'   `mode`, `best`, `format`, `bytes`, `crc32`, `time`, `run` and `template`,
-#'   as in the journal; what has no value is `NULL`. An error in it ends
-#'   `fit()`, a warning is printed.
+#'   `mode`, `best`, `format`, `bytes`, `crc32`, `time`, `run`, `template`,
+#'   `epochs_done` and `since`, as in the journal; what has no value is `NULL`.
+#'   An error in it ends `fit()`, a warning is printed.
 #' @param keep_latest `NULL`, or how many of the newest checkpoints are kept.
 #'   With any of `keep_latest`, `keep_best` and `keep_every` the others are
 #'   deleted, once the new one is durable, see the section *Keeping few*.
@@ -118,6 +118,16 @@
 #'   anything was trained since the last save; also where Ctrl-C or SIGTERM ends
 #'   it, at the end of the batch in flight, see the section *Leaving early*. Not
 #'   with `save_best_only`: the last model need not be the best.
+#' @param resume `TRUE` to go on from the newest checkpoint of this `filepath`
+#'   that is whole, so that the same script, run again, ends as if it had never
+#'   been stopped, see the section *Going on*. Where there is none, training
+#'   begins as ever.
+#' @param restore_best `TRUE` to give the model the weights, and only those, of
+#'   the best checkpoint when `fit()` ends; that of an earlier run which this
+#'   one resumed, too. Where the best file is gone or damaged, or there never
+#'   was one, that is told, and the model stays as it is. `filepath` must have a
+#'   field, or `save_best_only` be `TRUE`. After an error or an interrupt
+#'   nothing is restored.
 #'
 #' @return A Python object, an instance of the Python class
 #'   `modelcheckpoint.ModelCheckpoint`, to be passed to `fit()` in the list
@@ -126,7 +136,10 @@
 #'   \describe{
 #'     \item{`best`}{the best value of `monitor` that was saved, `NULL` before
 #'       there is one;}
-#'     \item{`problems`}{what went wrong and was told, one string each.}
+#'     \item{`problems`}{what went wrong and was told, one string each;}
+#'     \item{`restored`}{what `resume` has restored, a Python object with
+#'       `path`, `epochs_done` and the other values of [restore_checkpoint()];
+#'       `NULL` where there was nothing.}
 #'   }
 #'   Its method `wait()` returns once everything that was saved is durable, and
 #'   tells what came of it: for code that needs the files while training goes
@@ -151,6 +164,37 @@
 #' `layer_text_vectorization()`, a function as loss, a subclassed model that
 #' its config cannot rebuild), is an error before the first batch that names
 #' `.keras`.
+#'
+#' @section Going on:
+#' With `resume = TRUE` the newest checkpoint of the same `filepath` (below its
+#' folder, which may have moved) and format is loaded when `fit()` begins, if
+#' its size, checksum and structure are right; a damaged one is passed over, and
+#' told. Weights, the optimizer with its learning rate, and the seed generators
+#' of Dropout are restored, `best`, the counts of samples and of what passed
+#' since a save fell due go on, the journal continues under the same run, and
+#' `fit()` begins with the next epoch, whatever `initial_epoch` is. With seeds
+#' set and data in a fixed order (`shuffle = FALSE`), the weights are those of a
+#' run that was never stopped, bit for bit on a CPU, on TensorFlow, JAX and
+#' Torch. One line says where it goes on.
+#'
+#' * An epoch in whose middle the checkpoint was saved begins anew.
+#' * With `save_best_only` the newest checkpoint is the best one: training goes
+#'   on from there.
+#' * `.h5` and `.hdf5` with `save_weights_only` have no optimizer state: the
+#'   optimizer starts anew, which is told.
+#' * On tf_keras, and Keras 2, the state of Dropout is lost.
+#' * Not restored is what other callbacks have counted (early stopping, a
+#'   learning rate that is to be reduced on a plateau), and the order of
+#'   shuffled data. Put this callback last in the list, so that it saves what
+#'   others have changed.
+#' * The model has to be as it was, and to be compiled as it was; another one is
+#'   an error that leaves it as it is.
+#' * After a `fit()` that ended as it should, the next one with this callback
+#'   goes on from the model, not from a file. A script with several calls of
+#'   `fit()` needs one numbering of epochs (`initial_epoch`) to be resumed.
+#'
+#' Without `resume`, one line says so where a folder could be resumed.
+#' [restore_checkpoint()] does it by hand.
 #'
 #' @section How it differs from Keras' own callback:
 #' * A number as `save_freq` counts samples; Keras counts batches. With
@@ -200,7 +244,8 @@
 #' folder of the checkpoints, with the keys `schema`, `path` (seen from that
 #' folder), `epoch`, `batch`, `samples`, `logs`, `monitor`, `value`, `mode`,
 #' `best` (was it the best so far?), `format`, `bytes`, `crc32`, `time` (UTC),
-#' `run`, `template` and `versions`. Read it with
+#' `run`, `template`, `versions`, `epochs_done`, `since` (a save last fell due),
+#' and, to go on from there, `seeds`, `random` and `build`. Read it with
 #'
 #' ```r
 #' jsonlite::stream_in(file("checkpoints/modelcheckpoint.jsonl"))
@@ -270,7 +315,9 @@ callback_model_checkpoint <- function(
   keep_best = NULL,
   keep_every = NULL,
   save_seconds = NULL,
-  save_on_exit = FALSE
+  save_on_exit = FALSE,
+  resume = FALSE,
+  restore_best = FALSE
 ) {
   arguments <- list(
     filepath = as_filepath(filepath),
@@ -290,7 +337,9 @@ callback_model_checkpoint <- function(
     keep_best = as_count(keep_best),
     keep_every = as_count(keep_every),
     save_seconds = as_seconds(save_seconds),
-    save_on_exit = as_flag(save_on_exit)
+    save_on_exit = as_flag(save_on_exit),
+    resume = as_flag(resume),
+    restore_best = as_flag(restore_best)
   )
   new_callback(arguments, call = sys.call())
 }

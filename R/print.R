@@ -13,6 +13,12 @@ print.modelcheckpoint.callback.ModelCheckpoint <- function(x, ...) {
   if (nzchar(kept)) {
     cli::cat_line("keeps:   ", kept)
   }
+  if (x$resume) {
+    cli::cat_line("begins:  with the newest checkpoint, if there is one")
+  }
+  if (x$restore_best) {
+    cli::cat_line("ends:    with the weights of the best checkpoint")
+  }
   cli::cat_line("monitor: ", x$monitor, ", mode \"", x$mode, "\"")
   best <- if (is.null(x$best)) "none yet" else format(x$best)
   cli::cat_line("best:    ", best)
