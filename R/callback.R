@@ -33,9 +33,9 @@
 #' @param filepath Where to save: one string, the path of a local file. It may
 #'   hold named fields, which are filled for each save: `{epoch}`, counted from
 #'   1, and the name of each metric that training logs, such as `{loss}` or
-#'   `{val_loss}`; with a number as `save_freq` also `{batch}` (of this epoch,
-#'   from 1) and `{samples}` (seen since training began, over all its epochs). A
-#'   format may follow the name: with
+#'   `{val_loss}`; with a number as `save_freq`, with `save_seconds` or
+#'   `save_on_exit` also `{batch}` (of this epoch, from 1) and `{samples}` (seen
+#'   since training began, over all its epochs). A format may follow the name: with
 #'   `"weights.{epoch:02d}-{val_loss:.2f}.hdf5"` a file is named
 #'   `weights.03-0.41.hdf5`. A field that has no value when a save falls due is
 #'   written as `nan`, and a message lists the names there are; with
@@ -111,9 +111,8 @@
 #'   epoch that is a multiple of it is kept for good.
 #' @param save_seconds `NULL`, or a number of seconds, or a `difftime`: a save
 #'   falls due, too, at the end of the batch at which so much time has passed
-#'   since this callback last saved, or since training began. Whatever
-#'   `save_freq` is, `{batch}` and `{samples}` may then stand in `filepath`, and
-#'   what exists at the end of an epoch only is waited for.
+#'   since this callback last saved, or since training began. What exists at
+#'   the end of an epoch only is waited for, as with `save_freq`.
 #' @param save_on_exit `TRUE` to save a last checkpoint when training ends, if
 #'   anything was trained since the last save; also where Ctrl-C or SIGTERM ends
 #'   it, at the end of the batch in flight, see the section *Leaving early*. Not
