@@ -36,7 +36,7 @@ from modelcheckpoint.observe.chief import (
 )
 from modelcheckpoint.observe.direction import stated_direction
 from modelcheckpoint.observe.exit_signals import ExitSignals
-from modelcheckpoint.observe.first_epoch import start_as_asked, start_at
+from modelcheckpoint.observe.first_epoch import Start, start_at, started, take_back
 from modelcheckpoint.observe.keras_models import versions_of
 from modelcheckpoint.observe.logs import numbers
 from modelcheckpoint.observe.progress import Progress
@@ -122,9 +122,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             keys in `logs` and, with an integer `save_freq`, `save_seconds` or
             `save_on_exit`, `batch` (of this epoch, from 1) and `samples` (since
             training began). A field that has no value when a save happens is written
-            as `nan`, and told once. The suffix tells the format: `.keras` (full model), `.weights.h5` (weights and optimizer
-            state, with `save_weights_only`), `.h5` or `.hdf5` (HDF5: full model, or
-            weights).
+            as `nan`, and told once. The suffix tells the format: `.keras` (full
+            model), `.weights.h5` (weights and optimizer state, with
+            `save_weights_only`), `.h5` or `.hdf5` (HDF5: full model, or weights).
         monitor: Key in `logs` that decides what is best.
         verbose: 0 is silent, 1 prints one line for each decision.
         save_best_only: Save only when `monitor` is better than ever before. NaN never
@@ -204,6 +204,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
     _saved_ever: bool
     _may_resume: bool
     _epochs_begun: bool
+    _start: Start | None = None
 
     def __init__(
         self,
@@ -350,7 +351,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         if self._pipeline is not None:
             self._pipeline.release()
         if self._begun:
-            start_as_asked(self._trained)
+            take_back(self._trained, self._start)
             self._may_resume = self._may_resume and not self._epochs_begun
             self._give_back_best()
         if self._begun and self._chief:
@@ -502,7 +503,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self._begun = self._saved_ever = self._unsaved = self._leaving = False
         self._restored: Restored | None = None
         self._best_record: Record | None = None
-        self._may_resume, self._checks_epoch = True, False
+        self._may_resume = True
 
     def _begin_if_driven_by_hand(self) -> None:
         if not self._begun:
@@ -531,8 +532,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             )
         storage = self._storage()
         self._plan.start(time.monotonic())
+        told = self._counts_batches or self.save_seconds is not None
         if self._chief:
-            self._tell.start()
+            self._tell.begin(self._interval if told else None)
         self._go_on(model, storage.folder, params.get("epochs") if in_fit else None)
         self._pipeline = Pipeline(
             storage,
@@ -544,9 +546,6 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self._saved_in_fit, self._first_batch = False, self._counts_batches
         self._unsaved, self._logs = False, None
         self._begun = True
-        told = self._counts_batches or self.save_seconds is not None
-        if self._chief:
-            self._tell.begin(self._interval if told else None)
         self._exit = self._exit_signals(model) if self.save_on_exit else None
 
     def _exit_signals(self, model: Any) -> ExitSignals | None:
@@ -567,8 +566,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         Not where an epoch was trained since, in a `fit` that ended as it should: the
         model is then further than any file.
         """
-        start_as_asked(model)  # which a `fit` that never came so far has left
-        self._checks_epoch = self._epochs_begun = False
+        take_back(model, self._start)  # a `fit` that never came so far has left it
+        self._start, self._epochs_begun = None, False
         if self._may_resume and self.resume:
             self._resume(model, folder, epochs)
         elif self._may_resume and self._chief:
@@ -585,26 +584,32 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             if self._chief:
                 self._tell.nothing_to_resume()
             return
-        path = os.path.join(folder, *record.path.split("/"))
-        self._restored = restored = restore(model, path, record)
         self._run_id, self._saved_ever = record.run, True
         self._best_record = best = found.best(self.monitor)
-        value = None if best is None else best.value
-        self._plan.go_on(value, record.mode, record.since)
+        self._plan.go_on(best.value if best else None, record.mode, record.since)
+        ahead = started(model)
+        if ahead is not None and ahead.moment >= _moment_of(record):
+            # Another callback of this training has a newer state, and restored it.
+            self._progress.go_on(ahead.samples)
+            return
+        path = os.path.join(folder, *record.path.split("/"))
+        self._restored = restored = restore(model, path, record)
         self._progress.go_on(record.samples)
-        if epochs is not None:
-            start_at(model, record.epochs_done)
-        self._checks_epoch = True
+        self._start = start_at(model, record.epochs_done, record.samples)
         if self._chief:
             self._tell.resumed(record, restored.optimizer, restored.seeds, epochs)
 
     def _check_first_epoch(self, epoch: int) -> None:
         self._epochs_begun = True
-        start_as_asked(self._trained)
-        checks, self._checks_epoch = self._checks_epoch, False
-        record = self._restored.record if self._restored else None
-        if checks and record and epoch != record.epochs_done and self._chief:
+        if self._start is None or self._restored is None:
+            return
+        ahead, record = started(self._trained), self._restored.record
+        if ahead is not None and ahead is not self._start:
+            self._progress.go_on(ahead.samples)  # a later callback has restored more
+        elif record is not None and epoch != record.epochs_done and self._chief:
             self._tell.wrong_epoch(record, epoch + 1)
+        take_back(self._trained, self._start)
+        self._start = None
 
     def _give_back_best(self) -> None:
         if not self.restore_best:
@@ -777,6 +782,10 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         problem = self._progress.problem
         if problem is not None and self._chief:
             self._tell.problem(problem, once="samples")
+
+
+def _moment_of(record: Record) -> tuple[int, int]:
+    return record.epochs_done, record.samples or 0
 
 
 def _check_reach(model: Any) -> None:

@@ -372,6 +372,46 @@ def test_a_folder_that_could_be_resumed_is_told(K, tmp_path, data, capsys):
     assert "`resume=True`" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_two_callbacks_go_on_from_the_newest(K, order, tmp_path, data):
+    """The best of one is older than the last of the other, whoever comes first."""
+    best = {"monitor": "score", "mode": "max", "save_best_only": True}
+    scores = [1.0, 3.0, 2.0, 2.5, 4.0]
+
+    def both(**arguments):
+        def score(epoch, logs):
+            logs["score"] = scores[epoch]
+
+        each = ModelCheckpoint(tmp_path / "w.{epoch}.keras", **arguments)
+        only = ModelCheckpoint(tmp_path / "best.keras", **best, **arguments)
+        put = K.callbacks.LambdaCallback(on_epoch_end=score)
+        return [put, *[each, only][::order]]
+
+    trained = make_model(K)
+    fit(trained, data, *both(), epochs=3)
+    model, seen = make_model(K), []
+    look = K.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: seen.append(model.get_weights())
+    )
+    callbacks = both(resume=True)
+    assert fit(model, data, look, *callbacks, epochs=5).epoch == [3, 4]
+    assert all(map(np.array_equal, seen[0], trained.get_weights()))
+    lines_of_best = [x for x in lines(tmp_path) if x["path"] == "best.keras"]
+    assert [x["epoch"] for x in lines_of_best] == [1, 2, 5]
+    assert [x["samples"] for x in lines_of_best] == [25, 50, 125]
+    assert [callback.problems for callback in callbacks[1:]] == [[], []]
+    assert fit(model, data, epochs=2).epoch == [0, 1]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_callback_that_does_not_resume_is_in_nobodys_way(K, order, tmp_path, data):
+    """Another callback of the same training leaves the first epoch as it was asked."""
+    first(K, tmp_path, data)
+    resuming = ModelCheckpoint(tmp_path / "w.{epoch}.keras", resume=True)
+    callbacks = [resuming, ModelCheckpoint(tmp_path / "other.keras")][::order]
+    assert fit(make_model(K), data, *callbacks, epochs=4).epoch == [3]
+
+
 def test_a_loop_of_ones_own(K, tmp_path, data):
     """It asks the callback where to go on."""
     first(K, tmp_path, data)

@@ -147,8 +147,8 @@ class SampleCounter:
         return None
 
     def go_on(self, samples: int) -> None:
-        """Count on from what an earlier training had seen."""
-        self._total = samples + (self._total or 0)
+        """Count on from what an earlier training had seen; nothing was counted yet."""
+        self._total = samples
 
     def start_epoch(self) -> None:
         """Begin an epoch, just after Keras has set its metrics back."""
