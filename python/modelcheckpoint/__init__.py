@@ -9,6 +9,7 @@ from modelcheckpoint.errors import (
     CheckpointWarning,
     FieldError,
     FormatError,
+    RestoreError,
     SampleCountError,
     SaveError,
 )
@@ -16,6 +17,7 @@ from modelcheckpoint.errors import (
 if TYPE_CHECKING:
     from modelcheckpoint.callback import ModelCheckpoint
     from modelcheckpoint.checkpoints import Verification, verify_checkpoints
+    from modelcheckpoint.resume import Restored, restore_checkpoint
 
 __all__ = [
     "CheckpointError",
@@ -23,10 +25,13 @@ __all__ = [
     "FieldError",
     "FormatError",
     "ModelCheckpoint",
+    "RestoreError",
+    "Restored",
     "SampleCountError",
     "SaveError",
     "Verification",
     "__version__",
+    "restore_checkpoint",
     "verify_checkpoints",
 ]
 
@@ -37,7 +42,9 @@ __version__ = "0.1.0"
 # Keras takes seconds to load, and a command line is to start at once.
 _WHERE = {
     "ModelCheckpoint": "callback",
+    "Restored": "resume",
     "Verification": "checkpoints",
+    "restore_checkpoint": "resume",
     "verify_checkpoints": "checkpoints",
 }
 

@@ -25,6 +25,17 @@ MAY_IMPORT = {
     "observe": {"errors", "observe", "records"},
     "save": {"decide", "errors", "observe", "pending", "records", "save", "storage"},
     "checkpoints": {"decide", "errors", "pending", "records", "storage"},
+    "load": {"errors", "load", "observe", "records", "save"},
+    "resume": {
+        "checkpoints",
+        "decide",
+        "errors",
+        "load",
+        "observe",
+        "pending",
+        "records",
+        "storage",
+    },
     "cli": {"checkpoints", "errors", "modelcheckpoint", "records"},
     "__main__": {"cli"},
     "tell": {"decide", "errors", "records", "save", "tell"},
@@ -34,11 +45,12 @@ MAY_IMPORT = {
         "modelcheckpoint",
         "observe",
         "records",
+        "resume",
         "save",
         "storage",
         "tell",
     },
-    "modelcheckpoint": {"callback", "checkpoints", "errors"},
+    "modelcheckpoint": {"callback", "checkpoints", "errors", "resume"},
 }
 
 HEAVY = {"h5py", "jax", "keras", "numpy", "tensorflow", "tf_keras", "torch"}
