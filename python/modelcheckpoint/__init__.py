@@ -15,10 +15,21 @@ from modelcheckpoint.errors import (
 
 if TYPE_CHECKING:
     from modelcheckpoint.callback import ModelCheckpoint
-    from modelcheckpoint.checkpoints import Verification, verify_checkpoints
+    from modelcheckpoint.catalogue import Checkpoint, CheckpointList
+    from modelcheckpoint.checkpoints import (
+        Verification,
+        best_checkpoint,
+        latest_checkpoint,
+        list_checkpoints,
+        prune_checkpoints,
+        verify_checkpoints,
+    )
+    from modelcheckpoint.pictures import plot_checkpoints
 
 __all__ = [
+    "Checkpoint",
     "CheckpointError",
+    "CheckpointList",
     "CheckpointWarning",
     "FieldError",
     "FormatError",
@@ -27,6 +38,11 @@ __all__ = [
     "SaveError",
     "Verification",
     "__version__",
+    "best_checkpoint",
+    "latest_checkpoint",
+    "list_checkpoints",
+    "plot_checkpoints",
+    "prune_checkpoints",
     "verify_checkpoints",
 ]
 
@@ -36,8 +52,15 @@ __version__ = "0.1.0"
 
 # Keras takes seconds to load, and a command line is to start at once.
 _WHERE = {
+    "Checkpoint": "catalogue",
+    "CheckpointList": "catalogue",
     "ModelCheckpoint": "callback",
     "Verification": "checkpoints",
+    "best_checkpoint": "checkpoints",
+    "latest_checkpoint": "checkpoints",
+    "list_checkpoints": "checkpoints",
+    "plot_checkpoints": "pictures",
+    "prune_checkpoints": "checkpoints",
     "verify_checkpoints": "checkpoints",
 }
 

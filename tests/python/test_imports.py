@@ -24,8 +24,12 @@ MAY_IMPORT = {
     "storage": {"errors", "records", "storage"},
     "observe": {"errors", "observe", "records"},
     "save": {"decide", "errors", "observe", "pending", "records", "save", "storage"},
-    "checkpoints": {"decide", "errors", "pending", "records", "storage"},
-    "cli": {"checkpoints", "errors", "modelcheckpoint", "records"},
+    "frame": set(),
+    "catalogue": {"decide", "frame", "records", "storage"},
+    "finding": {"catalogue", "decide", "pending", "records", "storage"},
+    "checkpoints": {"catalogue", "decide", "finding", "pending", "storage"},
+    "pictures": {"catalogue", "decide", "finding"},
+    "cli": {"catalogue", "checkpoints", "cli", "decide", "finding", "modelcheckpoint"},
     "__main__": {"cli"},
     "tell": {"decide", "errors", "records", "save", "tell"},
     "callback": {
@@ -38,19 +42,33 @@ MAY_IMPORT = {
         "storage",
         "tell",
     },
-    "modelcheckpoint": {"callback", "checkpoints", "errors"},
+    "modelcheckpoint": {"callback", "catalogue", "checkpoints", "errors", "pictures"},
 }
 
-HEAVY = {"h5py", "jax", "keras", "numpy", "tensorflow", "tf_keras", "torch"}
+HEAVY = {
+    "h5py",
+    "jax",
+    "keras",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "tensorflow",
+    "tf_keras",
+    "torch",
+}
 
 # Modules that must work where no Keras is installed, or before it is loaded.
 LIGHT = [
     "__init__",
+    "catalogue",
     "checkpoints",
     "cli",
     "decide",
     "errors",
+    "finding",
+    "frame",
     "pending",
+    "pictures",
     "records",
     "storage",
 ]

@@ -13,6 +13,7 @@ from typing import Any
 
 __all__ = [
     "choice",
+    "count_or_none",
     "flag",
     "number_or_none",
     "path",
@@ -95,6 +96,13 @@ def save_freq(value: Any) -> int | str:
     # The end is Keras' own message, which people search for.
     keras = " (Keras: Unrecognized save_freq.)"
     return _whole("save_freq", value, "'epoch' or a whole number >= 1", keras)
+
+
+def count_or_none(name: str, value: Any) -> int | None:
+    """Return a whole number >= 1, or None."""
+    if value is None:
+        return None
+    return _whole(name, value, "a whole number >= 1 or None", "")
 
 
 def choice(name: str, value: Any, options: Sequence[str]) -> str:

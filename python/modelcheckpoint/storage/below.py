@@ -9,8 +9,17 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 
-__all__ = ["PLAIN", "NotPlain", "check_plain", "is_name_below", "open_below"]
+__all__ = [
+    "PLAIN",
+    "NotPlain",
+    "check_plain",
+    "is_name_below",
+    "open_below",
+    "open_folder_below",
+    "unlink_below",
+]
 
 _LONGEST = 4096
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -52,17 +61,74 @@ def open_below(folder: str, name: str, flags: int = os.O_RDONLY) -> int:
         raise NotPlain(errno.EINVAL, "the name leads out of its folder", name)
     if os.open not in os.supports_dir_fd:
         return _open_by_path(folder, name, flags)
-    inner = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    above, _, last = name.rpartition("/")
+    inner = open_folder_below(folder, above)
     try:
-        *above, last = name.split("/")
-        for part in above:
-            below = _open_folder(part, inner)
-            os.close(inner)
-            inner = below
         check_plain(os.stat(last, dir_fd=inner, follow_symlinks=False), name)
         return _checked(os.open(last, flags | PLAIN, dir_fd=inner), name)
     finally:
         os.close(inner)
+
+
+def open_folder_below(folder: str, name: str) -> int:
+    """Open a folder below another one, and return its descriptor.
+
+    Args:
+        folder: Path of the folder above, which may itself be a link.
+        name: With `/` between its parts; empty for `folder` itself.
+
+    Raises:
+        NotPlain: If there is a link on the way.
+        OSError: If it is not there, or cannot be opened.
+    """
+    inner = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    try:
+        for part in filter(None, name.split("/")):
+            below = _open_folder(part, inner)
+            os.close(inner)
+            inner = below
+    except BaseException:
+        os.close(inner)
+        raise
+    return inner
+
+
+def unlink_below(
+    folder: str, name: str, is_it: Callable[[os.stat_result], bool]
+) -> bool:
+    """Delete a regular file below a folder, and return whether it was deleted.
+
+    It is not if nothing of that name is there any more.
+
+    Args:
+        folder: Path of the folder, which may itself be a link.
+        name: Of the file, with `/` between its parts.
+        is_it: Is told what is there now, and says whether it is the file that is
+            meant; another one stays.
+
+    Raises:
+        NotPlain: If the name leads out of the folder, through a link, or to something
+            else than a regular file.
+        OSError: If it cannot be deleted.
+    """
+    if not is_name_below(name):
+        raise NotPlain(errno.EINVAL, "the name leads out of its folder", name)
+    above, _, last = name.rpartition("/")
+    try:
+        if os.unlink not in os.supports_dir_fd:
+            return _unlink_by_path(folder, name, is_it)
+        inner = open_folder_below(folder, above)
+        try:
+            found = os.stat(last, dir_fd=inner, follow_symlinks=False)
+            check_plain(found, name)
+            if is_it(found):
+                os.unlink(last, dir_fd=inner)
+                return True
+        finally:
+            os.close(inner)
+    except FileNotFoundError:
+        pass
+    return False
 
 
 def check_plain(found: os.stat_result, name: str) -> None:
@@ -80,13 +146,27 @@ def _open_folder(part: str, above: int) -> int:
 
 
 def _open_by_path(folder: str, name: str, flags: int) -> int:
+    return _checked(os.open(_plain_path(folder, name), flags | PLAIN), name)
+
+
+def _unlink_by_path(
+    folder: str, name: str, is_it: Callable[[os.stat_result], bool]
+) -> bool:
+    path = _plain_path(folder, name)
+    if not is_it(os.lstat(path)):
+        return False
+    os.unlink(path)
+    return True
+
+
+def _plain_path(folder: str, name: str) -> str:
     path = folder
     for part in name.split("/"):
         path = os.path.join(path, part)
         if os.path.islink(path):
             raise NotPlain(errno.ELOOP, "a link", name)
     check_plain(os.lstat(path), name)
-    return _checked(os.open(path, flags | PLAIN), name)
+    return path
 
 
 def _checked(file: int, name: str) -> int:

@@ -33,6 +33,7 @@ __all__ = [
     "abandoned",
     "claim",
     "folders",
+    "is_temporary",
     "new_token",
     "temporary_files",
     "temporary_name",
@@ -119,7 +120,12 @@ def temporary_files(folder: str) -> list[str]:
             found = [e.name for e in entries if _is_kind(e)]
     except OSError:
         return []
-    return [name for name in found if _TEMPORARY.fullmatch(name)]
+    return [name for name in found if is_temporary(name)]
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether a name is that of a temporary file, or of its folder."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def folders(folder: str, depth: int, level: int = 0) -> Iterator[tuple[str, int]]:

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.storage import journal, leftovers
 from modelcheckpoint.storage.below import open_below
+from modelcheckpoint.storage.contents import SUFFIXES
 from modelcheckpoint.storage.local import LocalStorage, Sealed
 from modelcheckpoint.storage.measuring import measured
 
 __all__ = ["Verification", "Verifier"]
-
-SUFFIXES = (".keras", ".h5", ".hdf5")
 
 _LOOKS = 20
 """How often a file is looked at while somebody goes on changing it."""
