@@ -143,11 +143,8 @@ def prune_checkpoints(
             file cannot be deleted; the others then are.
     """
     done = pruned(folder, keep_latest, keep_best, keep_every, dry_run)
-    print(
-        f"{done.summary} dry_run=False does."
-        if dry_run and done.found
-        else done.summary
-    )
+    hint = " dry_run=False deletes them." if dry_run and done.found else ""
+    print(done.summary + hint)
     if done.error is not None:
         raise done.error
     return done.found

@@ -165,6 +165,8 @@ def _doomed(found: CheckpointList, keep: Keep) -> CheckpointList:
 def _summary(what: str, doomed: CheckpointList, found: CheckpointList) -> str:
     size = size_text(sum(one.bytes for one in doomed))
     text = f"{what} {len(doomed):,} of {quantity(len(found))}, {size}."
+    if not doomed:
+        text = f"Nothing to delete among {quantity(len(found))}."
     others = sum(one.record is None for one in found)
     if others:
         text += f" {others:,} that the journal does not describe stay."
