@@ -18,14 +18,16 @@ from modelcheckpoint.decide import arguments
 from modelcheckpoint.decide.monitor import direction_of
 from modelcheckpoint.decide.naming import Template
 from modelcheckpoint.decide.plan import Moment, Order, Plan, Skip
-from modelcheckpoint.decide.triggers import Every
+from modelcheckpoint.decide.retention import Keep
+from modelcheckpoint.decide.triggers import Every, Seconds
 from modelcheckpoint.errors import CheckpointError, FieldError, SaveError
 from modelcheckpoint.observe.chief import is_chief, out_of_reach, saves_together
 from modelcheckpoint.observe.direction import stated_direction
+from modelcheckpoint.observe.exit_signals import ExitSignals
 from modelcheckpoint.observe.keras_models import versions_of
 from modelcheckpoint.observe.logs import numbers
 from modelcheckpoint.observe.progress import Progress
-from modelcheckpoint.observe.stack import fits_that_call
+from modelcheckpoint.observe.stack import Training, fits_that_call
 from modelcheckpoint.records import Record
 from modelcheckpoint.save.formats import format_of
 from modelcheckpoint.save.pipeline import Failure, Pipeline, Run
@@ -36,6 +38,7 @@ from modelcheckpoint.tell.narrator import Narrator
 
 __all__ = ["ModelCheckpoint"]
 
+_KEEP = ("keep_latest", "keep_best", "keep_every")
 _ONE_FIT = (
     "ModelCheckpoint serves one `fit` at a time, and one that is running has this "
     "callback: give the `fit`, or `evaluate`, inside it a callback of its own."
@@ -49,6 +52,8 @@ class _BatchHook:
     batch hook; it asks the method, which says so by `_is_default`.
     """
 
+    needed_for = "_watches_batches"
+
     def __init__(self, hook: Callable[..., None]) -> None:
         self.hook = hook
         self.__doc__ = hook.__doc__
@@ -56,8 +61,14 @@ class _BatchHook:
     def __get__(self, callback: Any, owner: type | None = None) -> Any:
         if callback is None:
             return self.hook
-        hook = self.hook if callback._watches_batches else _no_hook
+        hook = self.hook if getattr(callback, self.needed_for) else _no_hook
         return hook.__get__(callback, owner)
+
+
+class _TestBatchHook(_BatchHook):
+    """The same, for the batches of a validation."""
+
+    needed_for = "save_on_exit"
 
 
 def _no_hook(self: Any, batch: int, logs: Any = None) -> None:
@@ -160,6 +171,11 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         on_error: str = "warn",
         background: bool = True,
         on_saved: Callable[[Record], Any] | None = None,
+        keep_latest: int | None = None,
+        keep_best: int | None = None,
+        keep_every: int | None = None,
+        save_seconds: float | None = None,
+        save_on_exit: bool = False,
     ) -> None:
         super().__init__()
         # Keras 2: hand over its tensors as they are; most hooks never look at them.
@@ -181,6 +197,12 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self.on_error = arguments.choice("on_error", on_error, ("warn", "raise"))
         self.background = arguments.flag("background", background)
         self.on_saved = arguments.function_or_none("on_saved", on_saved)
+        self.keep_latest = arguments.count_or_none("keep_latest", keep_latest)
+        self.keep_best = arguments.count_or_none("keep_best", keep_best)
+        self.keep_every = arguments.count_or_none("keep_every", keep_every)
+        self.save_seconds = arguments.seconds_or_none("save_seconds", save_seconds)
+        self.save_on_exit = arguments.flag("save_on_exit", save_on_exit)
+        arguments.last_is_saved(self.save_on_exit, self.save_best_only)
         self._template = Template(self.filepath, self._watches_batches)
         self._format = format_of(
             self.filepath, self._template.tail, self.save_weights_only
@@ -192,10 +214,16 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             self.save_best_only,
             bool(self.verbose),
         )
+        arguments.keeps_several(
+            {name: getattr(self, name) for name in _KEEP},
+            self.filepath,
+            self._template.fields,
+        )
         self._trained: Any = None
         self._pipeline: Pipeline | None = None
+        self._exit: ExitSignals | None = None
         self._start_over()
-        if self._watches_batches and self.period != 1:
+        if self._counts_batches and self.period != 1:
             self._tell.problem(
                 f"`period={self.period}` is ignored: `save_freq={self.save_freq}` "
                 "says when to save."
@@ -247,7 +275,17 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
 
         Where nothing was ever saved, it says so loudly.
         """
+        try:
+            self._end()
+        finally:
+            exit, self._exit = self._exit, None
+            if exit is not None:
+                exit.stop()
+
+    def _end(self) -> None:
         self._settle(wait=True)
+        if self._begun and self.save_on_exit:
+            self._save_last()
         if self._pipeline is not None:
             self._pipeline.release()
         if self._begun and self._chief:
@@ -258,6 +296,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         """Note the epoch (`epoch` counts from 0)."""
         self._begin_if_driven_by_hand()
         self._settle(wait=False)
+        self._leave_if_asked()
         self._progress.start_epoch(int(epoch) + 1)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -265,10 +304,14 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self._begin_if_driven_by_hand()
         uncounted = self._progress.end_epoch(int(epoch) + 1)
         self._tell_rough_count()
-        due = self._plan.due(uncounted if self._watches_batches else 1)
+        if not self._progress.batch:  # no batch's end has told that it was trained
+            self._unsaved = True
+        self._logs = logs
+        due = self._plan.due(uncounted if self._counts_batches else 1)
         self._settle(wait=due or self._plan.waits)
         moment = self._moment(logs)
         self._follow(self._plan.at_epoch_end(moment, self._direction(moment), due))
+        self._leave_if_asked()
 
     @_BatchHook
     def on_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -282,22 +325,33 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self._begin_if_driven_by_hand()
         if threading.get_ident() != self._thread:
             raise CheckpointError(
-                "`save_freq` as a number needs the batches in order: pass the "
-                "callbacks as a list, `callbacks=[...]` (in R `list(...)`)."
+                f"{self._why_batches} needs the batches in order: pass the callbacks "
+                "as a list, `callbacks=[...]` (in R `list(...)`)."
             )
         batches, amount = self._progress.end_batch(batch + 1, logs)
+        self._unsaved, self._logs = True, logs
         if self._first_batch:
             self._tell_small_save_freq(amount // batches)
-        due = self._plan.due(amount)
+        due = self._plan.due(amount if self._counts_batches else 0, time.monotonic())
         self._settle(wait=due)
         if due:
             moment = self._moment(logs)
             self._follow(self._plan.in_epoch(moment, self._direction(moment)))
+        self._leave_if_asked()
+
+    @_TestBatchHook
+    def on_test_batch_end(
+        self, batch: int, logs: Mapping[str, Any] | None = None
+    ) -> None:
+        """Save and leave, if a signal came that asks for it."""
+        if self._begun and threading.get_ident() == self._thread:
+            self._leave_if_asked()
 
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Take note that Keras' metrics now hold what an evaluation put into them."""
         if self._begun:
             self._progress.end_test()
+            self._leave_if_asked()
 
     def wait(self) -> None:
         """Return once everything that was saved is durable, and tell what came of it.
@@ -319,7 +373,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         return self._watches_batches or self._subclass_has("batch", "train_batch")
 
     def _implements_test_batch_hooks(self) -> bool:
-        return self._subclass_has("test_batch")
+        return self.save_on_exit or self._subclass_has("test_batch")
 
     def _implements_predict_batch_hooks(self) -> bool:
         return self._subclass_has("predict_batch")
@@ -340,31 +394,46 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
     # Beginning
 
     @property
-    def _watches_batches(self) -> bool:
+    def _counts_batches(self) -> bool:
         return self.save_freq != "epoch"
 
     @property
+    def _watches_batches(self) -> bool:
+        timed = self.save_seconds is not None
+        return self._counts_batches or timed or self.save_on_exit
+
+    @property
+    def _why_batches(self) -> str:
+        if self._counts_batches:
+            return "`save_freq` as a number"
+        return "`save_on_exit`" if self.save_seconds is None else "`save_seconds`"
+
+    @property
     def _unit(self) -> str:
-        return self.save_freq_unit if self._watches_batches else "epochs"
+        return self.save_freq_unit if self._counts_batches else "epochs"
 
     @property
     def _interval(self) -> str:
-        every = self.save_freq if self._watches_batches else self.period
-        return f"{every} {self._unit}"
+        every = self.save_freq if self._counts_batches else self.period
+        unit = self._unit if every != 1 or self._counts_batches else "epoch"
+        seconds = self.save_seconds
+        timed = "" if seconds is None else f" or {seconds:g} seconds"
+        return f"{every} {unit}{timed}"
 
     def _start_over(self) -> None:
-        every = self.save_freq if self._watches_batches else self.period
+        every = self.save_freq if self._counts_batches else self.period
         self._plan = Plan(
             self._template,
             Every(int(every)),
             self.monitor,
             self.save_best_only,
             self.initial_value_threshold,
+            None if self.save_seconds is None else Seconds(self.save_seconds),
         )
         began = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
         self._run_id = f"{began}-{secrets.token_hex(3)}"
         self._inferred_mode: str | None = None
-        self._begun = self._saved_ever = False
+        self._begun = self._saved_ever = self._unsaved = self._leaving = False
 
     def _begin_if_driven_by_hand(self) -> None:
         if not self._begun:
@@ -386,13 +455,30 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         in_fit = "steps" in (getattr(self, "params", None) or {})
         self._progress = Progress(model, in_fit, self._unit)
         self._pipeline = Pipeline(
-            self._storage(), self._format, self._run(model), self.background
+            self._storage(),
+            self._format,
+            self._run(model),
+            self.background,
+            Keep(self.keep_latest, self.keep_best, self.keep_every),
         )
-        self._plan.start()
-        self._saved_in_fit, self._first_batch = False, self._watches_batches
+        self._plan.start(time.monotonic())
+        self._saved_in_fit, self._first_batch = False, self._counts_batches
+        self._unsaved, self._logs = False, None
         self._begun = True
+        told = self._counts_batches or self.save_seconds is not None
         if self._chief:
-            self._tell.begin(self._interval if self._watches_batches else None)
+            self._tell.begin(self._interval if told else None)
+        self._exit = self._exit_signals(model) if self.save_on_exit else None
+
+    def _exit_signals(self, model: Any) -> ExitSignals | None:
+        if saves_together(model):
+            self._tell.no_signals("a save takes all workers, not only those it reaches")
+            return None
+        exit = ExitSignals(Training(self).runs)
+        if not exit.watch():
+            self._tell.no_signals("Python takes them on its main thread, not on this")
+            return None
+        return exit
 
     def _storage(self) -> LocalStorage:
         folder = os.path.abspath(self._template.folder)
@@ -417,7 +503,11 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
     def _moment(self, logs: Mapping[str, Any] | None) -> Moment:
         progress = self._progress
         return Moment(
-            progress.epoch, progress.batch or None, progress.samples, numbers(logs)
+            progress.epoch,
+            progress.batch or None,
+            progress.samples,
+            numbers(logs),
+            at_end=not (progress.within or self._counts_batches),
         )
 
     def _direction(self, moment: Moment) -> str:
@@ -446,18 +536,50 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         assert self._pipeline is not None  # there is one since `_begin`
         if order.missing:
             self._tell_missing(order)
+        if self.keep_best is not None and order.value is None:
+            self._tell.no_best(order)
         model = self.model
         _check_reach(model)
         if not self._chief:
             if saves_together(model):
                 self._pipeline.save_nowhere(model)
             self._plan.saved(order)
+            self._unsaved = False
+            self._plan.begun(time.monotonic())
             return
         self._within = self._progress.within
         mode = self._direction(order.moment)
         self._pipeline.save(model, order, mode, at_once=not self._saved_in_fit)
+        self._unsaved = False
+        self._plan.begun(time.monotonic())
         self._tell.detour(self._pipeline.detour)
         self._settle(wait=False)
+
+    def _save_last(self) -> None:
+        """Save what was trained since the last save, and return when it is durable."""
+        self._settle(wait=True)
+        if self._unsaved:
+            moment = self._moment(self._logs)
+            self._leaving = True
+            try:
+                self._follow(self._plan.at_exit(moment, self._direction(moment)))
+            finally:
+                self._leaving = False
+        self._settle(wait=True)
+
+    def _leave_if_asked(self) -> None:
+        """Save and let the signal act that came since the last hook, if one did."""
+        if self._exit is None or self._exit.noted is None:
+            return
+        exit, name = self._exit, self._exit.noted.name
+        try:
+            self._save_last()
+            self._tell.leaves(name)
+        except CheckpointError as error:
+            self._tell.say(str(error))  # the signal may leave no time to tell it later
+            raise
+        finally:
+            exit.hand_on()
 
     def _settle(self, wait: bool) -> None:
         """Tell what came of the save that was begun last, if it has ended."""
@@ -484,6 +606,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
     def _fail(self, failure: Failure) -> None:
         if not isinstance(failure.error, Exception):
             raise failure.error  # an interrupt, while it saved on this thread
+        self._unsaved = True
         text = messages.failed(self._tell.path(failure.order.path), failure.error)
         if self.on_error == "raise" or not self._saved_in_fit:
             self._tell.problems.append(text)
@@ -494,7 +617,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _tell_missing(self, order: Order) -> None:
         text = messages.no_field(self.filepath, order)
-        if self.on_error == "raise":
+        if self.on_error == "raise" and not self._leaving:
             self._tell.problems.append(text)
             raise FieldError(text)
         self._tell.problem(f"{text} Written as nan.", once=f"fields {order.missing}")

@@ -125,7 +125,8 @@ def prune_checkpoints(
 
     Only files that a line of the journal describes, by name and size, are deleted, and
     none behind a link; one that a run that goes on writes meanwhile stays. The journal
-    says that a file is removed, durably, before it is. Empty folders are left.
+    says that a file is removed, durably, before it is. Folders that this leaves empty
+    go too.
 
     Args:
         folder: As for `list_checkpoints`.

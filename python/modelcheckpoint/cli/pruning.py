@@ -72,7 +72,9 @@ def prune(
     else:
         if done.found:
             print_table(done.found)
-        click.echo(done.summary + (" --yes deletes them." if done.found and not yes else ""))
+        click.echo(
+            done.summary + (" --yes deletes them." if done.found and not yes else "")
+        )
     if done.error is not None:
         click.echo(f"Error: {shown(str(done.error))}", err=True)
         sys.exit(1)

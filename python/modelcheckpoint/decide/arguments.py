@@ -7,7 +7,8 @@ import inspect
 import math
 import operator
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from numbers import Real
 from typing import Any
 
@@ -15,10 +16,13 @@ __all__ = [
     "choice",
     "count_or_none",
     "flag",
+    "keeps_several",
+    "last_is_saved",
     "number_or_none",
     "path",
     "period",
     "save_freq",
+    "seconds_or_none",
     "text",
     "verbosity",
 ]
@@ -105,6 +109,16 @@ def count_or_none(name: str, value: Any) -> int | None:
     return _whole(name, value, "a whole number >= 1 or None", "")
 
 
+def seconds_or_none(name: str, value: Any) -> float | None:
+    """Return a finite number > 0 as float, or None; a timedelta is welcome."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    with contextlib.suppress(ValueError):
+        number = number_or_none(name, seconds)
+        if number is None or number > 0:
+            return number
+    raise _error(name, "a finite number of seconds > 0 or None", value)
+
+
 def choice(name: str, value: Any, options: Sequence[str]) -> str:
     """Return one of the options, as it is written there."""
     if isinstance(value, str) and value in options:
@@ -124,6 +138,36 @@ def number_or_none(name: str, value: Any) -> float | None:
         if math.isfinite(number):
             return number
     raise _error(name, "a finite number or None", value)
+
+
+def keeps_several(
+    counts: Mapping[str, int | None], filepath: str, fields: Sequence[str]
+) -> None:
+    """Check that there can be several files where so many are to be kept.
+
+    Raises:
+        ValueError: If there is one, whose name has no fields.
+    """
+    for name, count in counts.items():
+        if count is not None and not fields:
+            raise ValueError(
+                f"`{name}` must be None for a `filepath` without fields, not {count}: "
+                f"each save overwrites the one file {filepath!r}. Give it a field, "
+                "such as {epoch:02d}."
+            )
+
+
+def last_is_saved(save_on_exit: bool, save_best_only: bool) -> None:
+    """Check that the last model may be saved.
+
+    Raises:
+        ValueError: If only the best is to be.
+    """
+    if save_on_exit and save_best_only:
+        raise ValueError(
+            "`save_on_exit` must be False with `save_best_only`, not True: the last "
+            "model need not be the best. Use a second callback for it."
+        )
 
 
 def _whole(name: str, value: Any, rule: str, end: str) -> int:

@@ -8,7 +8,7 @@ from typing import Union
 
 from modelcheckpoint.decide.monitor import improves
 from modelcheckpoint.decide.naming import Template
-from modelcheckpoint.decide.triggers import Every
+from modelcheckpoint.decide.triggers import Every, Seconds
 
 __all__ = ["Moment", "Order", "Plan", "Skip"]
 
@@ -24,12 +24,14 @@ class Moment:
         batch: Batch of this epoch, from 1; None where batches are not watched.
         samples: Seen since training began; None where they are not counted.
         logs: What Keras reported, numbers only.
+        at_end: Whether this is the end of an epoch, and epochs are what is counted.
     """
 
     epoch: int
     batch: int | None
     samples: int | None
     logs: Mapping[str, Number]
+    at_end: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Plan:
         monitor: Key in `logs` that decides what is best.
         save_best_only: Whether only an improvement is saved.
         best: The value that the first must beat, or None.
+        seconds: Measures the time between two saves, or None.
     """
 
     def __init__(
@@ -86,26 +89,40 @@ class Plan:
         monitor: str,
         save_best_only: bool,
         best: float | None,
+        seconds: Seconds | None = None,
     ) -> None:
         self.template = template
         self.trigger = trigger
         self.monitor = monitor
         self.save_best_only = save_best_only
         self.best = best
+        self.seconds = seconds
         self._waiting = False
 
-    def start(self) -> None:
-        """Begin a training; a save that an interrupted one waited for is forgotten."""
+    def start(self, now: float | None = None) -> None:
+        """Begin a training; a save that an interrupted one waited for is forgotten.
+
+        Args:
+            now: Seconds of a clock that is never set back, here and below.
+        """
         self._waiting = False
+        if self.seconds is not None and now is not None:
+            self.seconds.start(now)
 
     @property
     def waits(self) -> bool:
         """Whether a save waits for the end of this epoch."""
         return self._waiting
 
-    def due(self, amount: int) -> bool:
-        """Count `amount` epochs, batches or samples; return whether to `decide`."""
-        return self.trigger.advance(amount)
+    def due(self, amount: int, now: float | None = None) -> bool:
+        """Count `amount` epochs, batches or samples; return whether to `decide`.
+
+        With `now`, also if it is time.
+        """
+        counted = self.trigger.advance(amount)
+        if self.seconds is None or now is None:
+            return counted
+        return self.seconds.is_due(now) or counted
 
     def in_epoch(self, moment: Moment, mode: str) -> Order | Skip | None:
         """Decide on a save that fell due in the middle of an epoch.
@@ -133,6 +150,16 @@ class Plan:
             return None
         self._waiting = False
         return self._decide(moment, mode)
+
+    def at_exit(self, moment: Moment, mode: str) -> Order | Skip:
+        """Decide on the last save of a training."""
+        self._waiting = False
+        return self._decide(moment, mode)
+
+    def begun(self, now: float) -> None:
+        """Take note that a save was begun, and training goes on."""
+        if self.seconds is not None:
+            self.seconds.restart(now)
 
     def saved(self, order: Order) -> None:
         """Take note that an order was carried out: only then is its value the best.

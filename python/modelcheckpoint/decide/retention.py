@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from modelcheckpoint.decide.monitor import improves
 from modelcheckpoint.records import Record
 
-__all__ = ["Keep", "to_delete"]
+__all__ = ["Keep", "settled", "to_delete"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,31 @@ def to_delete(records: Sequence[Record], keep: Keep) -> list[Record]:
         *(_lasting(records, keep.every) if keep.every else ()),
     }
     return [record for place, record in enumerate(records) if place not in kept]
+
+
+def settled(records: Sequence[Record], keep: Keep) -> list[Record]:
+    """Return the records that stay for good: no later decision needs them.
+
+    They are kept as the last of their epoch, are no longer among the newest or the
+    best, and nothing else of that epoch is there. Who leaves them out from now on
+    need not hold as many records as there are files.
+
+    Args:
+        records: Oldest first, one for each file, without those that `to_delete` names.
+        keep: What is kept.
+    """
+    if not keep.every:
+        return []
+    needed = {
+        *range(len(records) - (keep.latest or 1), len(records)),
+        *_best(records, keep.best or 1),
+    }
+    epochs = Counter(record.epoch for record in records)
+    return [
+        record
+        for place, record in enumerate(records)
+        if place not in needed and epochs[record.epoch] == 1
+    ]
 
 
 def _best(records: Sequence[Record], count: int) -> list[int]:

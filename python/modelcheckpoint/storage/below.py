@@ -6,19 +6,24 @@ lead out of the folder, nor to a pipe or a device that never ends.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
 
 __all__ = [
     "PLAIN",
     "NotPlain",
     "check_plain",
+    "delete_below",
+    "delete_empty_above",
     "is_name_below",
     "open_below",
     "open_folder_below",
-    "unlink_below",
+    "size_below",
 ]
 
 _LONGEST = 4096
@@ -57,17 +62,11 @@ def open_below(folder: str, name: str, flags: int = os.O_RDONLY) -> int:
             else than a regular file.
         OSError: If the file is not there, or cannot be opened.
     """
-    if not is_name_below(name):
-        raise NotPlain(errno.EINVAL, "the name leads out of its folder", name)
     if os.open not in os.supports_dir_fd:
-        return _open_by_path(folder, name, flags)
-    above, _, last = name.rpartition("/")
-    inner = open_folder_below(folder, above)
-    try:
+        return _open_by_path(_checked_path(folder, name), name, flags)
+    with _folder_of(folder, name) as (inner, last):
         check_plain(os.stat(last, dir_fd=inner, follow_symlinks=False), name)
         return _checked(os.open(last, flags | PLAIN, dir_fd=inner), name)
-    finally:
-        os.close(inner)
 
 
 def open_folder_below(folder: str, name: str) -> int:
@@ -93,42 +92,53 @@ def open_folder_below(folder: str, name: str) -> int:
     return inner
 
 
-def unlink_below(
-    folder: str, name: str, is_it: Callable[[os.stat_result], bool]
-) -> bool:
-    """Delete a regular file below a folder, and return whether it was deleted.
-
-    It is not if nothing of that name is there any more.
-
-    Args:
-        folder: Path of the folder, which may itself be a link.
-        name: Of the file, with `/` between its parts.
-        is_it: Is told what is there now, and says whether it is the file that is
-            meant; another one stays.
+def size_below(folder: str, name: str) -> int:
+    """Return the size of a regular file below a folder.
 
     Raises:
-        NotPlain: If the name leads out of the folder, through a link, or to something
-            else than a regular file.
-        OSError: If it cannot be deleted.
+        NotPlain: As `open_below` does.
+        OSError: If the file is not there, or cannot be seen.
     """
-    if not is_name_below(name):
-        raise NotPlain(errno.EINVAL, "the name leads out of its folder", name)
-    above, _, last = name.rpartition("/")
-    try:
-        if os.unlink not in os.supports_dir_fd:
-            return _unlink_by_path(folder, name, is_it)
-        inner = open_folder_below(folder, above)
-        try:
+    if os.stat not in os.supports_dir_fd:
+        found = os.lstat(_checked_path(folder, name))
+    else:
+        with _folder_of(folder, name) as (inner, last):
             found = os.stat(last, dir_fd=inner, follow_symlinks=False)
-            check_plain(found, name)
-            if is_it(found):
-                os.unlink(last, dir_fd=inner)
-                return True
-        finally:
-            os.close(inner)
-    except FileNotFoundError:
-        pass
-    return False
+    check_plain(found, name)
+    return found.st_size
+
+
+def delete_below(folder: str, name: str, system: Any = os) -> None:
+    """Delete what has this name below a folder; a folder with all that is in it.
+
+    Raises:
+        NotPlain: If the name leads out of the folder, or through a link. A link that
+            has the name itself is deleted, and not what it leads to.
+        OSError: If it is not there, or cannot be deleted.
+    """
+    if os.unlink not in os.supports_dir_fd:
+        path = _checked_path(folder, name)
+        is_folder = os.path.isdir(path) and not os.path.islink(path)
+        shutil.rmtree(path) if is_folder else system.unlink(path)
+        return
+    with _folder_of(folder, name) as (inner, last):
+        if stat.S_ISDIR(os.stat(last, dir_fd=inner, follow_symlinks=False).st_mode):
+            _delete_folder(last, inner)
+        else:
+            system.unlink(last, dir_fd=inner)
+
+
+def delete_empty_above(folder: str, name: str) -> None:
+    """Delete the folders between a folder and a name in it that are empty, if any."""
+    *above, _ = name.split("/")
+    with contextlib.suppress(OSError):
+        for count in range(len(above), 0, -1):
+            inner = "/".join(above[:count])
+            if os.rmdir not in os.supports_dir_fd:
+                os.rmdir(_checked_path(folder, inner))
+            else:
+                with _folder_of(folder, inner) as (descriptor, last):
+                    os.rmdir(last, dir_fd=descriptor)
 
 
 def check_plain(found: os.stat_result, name: str) -> None:
@@ -138,6 +148,23 @@ def check_plain(found: os.stat_result, name: str) -> None:
         raise NotPlain(errno.EINVAL, f"it is {kind}", name)
 
 
+@contextlib.contextmanager
+def _folder_of(folder: str, name: str) -> Iterator[tuple[int, str]]:
+    """Give a descriptor of the folder that a name is in, and the name's last part."""
+    _check_name(name)
+    above, _, last = name.rpartition("/")
+    inner = open_folder_below(folder, above)
+    try:
+        yield inner, last
+    finally:
+        os.close(inner)
+
+
+def _check_name(name: str) -> None:
+    if not is_name_below(name):
+        raise NotPlain(errno.EINVAL, "the name leads out of its folder", name)
+
+
 def _open_folder(part: str, above: int) -> int:
     found = os.stat(part, dir_fd=above, follow_symlinks=False)
     if stat.S_ISLNK(found.st_mode):
@@ -145,28 +172,37 @@ def _open_folder(part: str, above: int) -> int:
     return os.open(part, os.O_RDONLY | _FOLDER, dir_fd=above)
 
 
-def _open_by_path(folder: str, name: str, flags: int) -> int:
-    return _checked(os.open(_plain_path(folder, name), flags | PLAIN), name)
+def _delete_folder(name: str, above: int) -> None:
+    # What walks into it must not be led away by a link that takes its place.
+    inner = _open_folder(name, above)
+    try:
+        with os.scandir(inner) as entries:
+            found = [(e.name, e.is_dir(follow_symlinks=False)) for e in entries]
+        for entry, is_folder in found:
+            if is_folder:
+                _delete_folder(entry, inner)
+            else:
+                os.unlink(entry, dir_fd=inner)
+    finally:
+        os.close(inner)
+    os.rmdir(name, dir_fd=above)
 
 
-def _unlink_by_path(
-    folder: str, name: str, is_it: Callable[[os.stat_result], bool]
-) -> bool:
-    path = _plain_path(folder, name)
-    if not is_it(os.lstat(path)):
-        return False
-    os.unlink(path)
-    return True
-
-
-def _plain_path(folder: str, name: str) -> str:
+def _checked_path(folder: str, name: str) -> str:
+    """Return the path of a name whose folders are no links, as far as can be seen."""
+    _check_name(name)
     path = folder
-    for part in name.split("/"):
+    *above, last = name.split("/")
+    for part in above:
         path = os.path.join(path, part)
         if os.path.islink(path):
-            raise NotPlain(errno.ELOOP, "a link", name)
+            raise NotPlain(errno.ELOOP, "its folder is a link", name)
+    return os.path.join(path, last)
+
+
+def _open_by_path(path: str, name: str, flags: int) -> int:
     check_plain(os.lstat(path), name)
-    return path
+    return _checked(os.open(path, flags | PLAIN), name)
 
 
 def _checked(file: int, name: str) -> int:

@@ -11,7 +11,7 @@ from modelcheckpoint.records import Record
 from modelcheckpoint.storage import journal, leftovers
 from modelcheckpoint.storage.below import open_folder_below
 
-__all__ = ["SUFFIXES", "Contents", "File", "contents"]
+__all__ = ["SUFFIXES", "Contents", "File", "contents", "is_still"]
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 """How the name of a checkpoint ends."""
@@ -40,10 +40,6 @@ class File:
         """Return the file of a name, as `os.stat` found it."""
         identity = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
         return cls(name, found.st_size, found.st_mtime_ns, identity)
-
-    def is_still(self, found: os.stat_result) -> bool:
-        """Return whether what was found is this file, as it was."""
-        return File.of(self.name, found).identity == self.identity
 
 
 @dataclass(frozen=True)
@@ -75,6 +71,24 @@ def contents(folder: str) -> Contents:
         # The line comes before the name, so a line of each file seen is there by now.
         entries = list(journal.entries(folder))
     return Contents(files, entries)
+
+
+def is_still(folder: str, file: File) -> bool:
+    """Return whether a file is there as it was, behind no link."""
+    above, _, last = file.name.rpartition("/")
+    try:
+        if os.stat not in os.supports_dir_fd:
+            path = os.path.join(folder, *file.name.split("/"))
+            found = os.lstat(path)
+        else:
+            inner = open_folder_below(folder, above)
+            try:
+                found = os.stat(last, dir_fd=inner, follow_symlinks=False)
+            finally:
+                os.close(inner)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return File.of(file.name, found) == file
 
 
 def _journal_of(folder: str) -> tuple[int, ...] | None:

@@ -7,8 +7,7 @@ import os
 from collections.abc import Sequence
 
 from modelcheckpoint.records import Record, Removal
-from modelcheckpoint.storage.below import unlink_below
-from modelcheckpoint.storage.contents import File
+from modelcheckpoint.storage.contents import File, is_still
 from modelcheckpoint.storage.durable import Folders
 from modelcheckpoint.storage.local import LocalStorage
 
@@ -38,10 +37,16 @@ def prune(folder: str, doomed: Sequence[Doomed]) -> Pruned:
     errors: list[OSError] = []
     for start in range(0, len(doomed), _AT_ONCE):
         some = doomed[start : start + _AT_ONCE]
-        storage.append("\n".join(Removal.of(record).to_line() for _, record in some))
+        try:
+            storage.append(*(Removal.of(record).to_line() for _, record in some))
+        except OSError as error:
+            if not start:
+                raise
+            errors.append(error)
+            break
         for file, _ in some:
             try:
-                if unlink_below(folder, file.name, file.is_still):
+                if is_still(folder, file) and storage.retire(file.name, file.bytes):
                     gone.append(file)
             except OSError as error:
                 error.filename = storage.path(file.name)

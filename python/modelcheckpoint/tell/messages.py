@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from modelcheckpoint.decide.naming import COUNTERS, nearest
 from modelcheckpoint.decide.plan import Order, Skip
 from modelcheckpoint.records import Record
 
-__all__ = ["failed", "kept_aside", "no_field", "no_monitor", "not_better", "saved"]
+__all__ = [
+    "deleted",
+    "failed",
+    "kept_aside",
+    "no_field",
+    "no_monitor",
+    "not_better",
+    "not_deleted",
+    "saved",
+]
 
 
 def saved(monitor: str, order: Order, path: str, save_best_only: bool) -> str:
@@ -64,6 +73,26 @@ def kept_aside(path: str, old: Record, new: Record, kept: str) -> str:
         f"An earlier run left a better {path} ({old.monitor} {_value(old.value)}, now "
         f"{_value(new.value)}): it is kept as {kept}"
     )
+
+
+def deleted(paths: Sequence[str]) -> str:
+    """Say, as the end of a sentence, what was deleted; nothing where nothing was."""
+    if not paths:
+        return ""
+    return f", deleted {', '.join(paths[:3])}{_and_more(len(paths) - 3)}"
+
+
+def not_deleted(path: str, others: int, error: OSError) -> str:
+    """Say that a checkpoint could go and could not be deleted, and why."""
+    reason = error.strerror or str(error) or repr(error)
+    return (
+        f"{path}{_and_more(others)} could not be deleted: {reason}. It is tried again "
+        "after each save."
+    )
+
+
+def _and_more(count: int) -> str:
+    return f" and {count} more" if count > 0 else ""
 
 
 def _listed(logs: Mapping[str, Any]) -> str:

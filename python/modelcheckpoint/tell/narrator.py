@@ -6,6 +6,7 @@ import os
 
 from modelcheckpoint.decide.plan import Moment, Order, Skip
 from modelcheckpoint.save.pipeline import Receipt
+from modelcheckpoint.save.retirement import Retired
 from modelcheckpoint.save.snapshot import CannotLayout
 from modelcheckpoint.tell import messages
 from modelcheckpoint.tell.teller import Teller
@@ -39,6 +40,7 @@ class Narrator(Teller):
         self.save_best_only = save_best_only
         self.verbose = verbose
         self._reason: str | None = None
+        self._told_undeleted: set[str] = set()
 
     def path(self, name: str) -> str:
         """Return a file's path as the user would write it."""
@@ -73,7 +75,23 @@ class Narrator(Teller):
             kept = self.path(receipt.aside.path)
             self.say(messages.kept_aside(path, receipt.aside, receipt.record, kept))
         text = messages.saved(self.monitor, order, path, self.save_best_only)
-        self._decision(order.moment, text, within)
+        gone = [self.path(name) for name in receipt.retired.deleted]
+        self._decision(order.moment, text + messages.deleted(gone), within)
+        self._undeleted(receipt.retired)
+
+    def no_best(self, order: Order) -> None:
+        """Tell, once, that a checkpoint has no value by which it could be the best."""
+        reason = messages.no_monitor(self.monitor, order.moment.logs)
+        text = f"`keep_best` does not count {self.path(order.path)}: {reason}"
+        self.problem(text, once="monitor")
+
+    def no_signals(self, reason: str) -> None:
+        """Tell, once, that a signal ends training without a last checkpoint."""
+        self.say_once(f"`save_on_exit` does not wait for signals: {reason}.", "signals")
+
+    def leaves(self, signal: str) -> None:
+        """Tell, always, that a signal was held back, and acts now."""
+        self.say(f"ModelCheckpoint: {signal} came; all that was trained is saved")
 
     def skipped(self, skip: Skip, within: bool) -> None:
         """Tell that a save fell due, and why it was not made."""
@@ -89,6 +107,14 @@ class Narrator(Teller):
         """Sum up; say loudly where nothing was saved, with the reason."""
         self.sum_up(self.filepath, None if saved else self._reason or never_due)
         self._reason = None
+
+    def _undeleted(self, retired: Retired) -> None:
+        new = [one for one in retired.undeleted if one[0] not in self._told_undeleted]
+        if new:
+            (name, error), *others = new
+            text = messages.not_deleted(self.path(name), len(others), error)
+            self._told_undeleted.update(name for name, _ in new)
+            self.problem(text)
 
     def _decision(self, moment: Moment, text: str, within: bool) -> None:
         if self.verbose:
