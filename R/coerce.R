@@ -54,14 +54,15 @@ as_choice <- function(
   x,
   choices,
   arg = deparse(substitute(x)),
-  call = sys.call(-1)
+  call = sys.call(-1),
+  rule = one_of(choices)
 ) {
   if (identical(x, choices)) {
     return(choices[[1]])
   }
   found <- if (is.character(x) && is_one(x)) pmatch(x, choices) else NA
   if (is.na(found)) {
-    abort_argument(one_of(choices), x, arg, call)
+    abort_argument(rule, x, arg, call)
   }
   choices[[found]]
 }
@@ -75,6 +76,16 @@ as_period <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
       "It counts epochs; did you mean `save_freq`?"
     }
     abort_argument("NULL or a whole number >= 1", x, arg, call, hint)
+  }
+  as_whole(x)
+}
+
+as_count <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
+  if (is.null(x)) {
+    return(NULL)
+  }
+  if (!is_count(x)) {
+    abort_argument("NULL or a whole number >= 1", x, arg, call)
   }
   as_whole(x)
 }

@@ -135,7 +135,7 @@ class CheckpointList(list[Checkpoint]):
         if left > 0:
             head += f", and the last {_SHOWN} of them"
         some = self[-_SHOWN:]
-        lines = [head, *_aligned(table(some)), shown(legend(some))]
+        lines = [head, *_aligned(table(some)), shown(legend(self, len(some)))]
         return "\n".join(filter(None, lines))
 
     __str__ = __repr__

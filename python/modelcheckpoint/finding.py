@@ -45,6 +45,11 @@ class Pruned:
     summary: str
     error: OSError | None
 
+    @property
+    def wrong(self) -> str | None:
+        """What kept a file from being deleted, in a sentence."""
+        return None if self.error is None else str(self.error)
+
 
 def found_in(folder: Folder) -> CheckpointList:
     """Return what `list_checkpoints` does."""

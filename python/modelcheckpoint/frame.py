@@ -47,15 +47,20 @@ def frame_of(found: Sequence[Any]) -> DataFrame:
     for name, kind in COLUMNS.items():
         values = [getattr(one, name) for one in found]
         if kind == "time":
-            columns[name] = pandas.to_datetime(
-                pandas.Series(values, dtype="object"), utc=True, errors="coerce"
-            )
+            columns[name] = _times(pandas, values)
         else:
             dtype = "object" if kind == "str" else kind
             columns[name] = pandas.Series(values, dtype=dtype)
     for name, numbers in metric_columns(found).items():
         columns[name] = pandas.Series(numbers, dtype="float64")
     return pandas.DataFrame(columns)
+
+
+def _times(pandas: Any, values: list[Any]) -> Any:
+    objects = pandas.Series(values, dtype="object")
+    times = pandas.to_datetime(objects, utc=True, errors="coerce")
+    # From pandas 2 on the unit depends on the values, if there are any.
+    return times.dt.as_unit("us") if hasattr(times.dt, "as_unit") else times
 
 
 def metric_columns(found: Sequence[Any]) -> dict[str, list[float | None]]:

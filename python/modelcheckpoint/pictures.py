@@ -31,7 +31,7 @@ def plot_checkpoints(folder: Folder | CheckpointList, ax: Axes | None = None) ->
     The monitored value of each save that the journal tells of is drawn over its epoch,
     and a line for each run leads through them. Discs are files that are there, rings
     files that are gone, crosses at the lower edge saves without a finite value. The
-    best that is there has a star. Only the quantity that the newest checkpoint
+    best that is there is a diamond. Only the quantity that the newest checkpoint
     monitors is drawn. Saves from the middle of an epoch stand between two epochs.
 
     Args:
@@ -138,10 +138,10 @@ def _draw_best(axes: Axes, points: Sequence[Point]) -> None:
             style: dict[str, Any] = {
                 "color": _BEST,
                 "markeredgecolor": "black",
-                "markersize": 14,
+                "markersize": 10,
             }
             axes.plot(
-                point.epoch, point.value, "*", label=label, linestyle="none", **style
+                point.epoch, point.value, "D", label=label, linestyle="none", **style
             )
 
 

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "pictures": {"catalogue", "decide", "finding"},
     "cli": {"catalogue", "checkpoints", "cli", "decide", "finding", "modelcheckpoint"},
     "__main__": {"cli"},
-    "tell": {"decide", "errors", "records", "save", "tell"},
+    "tell": {"decide", "errors", "frame", "records", "save", "tell"},
     "callback": {
         "decide",
         "errors",

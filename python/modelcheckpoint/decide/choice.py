@@ -7,11 +7,22 @@ from dataclasses import dataclass
 from typing import Union
 
 from modelcheckpoint.decide.monitor import improves
+from modelcheckpoint.decide.naming import is_aside_name
 from modelcheckpoint.records import Record, Removal
 
-__all__ = ["Described", "best", "described", "newest", "value_of"]
+__all__ = [
+    "Described",
+    "Originals",
+    "Save",
+    "best",
+    "described",
+    "newest",
+    "value_of",
+]
 
 Number = Union[int, float]
+Content = tuple[int, str, str, str]
+Save = tuple[str, Content]
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,8 @@ def described(
         entries: Of the journal, oldest first.
         sizes: Of the files that are there, by name.
     """
-    first: dict[tuple[int, str, str, str], tuple[int, str]] = {}
+    originals = Originals()
+    places: dict[Save, int] = {}
     there: dict[str, dict[tuple[int, str, str], Record]] = {}
     gone: dict[str, dict[tuple[int, str, str], Record]] = {}
     for place, entry in enumerate(entries):
@@ -51,15 +63,36 @@ def described(
             if ended is not None:
                 gone.setdefault(entry.removed, {})[key] = ended
             continue
-        first.setdefault(_save_of(entry), (place, entry.path))
+        places.setdefault(originals.add(entry), place)
         if sizes.get(entry.path) == entry.bytes:
             lines = there.setdefault(entry.path, {})
             lines.pop(key, None)  # the newest is the last
             lines[key] = entry
     chosen = [_last(there[name]) or _last(gone.get(name, {})) for name in there]
-    places = [(*first[_save_of(r)], r) for r in chosen if r is not None]
-    ordered = sorted(places, key=lambda place: (place[0], place[1] == place[2].path))
-    return [Described(r, name != r.path) for _, name, r in ordered]
+    saves = [(originals.of(record), record) for record in chosen if record is not None]
+    found = [(places[save], save[0] != r.path, r) for save, r in saves]
+    # The second name before the first one, should both be there.
+    ordered = sorted(found, key=lambda one: (one[0], not one[1]))
+    return [Described(record, aside) for _, aside, record in ordered]
+
+
+class Originals:
+    """Knows which lines are of one save: that of a file, and of its second name."""
+
+    def __init__(self) -> None:
+        self._first: dict[Content, str] = {}
+
+    def add(self, record: Record) -> Save:
+        """Take note of a line, the newest, and return what it is of."""
+        self._first.setdefault(_content(record), record.path)
+        return self.of(record)
+
+    def of(self, record: Record) -> Save:
+        """Return what a line is of: the file's first name, and what it holds."""
+        path = record.path
+        if is_aside_name(path, record.run):
+            path = self._first.get(_content(record), path)
+        return path, _content(record)
 
 
 def newest(records: Sequence[Record]) -> Record | None:
@@ -102,8 +135,7 @@ def value_of(record: Record, monitor: str) -> Number | None:
     return record.logs.get(monitor)
 
 
-def _save_of(record: Record) -> tuple[int, str, str, str]:
-    """Return what a record has in common with that of its file's second name."""
+def _content(record: Record) -> Content:
     return record.bytes, record.crc32, record.time, record.run
 
 

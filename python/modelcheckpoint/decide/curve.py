@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from modelcheckpoint.decide.choice import newest
+from modelcheckpoint.decide.choice import Originals, Save, newest
 from modelcheckpoint.records import Record
 
 __all__ = ["COLOURS", "EARLIER", "Point", "curve"]
@@ -56,13 +56,16 @@ def curve(
         there: Those that describe a file.
         best: The best of these.
     """
-    saves: dict[tuple[str, str, int, str], Record] = {}
+    originals = Originals()
+    saves: dict[Save, Record] = {}
     for record in history:
-        saves.setdefault(_save_of(record), record)
+        saves.setdefault(originals.add(record), record)
     last = newest(list(there)) or newest(list(saves.values()))
-    drawn = [r for r in saves.values() if last and r.monitor == last.monitor]
-    names = {_save_of(record): record.path for record in there}
+    saves = {s: r for s, r in saves.items() if last and r.monitor == last.monitor}
+    drawn = list(saves.values())
+    names = {originals.of(record): record.path for record in there}
     series, lengths = _series(drawn), _lengths(drawn)
+    top = None if best is None else originals.of(best)
     return [
         Point(
             epoch=_place(record, lengths),
@@ -70,10 +73,10 @@ def curve(
             run=record.run,
             series=series[record.run],
             monitor=record.monitor,
-            name=names.get(_save_of(record)),
-            best=best is not None and _save_of(record) == _save_of(best),
+            name=names.get(save),
+            best=save == top,
         )
-        for record in drawn
+        for save, record in saves.items()
     ]
 
 
@@ -91,10 +94,6 @@ def _lengths(drawn: Sequence[Record]) -> dict[str, int]:
         if record.batch is not None:
             lengths[record.run] = max(lengths.get(record.run, 1), record.batch)
     return lengths
-
-
-def _save_of(record: Record) -> tuple[str, str, int, str]:
-    return record.run, record.time, record.bytes, record.crc32
 
 
 def _place(record: Record, lengths: dict[str, int]) -> float:

@@ -64,4 +64,5 @@ def _stem(name: str) -> str:
 
 def _number(digits: str) -> int | None:
     # int() knows the digits of other scripts, and takes long ones slowly.
-    return int(digits) if digits.isascii() and len(digits) <= _LONGEST else None
+    number = int(digits) if digits.isascii() and len(digits) <= _LONGEST else 0
+    return number or None

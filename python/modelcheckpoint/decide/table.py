@@ -51,10 +51,20 @@ def table(found: Sequence[Any]) -> list[Column]:
     return columns
 
 
-def legend(found: Sequence[Any]) -> str:
-    """Return what the marks in the first column mean, of those that are there."""
+def legend(found: Sequence[Any], in_table: int | None = None) -> str:
+    """Return what the marks in the first column mean, of those that are there.
+
+    Args:
+        found: The checkpoints.
+        in_table: How many of them, the last ones, the table has; None: all.
+    """
     marks = {_mark(one) for one in found}
-    parts = [f"* best by {one.monitor}" for one in found if one.best]
+    hidden = 0 if in_table is None else len(found) - in_table
+    parts = [
+        f"* best by {one.monitor}" + (f": {one.name}" if place < hidden else "")
+        for place, one in enumerate(found)
+        if one.best
+    ]
     parts += [f"{mark} {means}" for mark, means in _MEANS.items() if mark in marks]
     return "; ".join(parts)
 
