@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelcheckpoint.catalogue import CheckpointList
@@ -21,6 +21,14 @@ _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
 _BEST = "#D55E00"
 _GREY = "#767676"
 _DISC: dict[str, Any] = {"linestyle": "none", "marker": "o", "markeredgewidth": 1.3}
+_CROSS: dict[str, Any] = {"linestyle": "none", "marker": "x", "color": _GREY}
+_DIAMOND: dict[str, Any] = {
+    "linestyle": "none",
+    "marker": "D",
+    "markersize": 10,
+    "color": _BEST,
+    "markeredgecolor": "black",
+}
 _MANY = 60
 """From so many saves on, those that are gone get a smaller mark."""
 
@@ -53,14 +61,7 @@ def plot_checkpoints(folder: Folder | CheckpointList, ax: Axes | None = None) ->
     _draw_not_finite(axes, points)
     _draw_best(axes, points)
     _frame(axes, points)
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=3 if len(_colours(points)) == 1 else 2,
-        frameon=False,
-        borderaxespad=0.2,
-        columnspacing=1.5,
-    )
+    _draw_legend(axes, points)
     return axes
 
 
@@ -91,14 +92,6 @@ def _draw_runs(axes: Axes, points: Sequence[Point]) -> None:
         colour = colours[own[0].series]
         axes.plot(*_places(own), color=colour, linewidth=1, alpha=0.6, zorder=1)
         _draw_saves(axes, own, colour, small=len(points) > _MANY)
-    if len(colours) > 1:
-        for series, colour in colours.items():
-            axes.plot([], [], color=colour, linewidth=3, label=shown(series))
-    finite = [point for point in points if math.isfinite(point.value)]
-    for there, label in ((True, "kept"), (False, "deleted or replaced")):
-        if any((point.name is not None) == there for point in finite):
-            face = _GREY if there else "white"
-            axes.plot([], [], color=_GREY, markerfacecolor=face, label=label, **_DISC)
 
 
 def _draw_saves(axes: Axes, own: Sequence[Point], colour: str, small: bool) -> None:
@@ -116,15 +109,8 @@ def _draw_not_finite(axes: Axes, points: Sequence[Point]) -> None:
     """Draw saves that have no place on the axis of the values at its lower end."""
     there = [point.epoch for point in points if not math.isfinite(point.value)]
     if there:
-        axes.plot(
-            there,
-            [0.025] * len(there),
-            color=_GREY,
-            label="no finite value",
-            linestyle="none",
-            marker="x",
-            transform=axes.get_xaxis_transform(),
-        )
+        edge = axes.get_xaxis_transform()
+        axes.plot(there, [0.025] * len(there), transform=edge, **_CROSS)
     if len(there) == len(points):
         axes.set_yticks([])
 
@@ -132,17 +118,44 @@ def _draw_not_finite(axes: Axes, points: Sequence[Point]) -> None:
 def _draw_best(axes: Axes, points: Sequence[Point]) -> None:
     for point in points:
         if point.best:
-            label = (
-                f"best: {number_text(point.value)} in epoch {math.ceil(point.epoch)}"
-            )
-            style: dict[str, Any] = {
-                "color": _BEST,
-                "markeredgecolor": "black",
-                "markersize": 10,
-            }
-            axes.plot(
-                point.epoch, point.value, "D", label=label, linestyle="none", **style
-            )
+            axes.plot([point.epoch], [point.value], **_DIAMOND)
+
+
+def _draw_legend(axes: Axes, points: Sequence[Point]) -> None:
+    from matplotlib.lines import Line2D
+
+    entries = list(_entries(points))
+    drawn = axes.legend(
+        handles=[Line2D([], [], **style) for style, _ in entries],
+        labels=["" for _ in entries],
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=3 if len(_colours(points)) == 1 else 2,
+        frameon=False,
+        borderaxespad=0.2,
+        columnspacing=1.5,
+    )
+    for text, (_, label) in zip(drawn.get_texts(), entries):
+        text.set_parse_math(False)  # a run can be called anything, $ and all
+        text.set_text(shown(label))
+
+
+def _entries(points: Sequence[Point]) -> Iterator[tuple[dict[str, Any], str]]:
+    colours = _colours(points)
+    if len(colours) > 1:
+        for series, colour in colours.items():
+            yield {"color": colour, "linewidth": 3}, series
+    finite = [point for point in points if math.isfinite(point.value)]
+    for there, label in ((True, "kept"), (False, "deleted or replaced")):
+        if any((point.name is not None) == there for point in finite):
+            face = _GREY if there else "white"
+            yield {**_DISC, "color": _GREY, "markerfacecolor": face}, label
+    if len(finite) < len(points):
+        yield _CROSS, "no finite value"
+    for point in points:
+        if point.best:
+            value, epoch = number_text(point.value), math.ceil(point.epoch)
+            yield _DIAMOND, f"best: {value} in epoch {epoch}"
 
 
 def _frame(axes: Axes, points: Sequence[Point]) -> None:
@@ -155,7 +168,7 @@ def _frame(axes: Axes, points: Sequence[Point]) -> None:
     axes.margins(y=0.1)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("epoch")
-    axes.set_ylabel(shown(points[-1].monitor))
+    axes.set_ylabel(shown(points[-1].monitor), parse_math=False)
 
 
 def _colours(points: Sequence[Point]) -> dict[str, str]:

@@ -57,17 +57,18 @@ def test_the_order_of_saving():
 
 def test_what_was_kept_aside():
     """It has the place at which it was first saved."""
-    old = record("best", "1", time="2025-01-01T00:00:00.000+00:00")
-    other = record("other", "2")
-    aside = replace(old, path="best.run-one")
-    new = record("best", "3", run="two")
+    old = record("best.keras", "1", time="2025-01-01T00:00:00.000+00:00")
+    other = record("other.keras", "2")
+    aside = replace(old, path="best.run-one.keras")
+    new = record("best.keras", "3", run="two")
     found = described(
-        [old, other, aside, new], {"best": 6, "other": 6, "best.run-one": 6}
+        [old, other, aside, new],
+        {"best.keras": 6, "other.keras": 6, "best.run-one.keras": 6},
     )
     assert [(d.record.path, d.aside) for d in found] == [
-        ("best.run-one", True),
-        ("other", False),
-        ("best", False),
+        ("best.run-one.keras", True),
+        ("other.keras", False),
+        ("best.keras", False),
     ]
 
 

@@ -435,13 +435,17 @@ def test_without_pandas(tmp_path):
     assert "needs the package 'pandas': pip install pandas" in ended.stderr
 
 
-def test_ten_thousand(tmp_path):
-    """Are listed in a moment, with one look at each and none into it."""
-    with open(tmp_path / JOURNAL, "w", encoding="utf-8") as file:
+def ten_thousand(folder):
+    with open(folder / JOURNAL, "w", encoding="utf-8") as file:
         for number in range(10_000):
-            (tmp_path / f"{number}.keras").write_bytes(b"x" * 6)
+            (folder / f"{number}.keras").write_bytes(b"x" * 6)
             line = replace(RECORD, path=f"{number}.keras").to_line()
             file.write(line + "\n")
+
+
+def test_ten_thousand(tmp_path):
+    """Are listed in a moment, with one look at each and none into it."""
+    ten_thousand(tmp_path)
     began = time.perf_counter()
     found = list_checkpoints(tmp_path)
     assert len(found) == 10_000

@@ -29,7 +29,7 @@ __all__ = [
 
 FOLDER = click.Path(exists=True, file_okay=False)
 
-_NARROW, _NARROWEST = 24, 12
+_NARROW, _NARROWEST = 24, 10
 """How narrow the column of the names gets before others do, and after that."""
 
 _TIME = "saved (UTC)"

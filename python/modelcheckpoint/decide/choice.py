@@ -90,7 +90,7 @@ class Originals:
     def of(self, record: Record) -> Save:
         """Return what a line is of: the file's first name, and what it holds."""
         path = record.path
-        if is_aside_name(path, record.run):
+        if ".run-" in path and is_aside_name(path, record.run):
             path = self._first.get(_content(record), path)
         return path, _content(record)
 
