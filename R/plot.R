@@ -95,11 +95,12 @@ draw_frame <- function(points, left, given) {
   range <- range(points$epoch)
   room <- max(0.5, 0.03 * diff(range))
   labels <- utils::modifyList(
-    list(xlab = "epoch", ylab = shown(points$monitor[[1]])), given
+    list(xlab = "epoch", ylab = shown(points$monitor[[1]]), log = ""), given
   )
+  limits <- value_limits(points$value, grepl("y", labels$log))
   defaults <- list(
-    x = range, y = range(0, 1), type = "n", axes = FALSE, xaxs = "i",
-    yaxs = "i", xlim = range + c(-room, room), ylim = value_limits(points$value)
+    x = range, y = limits, type = "n", axes = FALSE, xaxs = "i", yaxs = "i",
+    xlim = range + c(-room, room), ylim = limits
   )
   given <- utils::modifyList(given, list(xlab = "", ylab = ""))
   do.call(graphics::plot.default, utils::modifyList(defaults, given))
@@ -113,7 +114,10 @@ draw_frame <- function(points, left, given) {
   graphics::box(bty = "l")
 }
 
-value_limits <- function(values) {
+value_limits <- function(values, log = FALSE) {
+  if (log) {
+    return(10^value_limits(log10(values[is.finite(values) & values > 0])))
+  }
   finite <- values[is.finite(values)]
   if (length(finite) == 0) {
     return(c(0, 1))

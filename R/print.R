@@ -91,12 +91,12 @@ table_lines <- function(columns, width) {
   }
   cells <- Map(c, names(columns), columns)
   wide <- vapply(cells, function(x) max(nchar(x, "width")), 1)
-  room <- max(12, width - sum(wide[-2] + 2))
+  room <- width - sum(wide[-2] + 2)
   if (room < 24 && "monitor" %in% names(cells)) {
     cells$monitor <- shortened(cells$monitor, 16)
     room <- room + wide[["monitor"]] - max(nchar(cells$monitor, "width"))
   }
-  cells[[2]] <- shortened(cells[[2]], room)
+  cells[[2]] <- shortened(cells[[2]], max(room, 10))
   sub(" +$", "", do.call(paste, c(unname(Map(align, cells, right)), sep = "  ")))
 }
 
