@@ -33,9 +33,9 @@
 #' @param filepath Where to save: one string, the path of a local file. It may
 #'   hold named fields, which are filled for each save: `{epoch}`, counted from
 #'   1, and the name of each metric that training logs, such as `{loss}` or
-#'   `{val_loss}`; with a number as `save_freq` also `{batch}` (of this epoch,
-#'   from 1) and `{samples}` (seen since training began, over all its epochs). A
-#'   format may follow the name: with
+#'   `{val_loss}`; with a number as `save_freq`, with `save_seconds` or
+#'   `save_on_exit` also `{batch}` (of this epoch, from 1) and `{samples}` (seen
+#'   since training began, over all its epochs). A format may follow the name: with
 #'   `"weights.{epoch:02d}-{val_loss:.2f}.hdf5"` a file is named
 #'   `weights.03-0.41.hdf5`. A field that has no value when a save falls due is
 #'   written as `nan`, and a message lists the names there are; with
@@ -101,6 +101,22 @@
 #'   `mode`, `best`, `format`, `bytes`, `crc32`, `time`, `run` and `template`,
 #'   as in the journal; what has no value is `NULL`. An error in it ends
 #'   `fit()`, a warning is printed.
+#' @param keep_latest `NULL`, or how many of the newest checkpoints are kept.
+#'   With any of `keep_latest`, `keep_best` and `keep_every` the others are
+#'   deleted, once the new one is durable, see the section *Keeping few*.
+#' @param keep_best `NULL`, or how many of the best checkpoints by `monitor` are
+#'   kept. One that was saved where `monitor` was not there, in the middle of an
+#'   epoch say, is none of them, which is told once.
+#' @param keep_every `NULL`, or a number of epochs: the last checkpoint of each
+#'   epoch that is a multiple of it is kept for good.
+#' @param save_seconds `NULL`, or a number of seconds, or a `difftime`: a save
+#'   falls due, too, at the end of the batch at which so much time has passed
+#'   since this callback last saved, or since training began. What exists at
+#'   the end of an epoch only is waited for, as with `save_freq`.
+#' @param save_on_exit `TRUE` to save a last checkpoint when training ends, if
+#'   anything was trained since the last save; also where Ctrl-C or SIGTERM ends
+#'   it, at the end of the batch in flight, see the section *Leaving early*. Not
+#'   with `save_best_only`: the last model need not be the best.
 #'
 #' @return A Python object, an instance of the Python class
 #'   `modelcheckpoint.ModelCheckpoint`, to be passed to `fit()` in the list
@@ -149,6 +165,34 @@
 #' * A worse second run does not overwrite the best of the first: that file is
 #'   kept aside, as `best.run-<id>.keras`, and both values are told.
 #' * The seventh argument is `period`, `save_freq` is the eighth.
+#'
+#' @section Keeping few:
+#' With none of `keep_latest`, `keep_best` and `keep_every` every checkpoint
+#' stays, also with `save_best_only`. With any of them, what stays is what at
+#' least one of them asks for; the newest and the best stay in any case. Of
+#' equal values the earlier is the better, and a value that is `NaN`, infinite
+#' or not there is never the best.
+#'
+#' Only files are deleted that this run wrote (another `fit()` with the same
+#' callback and model is the same run), that have the size they were written
+#' with, and that no other run has written since: another callback's
+#' checkpoints in the same folder stay, and so do those that were kept aside.
+#' A folder below that of the checkpoints that is empty then goes, too. What
+#' cannot be deleted is told once, and tried again after each save. The journal
+#' tells of each deletion.
+#'
+#' They need a `filepath` with a field: one without has one checkpoint, which
+#' each save overwrites.
+#'
+#' @section Leaving early:
+#' With `save_on_exit = TRUE`, Ctrl-C (SIGINT) and SIGTERM wait until the batch
+#' in flight has ended and the model is saved; then they do what they would
+#' have done: Ctrl-C is an interrupt of R, SIGTERM ends the session. A second
+#' one acts at once. What a field of the name needs and is there at the end of
+#' an epoch only is written as `nan`. While no `fit()` runs, or after one that
+#' ended with an error, both act as ever. They are not waited for where several
+#' workers save together, which is told, and a signal that comes while a
+#' function of R runs, `on_saved` say, is seen when that has returned.
 #'
 #' @section The journal:
 #' Each save adds one line of JSON to the file `modelcheckpoint.jsonl` in the
@@ -220,7 +264,12 @@ callback_model_checkpoint <- function(
   initial_value_threshold = NULL,
   on_error = c("warn", "raise"),
   background = TRUE,
-  on_saved = NULL
+  on_saved = NULL,
+  keep_latest = NULL,
+  keep_best = NULL,
+  keep_every = NULL,
+  save_seconds = NULL,
+  save_on_exit = FALSE
 ) {
   arguments <- list(
     filepath = as_filepath(filepath),
@@ -235,14 +284,24 @@ callback_model_checkpoint <- function(
     initial_value_threshold = as_threshold(initial_value_threshold),
     on_error = as_choice(on_error, c("warn", "raise")),
     background = as_flag(background),
-    on_saved = as_function(on_saved)
+    on_saved = as_function(on_saved),
+    keep_latest = as_count(keep_latest),
+    keep_best = as_count(keep_best),
+    keep_every = as_count(keep_every),
+    save_seconds = as_seconds(save_seconds),
+    save_on_exit = as_flag(save_on_exit)
   )
   new_callback(arguments, call = sys.call())
 }
 
+# The arguments that are whole numbers of any size.
+whole_numbers <- c(
+  "period", "save_freq", "keep_latest", "keep_best", "keep_every"
+)
+
 new_callback <- function(arguments, call) {
   python <- py_modelcheckpoint(call)
-  for (name in c("period", "save_freq")) {
+  for (name in whole_numbers) {
     # A double here is a whole number too large for R's integers.
     if (is.double(arguments[[name]])) {
       arguments[[name]] <- as_python_int(arguments[[name]])
@@ -277,10 +336,13 @@ print_warning <- function(warning) {
 
 #' @export
 `$.modelcheckpoint.callback.ModelCheckpoint` <- function(x, name) {
-  if (!name %in% c("save_freq", "period")) {
+  if (!name %in% whole_numbers) {
     return(NextMethod())
   }
   # reticulate makes 0 of a Python integer above 2^31.
   shown <- reticulate::py_str(reticulate::py_get_attr(x, name))
+  if (shown == "None") {
+    return(NULL)
+  }
   if (grepl("^[0-9]+$", shown)) as_whole(as.double(shown)) else shown
 }

@@ -80,6 +80,16 @@ as_period <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
   as_whole(x)
 }
 
+as_save_freq <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
+  if (identical(x, "epoch")) {
+    return(x)
+  }
+  if (!is_count(x)) {
+    abort_argument("\"epoch\" or a whole number >= 1", x, arg, call)
+  }
+  as_whole(x)
+}
+
 as_count <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
   if (is.null(x)) {
     return(NULL)
@@ -90,14 +100,16 @@ as_count <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
   as_whole(x)
 }
 
-as_save_freq <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
-  if (identical(x, "epoch")) {
-    return(x)
+as_seconds <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
+  if (is.null(x)) {
+    return(NULL)
   }
-  if (!is_count(x)) {
-    abort_argument("\"epoch\" or a whole number >= 1", x, arg, call)
+  seconds <- if (inherits(x, "difftime")) as.numeric(x, units = "secs") else x
+  if (!is_number(seconds) || !is.finite(seconds) || seconds <= 0) {
+    rule <- "NULL, or a finite number of seconds > 0 or a difftime"
+    abort_argument(rule, x, arg, call)
   }
-  as_whole(x)
+  as.double(seconds)
 }
 
 as_threshold <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {

@@ -9,6 +9,10 @@ print.modelcheckpoint.callback.ModelCheckpoint <- function(x, ...) {
   cli::cat_line("<model checkpoint>")
   cli::cat_line("file:    ", x$filepath)
   cli::cat_line("saves:   ", describe_saves(x))
+  kept <- describe_kept(x)
+  if (nzchar(kept)) {
+    cli::cat_line("keeps:   ", kept)
+  }
   cli::cat_line("monitor: ", x$monitor, ", mode \"", x$mode, "\"")
   best <- if (is.null(x$best)) "none yet" else format(x$best)
   cli::cat_line("best:    ", best)
@@ -26,9 +30,24 @@ describe_saves <- function(x) {
     one <- c(samples = "sample", batches = "batch")[[x$save_freq_unit]]
     describe_interval(x$save_freq, one, x$save_freq_unit)
   }
+  if (!is.null(x$save_seconds)) {
+    when <- paste(when, "or", format(x$save_seconds), "seconds")
+  }
+  exit <- if (x$save_on_exit) "and when training ends"
   condition <- if (x$save_best_only) "if it is the best so far"
   where <- if (!x$background) "on the thread that trains"
-  paste(c(what, when, condition, where), collapse = ", ")
+  paste(c(what, when, exit, condition, where), collapse = ", ")
+}
+
+describe_kept <- function(x) {
+  latest <- if (!is.null(x$keep_latest)) {
+    sprintf("the newest %.0f", x$keep_latest)
+  }
+  best <- if (!is.null(x$keep_best)) sprintf("the best %.0f", x$keep_best)
+  every <- if (!is.null(x$keep_every)) {
+    describe_interval(x$keep_every, "epoch", "epochs")
+  }
+  paste(c(latest, best, every), collapse = ", ")
 }
 
 describe_interval <- function(n, one, many) {

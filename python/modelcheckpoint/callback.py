@@ -98,10 +98,10 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         filepath: Where to save; a string or a path object. Missing folders are made,
             `~` is the home folder. May hold named fields with a format for numbers,
             such as `weights.{epoch:02d}-{val_loss:.2f}.hdf5`: `epoch` (from 1), the
-            keys in `logs` and, with an integer `save_freq`, `batch` (of this epoch,
-            from 1) and `samples` (since training began). A field that has no value
-            when a save happens is written as `nan`, and told once. The suffix tells
-            the format: `.keras` (full model), `.weights.h5` (weights and optimizer
+            keys in `logs` and, with an integer `save_freq`, `save_seconds` or
+            `save_on_exit`, `batch` (of this epoch, from 1) and `samples` (since
+            training began). A field that has no value when a save happens is written
+            as `nan`, and told once. The suffix tells the format: `.keras` (full model), `.weights.h5` (weights and optimizer
             state, with `save_weights_only`), `.h5` or `.hdf5` (HDF5: full model, or
             weights).
         monitor: Key in `logs` that decides what is best.
@@ -135,6 +135,28 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             told.
         on_saved: A function that is called with the `Record` of each checkpoint once
             it is durable, on the thread that trains, by the next hook; or None.
+        keep_latest: How many of the newest checkpoints are kept, or None. With any of
+            `keep_latest`, `keep_best` and `keep_every` all that none of them asks for
+            is deleted, once the new one is durable; the newest and the best never are.
+            Only files are touched that this run wrote, that have the size they were
+            written with, and that no other run has written since. One that cannot be
+            deleted is told once, and tried again after each save.
+        keep_best: How many of the best by `monitor`, or None. Of equal values the
+            earlier is the better; one without a finite value is never among them.
+        keep_every: A number of epochs, or None: the last checkpoint of each epoch that
+            is a multiple of it is kept for good.
+        save_seconds: Seconds > 0, or a `timedelta`, or None: a save falls due, too, at
+            the end of the batch at which so much time has passed since this callback
+            last saved, or since training began. Read from a clock that is never set
+            back. `{batch}` and `{samples}` may then stand in `filepath`; what there is
+            only at the epoch's end moves the save to that end, as above.
+        save_on_exit: Whether a last checkpoint is saved when training ends, if anything
+            was trained since the last save: at the end of `fit`, and, where `fit` runs
+            on the main thread, when SIGINT (Ctrl-C) or SIGTERM comes, at the end of the
+            batch in flight. The signal then does what it would have done; a second one
+            acts at once. A field that there is only at the epoch's end is written as
+            `nan`. Not with `save_best_only`. Signals are not waited for where several
+            workers save together.
 
     Attributes:
         best: The best value of `monitor` that was saved; None before.
@@ -142,6 +164,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
 
     Raises:
         ValueError: If an argument is invalid, or the suffix does not fit.
+        KeyboardInterrupt: By the hook that saved, with `save_on_exit`, where SIGINT has
+            Python's own handler.
         OSError: In `on_train_begin`, if `filepath` cannot be written to.
         CheckpointError: In `on_train_begin`, if a variable is spread over several
             processes, or if a `fit` with this callback is running already.

@@ -18,8 +18,9 @@ from modelcheckpoint.records import Record
 from modelcheckpoint.storage.contents import Contents, File
 
 if TYPE_CHECKING:
+    from typing import SupportsIndex
+
     from pandas import DataFrame
-    from typing_extensions import SupportsIndex
 
 __all__ = ["Checkpoint", "CheckpointList", "catalogue"]
 

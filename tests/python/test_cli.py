@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import pty
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from test_prune import left, some
 
 pytest.importorskip("click")
 pytest.importorskip("tabulate")
+pty = pytest.importorskip("pty", reason="a terminal, which Windows has not")
 
 
 def terminal(*arguments, width=80):

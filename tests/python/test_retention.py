@@ -7,7 +7,7 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelcheckpoint.decide.retention import Keep, to_delete
+from modelcheckpoint.decide.retention import Keep, settled, to_delete
 from modelcheckpoint.records import Record
 
 
@@ -177,3 +177,27 @@ def test_step_by_step_ends_as_all_at_once(records, keep):
         there = [r for r in there if r not in gone]
     gone = to_delete(records, keep)
     assert there == [r for r in records if r not in gone]
+
+
+@settings(max_examples=300)
+@given(histories(), keeps)
+def test_what_is_settled_may_be_left_out(records, keep):
+    """Whoever forgets it decides as one who does not, and holds fewer records."""
+    there, kept_for_good = [], []
+    for one in records:
+        there.append(one)
+        gone = to_delete(there, keep)
+        there = [r for r in there if r not in gone]
+        stays = settled(there, keep)
+        kept_for_good += stays
+        there = [r for r in there if r not in stays]
+    gone = to_delete(records, keep)
+    left = sorted([*kept_for_good, *there], key=records.index)
+    assert left == [r for r in records if r not in gone]
+
+
+def test_of_ten_thousand_hardly_any_are_open():
+    """With `every` the records that are still needed do not add up."""
+    records = [record(epoch, 1 / epoch) for epoch in range(1, 10_001)]
+    stay = settled(records, Keep(latest=3, best=2, every=1))
+    assert len(records) - len(stay) == 3

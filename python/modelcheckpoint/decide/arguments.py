@@ -151,9 +151,9 @@ def keeps_several(
     for name, count in counts.items():
         if count is not None and not fields:
             raise ValueError(
-                f"`{name}` must be None for a `filepath` without fields, not {count}: "
-                f"each save overwrites the one file {filepath!r}. Give it a field, "
-                "such as {epoch:02d}."
+                f"`{name}` must be left out where `filepath` has no field, not "
+                f"{count}: each save overwrites the one file {filepath!r}. Give it a "
+                "field, such as {epoch:02d}."
             )
 
 
@@ -165,8 +165,8 @@ def last_is_saved(save_on_exit: bool, save_best_only: bool) -> None:
     """
     if save_on_exit and save_best_only:
         raise ValueError(
-            "`save_on_exit` must be False with `save_best_only`, not True: the last "
-            "model need not be the best. Use a second callback for it."
+            "`save_on_exit` must be left out with `save_best_only`: the last model "
+            "need not be the best. Use a second callback for it."
         )
 
 

@@ -11,7 +11,7 @@ from modelcheckpoint.records import Record
 from modelcheckpoint.storage import journal, leftovers
 from modelcheckpoint.storage.below import open_folder_below
 
-__all__ = ["SUFFIXES", "Contents", "File", "contents", "is_still"]
+__all__ = ["SUFFIXES", "Contents", "File", "contents", "is_checkpoint", "is_still"]
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 """How the name of a checkpoint ends."""
@@ -91,6 +91,18 @@ def is_still(folder: str, file: File) -> bool:
     return File.of(file.name, found) == file
 
 
+def is_checkpoint(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a file with the name of a checkpoint.
+
+    A temporary file, which only its writer knows, is none.
+    """
+    return (
+        entry.name.endswith(SUFFIXES)
+        and entry.is_file(follow_symlinks=False)
+        and not leftovers.is_temporary(entry.name)
+    )
+
+
 def _journal_of(folder: str) -> tuple[int, ...] | None:
     try:
         found = os.lstat(os.path.join(folder, leftovers.JOURNAL))
@@ -111,7 +123,7 @@ def _files(folder: str, depth: int) -> Iterator[File]:
                     name = f"{above}/{entry.name}" if above else entry.name
                     if entry.is_dir(follow_symlinks=False):
                         below.append(name)
-                    elif _is_checkpoint(entry):
+                    elif is_checkpoint(entry):
                         with contextlib.suppress(FileNotFoundError):  # gone by now
                             yield File.of(name, entry.stat(follow_symlinks=False))
         except OSError:
@@ -119,14 +131,6 @@ def _files(folder: str, depth: int) -> Iterator[File]:
                 raise
         if above.count("/") + bool(above) < depth:
             left += below
-
-
-def _is_checkpoint(entry: os.DirEntry[str]) -> bool:
-    return (
-        entry.name.endswith(SUFFIXES)
-        and entry.is_file(follow_symlinks=False)
-        and not leftovers.is_temporary(entry.name)
-    )
 
 
 @contextlib.contextmanager
