@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import subprocess
@@ -10,9 +11,12 @@ import threading
 import time
 from dataclasses import FrozenInstanceError, replace
 from datetime import datetime, timedelta, timezone
+from importlib.util import find_spec
 
 import pytest
 from conftest import fit, make_model
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from test_checkpoints import PYTHON, put, record, tell
 from test_hostile import RECORD, abandoned, in_time
 
@@ -23,9 +27,12 @@ from modelcheckpoint import (
     latest_checkpoint,
     list_checkpoints,
     pending,
+    plot_checkpoints,
+    prune_checkpoints,
 )
 from modelcheckpoint.records import Removal
 from modelcheckpoint.storage.leftovers import JOURNAL
+from modelcheckpoint.tell.r_table import checkpoint_columns
 
 BASE = [
     *("path", "name", "status", "epoch", "batch", "samples", "monitor", "value"),
@@ -461,3 +468,68 @@ def test_no_file_is_read(tmp_path):
     list_checkpoints(tmp_path)
     best_checkpoint(tmp_path)
     assert os.stat(tmp_path / "w.weights.h5").st_atime == 10
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=9),
+    lambda inner: st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=4,
+)
+NUMBERS = st.floats() | st.integers() | st.sampled_from(["NaN", "-Inf", 10**400])
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "epoch": st.integers(),
+        "batch": st.none() | st.integers(),
+        "samples": st.none() | st.integers(),
+        "logs": st.dictionaries(st.text(max_size=5), NUMBERS | VALUES, max_size=3),
+        "monitor": st.text(max_size=5),
+        "value": st.none() | NUMBERS,
+        "mode": st.sampled_from(["min", "max", "sideways", ""]),
+        "time": st.text(max_size=9) | st.datetimes().map(datetime.isoformat),
+        "run": st.text(max_size=5),
+        "crc32": st.text(max_size=3),
+        "path": st.sampled_from(["w.keras", "w.run-one.keras", "x.h5", "a/../w.keras"]),
+    },
+)
+
+
+@settings(
+    deadline=None,
+    max_examples=300,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(st.tuples(FIELDS, st.booleans()), max_size=6), st.booleans())
+def test_any_journal(tmp_path_factory, drawn, plots):
+    """Whatever somebody else wrote into it, it is listed, shown, drawn and pruned."""
+    folder = tmp_path_factory.getbasetemp() / "any-journal"
+    folder.mkdir(exist_ok=True)
+    for name in ("w.keras", "w.run-one.keras", "x.h5"):
+        (folder / name).write_bytes(b"x" * 6)
+    lines = []
+    for fields, gone in drawn:
+        line = {"schema": 1, **vars(RECORD), **fields}
+        lines.append(json.dumps(line))
+        if gone:
+            removal = {k: line[k] for k in ("schema", "bytes", "crc32", "run")}
+            lines.append(json.dumps({**removal, "removed": line["path"]}))
+    (folder / JOURNAL).write_text("\n".join(lines))
+    found = list_checkpoints(folder)
+    assert len(found) == 3
+    assert repr(found).isprintable() or "\n" in repr(found)
+    assert sum(one.best for one in found) <= 1
+    assert latest_checkpoint(folder) == found[-1].path
+    best_checkpoint(folder)
+    prune_checkpoints(folder, keep_latest=1)
+    checkpoint_columns(found)
+    if find_spec("click"):
+        from modelcheckpoint.cli.output import as_json, plain
+
+        for one in found:
+            json.dumps(plain(as_json(one)), allow_nan=False)
+    if find_spec("pandas"):
+        assert len(found.to_dataframe()) == 3
+    if plots and find_spec("matplotlib"):
+        from matplotlib.figure import Figure
+
+        plot_checkpoints(found, ax=Figure().subplots()).figure.canvas.draw()
