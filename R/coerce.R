@@ -54,14 +54,15 @@ as_choice <- function(
   x,
   choices,
   arg = deparse(substitute(x)),
-  call = sys.call(-1)
+  call = sys.call(-1),
+  rule = one_of(choices)
 ) {
   if (identical(x, choices)) {
     return(choices[[1]])
   }
   found <- if (is.character(x) && is_one(x)) pmatch(x, choices) else NA
   if (is.na(found)) {
-    abort_argument(one_of(choices), x, arg, call)
+    abort_argument(rule, x, arg, call)
   }
   choices[[found]]
 }

@@ -22,6 +22,7 @@ __all__ = [
     "delete_empty_above",
     "is_name_below",
     "open_below",
+    "open_folder_below",
     "size_below",
 ]
 
@@ -66,6 +67,29 @@ def open_below(folder: str, name: str, flags: int = os.O_RDONLY) -> int:
     with _folder_of(folder, name) as (inner, last):
         check_plain(os.stat(last, dir_fd=inner, follow_symlinks=False), name)
         return _checked(os.open(last, flags | PLAIN, dir_fd=inner), name)
+
+
+def open_folder_below(folder: str, name: str) -> int:
+    """Open a folder below another one, and return its descriptor.
+
+    Args:
+        folder: Path of the folder above, which may itself be a link.
+        name: With `/` between its parts; empty for `folder` itself.
+
+    Raises:
+        NotPlain: If there is a link on the way.
+        OSError: If it is not there, or cannot be opened.
+    """
+    inner = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    try:
+        for part in filter(None, name.split("/")):
+            below = _open_folder(part, inner)
+            os.close(inner)
+            inner = below
+    except BaseException:
+        os.close(inner)
+        raise
+    return inner
 
 
 def size_below(folder: str, name: str) -> int:
@@ -128,13 +152,9 @@ def check_plain(found: os.stat_result, name: str) -> None:
 def _folder_of(folder: str, name: str) -> Iterator[tuple[int, str]]:
     """Give a descriptor of the folder that a name is in, and the name's last part."""
     _check_name(name)
-    inner = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    above, _, last = name.rpartition("/")
+    inner = open_folder_below(folder, above)
     try:
-        *above, last = name.split("/")
-        for part in above:
-            below = _open_folder(part, inner)
-            os.close(inner)
-            inner = below
         yield inner, last
     finally:
         os.close(inner)
