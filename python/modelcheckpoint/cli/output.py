@@ -57,6 +57,8 @@ def problems_told(folder: str) -> Iterator[None]:
         raise click.UsageError(f"{shown(str(path))}: {shown(reason)}") from error
     except ValueError as error:
         raise click.UsageError(shown(str(error))) from error
+    except KeyboardInterrupt:  # nothing was found out: it is no 1
+        sys.exit(130)
 
 
 def print_path(path: str) -> None:
