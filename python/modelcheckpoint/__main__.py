@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 __all__ = ["main"]
@@ -20,6 +21,7 @@ def main() -> None:
         )
     from modelcheckpoint.cli import command
 
+    gc.disable()  # with thousands of records it takes its time, and frees nothing
     command(prog_name="modelcheckpoint")
 
 

@@ -60,6 +60,8 @@ class Checkpoint:
             not tell.
         run: Identifier of the run that wrote it.
         aside: Whether a later run kept it, under this second name.
+        record: The line of the journal from which this is.
+        file: What was seen of the file.
     """
 
     path: str
@@ -68,7 +70,7 @@ class Checkpoint:
     epoch: int | None
     batch: int | None
     samples: int | None
-    logs: Mapping[str, Number]
+    logs: Mapping[str, Number] = field(hash=False)
     monitor: str | None
     value: Number | None
     mode: str | None

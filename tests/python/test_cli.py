@@ -273,3 +273,12 @@ def test_a_reader_that_has_enough(tmp_path):
         shell, shell=True, env=environment, capture_output=True, text=True
     )
     assert (len(ended.stdout.splitlines()), ended.stderr) == (1, "")
+
+
+def test_interrupted(tmp_path):
+    """Status 130: nothing was found out, which is not what 1 says."""
+    from modelcheckpoint.cli.output import problems_told
+
+    with pytest.raises(SystemExit) as ended, problems_told(str(tmp_path)):
+        raise KeyboardInterrupt
+    assert ended.value.code == 130

@@ -182,14 +182,15 @@ def test_a_folder_that_is_a_link_itself(tmp_path):
 
 
 def test_a_journal_with_very_deep_names(tmp_path):
-    """No name makes the reader fall over."""
+    """No name makes the reader fall over, and folders that deep are looked into."""
     tell(tmp_path, record(b"x", "a/" * 2000 + "w.keras"))
     deep = tmp_path
     for _ in range(200):
         deep = deep / "a"
         deep.mkdir()
+    (deep / "w.keras").write_bytes(b"x")
     put(tmp_path, b"x")
-    assert in_time(lambda: names(tmp_path)) == ["w.weights.h5"]
+    assert in_time(lambda: names(tmp_path)) == ["a/" * 200 + "w.keras", "w.weights.h5"]
 
 
 def test_numbers_that_no_table_holds(tmp_path):
@@ -361,6 +362,7 @@ def test_it_is_a_list(tmp_path):
     assert (found[1:].folder, len(found[1:])) == (str(tmp_path), 2)
     assert found[-1].name == "2.keras"
     assert found == list(found)
+    assert len(set(found)) == 3
 
 
 def test_as_text(tmp_path):

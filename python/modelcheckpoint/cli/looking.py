@@ -60,8 +60,9 @@ def list_(folder: str, json: bool, sort: str, reverse: bool) -> None:
 
     \b
     Exit status:
-      0  always, also where there are none
-      2  the command was called wrongly, or the folder cannot be read
+      0    always, also where there are none
+      2    the command was called wrongly, or the folder cannot be read
+      130  it was interrupted
 
     \b
     Examples:
@@ -87,9 +88,10 @@ def latest(folder: str) -> None:
 
     \b
     Exit status:
-      0  there is one
-      1  there is none; a line says so on the standard error
-      2  the command was called wrongly, or the folder cannot be read
+      0    there is one
+      1    there is none; a line says so on the standard error
+      2    the command was called wrongly, or the folder cannot be read
+      130  it was interrupted
 
     \b
     Example:
@@ -113,9 +115,10 @@ def best(folder: str, monitor: str | None, mode: str | None) -> None:
 
     \b
     Exit status:
-      0  there is one
-      1  there is none; a line says so on the standard error
-      2  the command was called wrongly, or the folder cannot be read
+      0    there is one
+      1    there is none; a line says so on the standard error
+      2    the command was called wrongly, or the folder cannot be read
+      130  it was interrupted
 
     \b
     Examples:

@@ -57,6 +57,8 @@ def problems_told(folder: str) -> Iterator[None]:
         raise click.UsageError(f"{shown(str(path))}: {shown(reason)}") from error
     except ValueError as error:
         raise click.UsageError(shown(str(error))) from error
+    except KeyboardInterrupt:  # nothing was found out: it is no 1
+        sys.exit(130)
 
 
 def print_path(path: str) -> None:
@@ -94,7 +96,7 @@ def plain(value: Any) -> Any:
 
 def print_table(found: Sequence[Checkpoint]) -> None:
     """Print a table; on a terminal long names are folded, in a pipe no line is."""
-    from tabulate import tabulate
+    import tabulate
 
     columns = [
         Column(on_terminal(c.head), [on_terminal(cell) for cell in c.cells], c.right)
@@ -104,8 +106,11 @@ def print_table(found: Sequence[Checkpoint]) -> None:
         columns = _folded(columns, shutil.get_terminal_size().columns)
     # rich takes seconds for thousands of rows. The heads are a row like others:
     # as heads they would get more room than they need.
-    text = tabulate(
-        list(zip(*([column.head, *column.cells] for column in columns))),
+    rows = list(zip(*([column.head, *column.cells] for column in columns)))
+    # Only a name in another script asks for the width of each character.
+    tabulate.WIDE_CHARS_MODE = not all(text.isascii() for row in rows for text in row)
+    text = tabulate.tabulate(
+        rows,
         tablefmt="plain",
         disable_numparse=True,
         colalign=["right" if column.right else "left" for column in columns],

@@ -52,9 +52,10 @@ def prune(
 
     \b
     Exit status:
-      0  all went well, also where nothing is to be deleted
-      1  a file could not be deleted
-      2  the command was called wrongly, or the folder cannot be read
+      0    all went well, also where nothing is to be deleted
+      1    a file could not be deleted
+      2    the command was called wrongly, or the folder cannot be read
+      130  it was interrupted
 
     \b
     Examples:

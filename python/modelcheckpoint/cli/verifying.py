@@ -36,9 +36,10 @@ def verify(folder: str, as_json: bool) -> None:
 
     \b
     Exit status:
-      0  nothing is damaged or missing
-      1  something is
-      2  the command was called wrongly, or the folder cannot be read
+      0    nothing is damaged or missing
+      1    something is
+      2    the command was called wrongly, or the folder cannot be read
+      130  it was interrupted
 
     \b
     Examples:

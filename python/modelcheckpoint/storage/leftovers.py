@@ -128,19 +128,17 @@ def is_temporary(name: str) -> bool:
     return _TEMPORARY.fullmatch(name) is not None
 
 
-def folders(folder: str, depth: int) -> Iterator[tuple[str, int]]:
+def folders(folder: str, depth: int, level: int = 0) -> Iterator[tuple[str, int]]:
     """Yield `folder` and those below it, and each one's level, links excepted.
 
     `folder` has level 0; the deepest that is looked at has level `depth`.
     """
-    # Not by recursion: a folder that somebody else made can be deeper than Python's
-    # stack.
-    left = [(folder, 0)]
+    left = [(folder, level)]  # a name can have more folders than calls can be nested
     while left:
-        above, level = left.pop()
-        yield above, level
+        folder, level = left.pop()
+        yield folder, level
         if level < depth:
-            with contextlib.suppress(OSError), os.scandir(above) as entries:
+            with contextlib.suppress(OSError), os.scandir(folder) as entries:
                 below = [e.path for e in entries if e.is_dir(follow_symlinks=False)]
                 left += [(path, level + 1) for path in reversed(below)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -155,7 +156,8 @@ class Verifier:
     def _files(self) -> Iterator[str]:
         depth = max((name.count("/") for name in self._records), default=0)
         for folder, _ in leftovers.folders(self.folder, depth):
-            with os.scandir(folder) as entries:
+            # One that is gone, or may not be looked into, has nothing for us.
+            with contextlib.suppress(OSError), os.scandir(folder) as entries:
                 for entry in entries:
                     if is_checkpoint(entry):
                         yield self._storage.name(entry.path)

@@ -89,5 +89,5 @@ def _number(record: Any, name: str) -> float:
         return math.nan
     try:
         return float(value)
-    except OverflowError:  # a foreign line can hold a whole number beyond all floats
+    except OverflowError:  # a whole number beyond all floats
         return math.inf if value > 0 else -math.inf
