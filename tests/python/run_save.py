@@ -5,8 +5,8 @@
 JOB, in JSON: `image`, the path of the file's contents; `name`, `format`, `value`,
 `run`, `parts`, `keep`; `sweep`, whether to sweep the folder as well; `saves`, how
 often. It says "ready", waits for a line before each save, and says "durable" once the
-file is, or what went wrong. test_kill.py kills it at each system call in turn, test_injected.py has
-each of them fail.
+file is, or what went wrong. test_kill.py kills it at each system call in turn,
+test_injected.py has each of them fail.
 """
 
 from __future__ import annotations
