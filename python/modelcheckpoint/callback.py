@@ -122,9 +122,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             keys in `logs` and, with an integer `save_freq`, `save_seconds` or
             `save_on_exit`, `batch` (of this epoch, from 1) and `samples` (since
             training began). A field that has no value when a save happens is written
-            as `nan`, and told once. The suffix tells the format: `.keras` (full
-            model), `.weights.h5` (weights and optimizer state, with
-            `save_weights_only`), `.h5` or `.hdf5` (HDF5: full model, or weights).
+            as `nan`, and told once. The suffix tells the format: `.keras` (full model),
+            `.weights.h5` (weights and optimizer state, with `save_weights_only`), `.h5`
+            or `.hdf5` (HDF5: full model, or weights).
         monitor: Key in `logs` that decides what is best.
         verbose: 0 is silent, 1 prints one line for each decision.
         save_best_only: Save only when `monitor` is better than ever before. NaN never
