@@ -7,7 +7,9 @@
 #' Nothing in the file is run, and nothing is unpickled: its weights go into the
 #' model that is there. Size and checksum are compared with the journal's line,
 #' if the journal in the file's folder, or in one of the eight above, has one;
-#' it tells all but the weights and the optimizer's state.
+#' it tells all but the weights and the optimizer's state. On Torch, `fit()`
+#' itself draws from the generator of Dropout before its first batch: there only
+#' `resume = TRUE` continues it exactly.
 #'
 #' @section Going on with fit():
 #' `epochs_done` is a count, of epochs that are complete. What `fit()` takes as

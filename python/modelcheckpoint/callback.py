@@ -178,9 +178,31 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             acts at once. A field that there is only at the epoch's end is written as
             `nan`. Not with `save_best_only`. Signals are not waited for where several
             workers save together.
+        resume: Whether training goes on from the newest checkpoint of this `filepath`
+            that is whole; damaged ones are passed over, and told. Weights, optimizer
+            (its learning rate, too) and the seed generators of Dropout are restored,
+            `best` and counters go on, and `fit` begins with the epoch after it,
+            whatever `initial_epoch` is: the same script, run again, ends with the
+            weights of a run that was never stopped, if the data come in the same
+            order. An epoch in whose middle the checkpoint was saved begins anew. Where
+            there is no checkpoint, training begins as ever. `.h5` and `.hdf5` with
+            weights alone have no optimizer state. The model must be as it was, as must
+            `compile`; place the callback last in the list, so that it saves what others
+            change. What other callbacks count, and the order of shuffled data, is not
+            restored; on tf_keras the state of Dropout neither. After a `fit` that ended
+            as it should, a later one with this callback does not resume again. Several
+            processes must see one folder (tested on JAX and Torch, not with
+            `tf.distribute`).
+        restore_best: Whether the model gets the weights, and only those, of the best
+            checkpoint when `fit` ends; that of an earlier run that it resumed, too.
+            Where its file is gone or damaged, that is told, and the model stays as it
+            is. `filepath` must have a field, or `save_best_only` be set. After an error
+            or an interrupt nothing is restored.
 
     Attributes:
         best: The best value of `monitor` that was saved; None before.
+        restored: What `resume` has restored (`Restored`); None before, and where there
+            was nothing. A training loop of one's own asks it where to go on.
         problems: What went wrong and was told, one sentence each.
 
     Raises:

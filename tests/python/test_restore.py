@@ -70,6 +70,9 @@ def test_the_state_of_dropout(tmp_path, data):
     """The model goes on as if it had not stopped, with Dropout."""
     import keras
 
+    if keras.backend.backend() == "torch":
+        pytest.skip("a `fit` on Torch draws from the generator before it begins")
+
     def make():
         layers = [keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dropout(0.5)]
         model = keras.Sequential([*layers, keras.layers.Dense(1)])
