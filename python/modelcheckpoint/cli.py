@@ -46,6 +46,7 @@ def verify(folder: str, as_json: bool) -> None:
       0  nothing is damaged or missing
       1  something is
       2  the command was called wrongly, or the folder cannot be read
+      130  it was interrupted
 
     \b
     Examples:
@@ -57,6 +58,8 @@ def verify(folder: str, as_json: bool) -> None:
             found = verify_checkpoints(folder, progress=progress)
     except OSError as error:
         raise click.UsageError(f"{_shown(folder)}: {error.strerror}") from error
+    except KeyboardInterrupt:  # nothing was found out: it is no 1
+        sys.exit(130)
     if as_json:
         _print_lines(found)
     else:

@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -216,6 +217,38 @@ def test_a_failure_can_end_training(big, tmp_path):
     with pytest.raises(SaveError, match="Input/output error"):
         big(callback)
     assert names(tmp_path) == ["modelcheckpoint.jsonl", "w.keras"]
+
+
+@pytest.mark.parametrize("saver", [True, False])
+def test_no_thread_can_be_had(saver, big, tmp_path, monkeypatch):
+    """It is told as any failure, but where memory is only taken ahead of time."""
+    start = threading.Thread.start
+
+    def refuse(thread):
+        if thread.name.startswith("modelcheckpoint"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    def change(epoch):
+        refuses = saver and epoch == 1
+        monkeypatch.setattr(threading.Thread, "start", refuse if refuses else start)
+
+    if not saver:
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+    callback = ModelCheckpoint(tmp_path / "{epoch}.keras", "loss")
+    before = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: change(0), on_epoch_begin=lambda e, logs: change(e)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        big(callback, before)
+    failed = ["2.keras"] if saver else []
+    assert checkpoints(tmp_path) == [
+        name for name in ("1.keras", "2.keras", "3.keras") if name not in failed
+    ]
+    assert ["can't start new thread" in text for text in callback.problems] == [
+        True for _ in failed
+    ]
 
 
 def test_best_after_a_failure(big, tmp_path):

@@ -12,11 +12,11 @@ from zlib import crc32
 
 from modelcheckpoint.storage import leftovers
 from modelcheckpoint.storage.appender import Appender
-from modelcheckpoint.storage.below import NotPlain, check_plain, open_below
+from modelcheckpoint.storage.below import PLAIN, NotPlain, check_plain, open_below
 from modelcheckpoint.storage.durable import Folders
 from modelcheckpoint.storage.measuring import Sealed, measured
 from modelcheckpoint.storage.writable import check_folder, check_not_a_folder
-from modelcheckpoint.storage.writer import Part, Writer
+from modelcheckpoint.storage.writer import Part, Writer, write_some
 
 __all__ = [
     "LocalStorage",
@@ -107,7 +107,7 @@ class LocalStorage:
         Raises:
             OSError: If there is nothing to write, or it cannot be written or flushed.
         """
-        file = self._os.open(temporary, os.O_WRONLY | _BINARY)
+        file = self._os.open(temporary, os.O_WRONLY | PLAIN)
         try:
             writer = Writer(file, self._os)
             for data, known in parts:
@@ -127,7 +127,7 @@ class LocalStorage:
         """
         checksum = size = 0
         # Windows flushes only through a descriptor that may write.
-        file = self._os.open(temporary, os.O_RDWR | _BINARY)
+        file = self._os.open(temporary, os.O_RDWR | PLAIN)
         try:
             while chunk := self._os.read(file, _CHUNK):
                 checksum = crc32(chunk, checksum)
@@ -256,7 +256,7 @@ class LocalStorage:
 
     def _write(self, file: int, data: bytes | memoryview) -> None:
         while data:
-            data = data[self._os.write(file, data) :]
+            data = data[write_some(file, data, self._os) :]
 
     def _link(self, name: str, second: str) -> None:
         try:
@@ -270,7 +270,7 @@ class LocalStorage:
 
     def _copy(self, name: str, second: str) -> None:
         with self.temporary(second, ".run") as temporary:
-            target = self._os.open(temporary, os.O_WRONLY | _BINARY)
+            target = self._os.open(temporary, os.O_WRONLY | PLAIN)
             try:
                 with os.fdopen(open_below(self.folder, name), "rb") as source:
                     while chunk := source.read(_CHUNK):

@@ -36,4 +36,9 @@ def _text(value: str | None) -> str:
 
 def _number(record: Any, name: str) -> float:
     value = getattr(record, name, None)
-    return math.nan if value is None else float(value)
+    if value is None:
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond all floats
+        return math.inf if value > 0 else -math.inf
