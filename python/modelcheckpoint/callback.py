@@ -19,7 +19,12 @@ from modelcheckpoint.decide.monitor import direction_of
 from modelcheckpoint.decide.naming import Template
 from modelcheckpoint.decide.plan import Moment, Order, Plan, Skip
 from modelcheckpoint.decide.triggers import Every
-from modelcheckpoint.errors import CheckpointError, FieldError, SaveError
+from modelcheckpoint.errors import (
+    CheckpointError,
+    FieldError,
+    SaveError,
+    is_interrupt,
+)
 from modelcheckpoint.observe.chief import is_chief, out_of_reach, saves_together
 from modelcheckpoint.observe.direction import stated_direction
 from modelcheckpoint.observe.keras_models import versions_of
@@ -483,8 +488,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
                 self.on_saved(outcome.record)
 
     def _fail(self, failure: Failure) -> None:
-        if not isinstance(failure.error, Exception):
-            raise failure.error  # an interrupt, while it saved on this thread
+        if is_interrupt(failure.error):
+            raise failure.error  # while it saved on this thread
         text = messages.failed(self._tell.path(failure.order.path), failure.error)
         if self.on_error == "raise" or not self._saved_in_fit:
             self._tell.problems.append(text)

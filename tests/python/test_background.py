@@ -251,6 +251,37 @@ def test_no_thread_can_be_had(saver, big, tmp_path, monkeypatch):
     ]
 
 
+class Interrupted(keras.layers.Dense):
+    """A layer whose state is asked for when somebody presses Ctrl-C in R."""
+
+    saves = 0
+
+    def save_own_variables(self, store):
+        self.saves += 1
+        if self.saves == 2:
+            raise RuntimeError("(Unknown exception occurred)")
+        super().save_own_variables(store)
+
+
+@pytest.mark.parametrize("own_save", [True, False])
+def test_an_interrupt_in_r_ends_training(own_save, tmp_path):
+    """It comes as an error of whatever runs, and is no reason to save otherwise."""
+    model = keras.Sequential([keras.Input((3,)), Interrupted(1)])
+    model.compile("sgd", "mean_squared_error")
+    if own_save:
+        method = model.save_weights
+        model.save_weights = lambda *given, **named: method(*given, **named)
+    x, y = np.zeros((4, 3)), np.zeros((4, 1))
+    path = tmp_path / "{epoch}.weights.h5"
+    callback = ModelCheckpoint(path, "loss", save_weights_only=True)
+    with pytest.raises(RuntimeError, match="Unknown exception"):
+        model.fit(x, y, epochs=4, verbose=0, callbacks=[callback])
+    assert checkpoints(tmp_path) == ["1.weights.h5"]
+    model.fit(x, y, initial_epoch=1, epochs=3, verbose=0, callbacks=[callback])
+    assert callback.problems == []
+    assert len(checkpoints(tmp_path)) == 3
+
+
 def test_best_after_a_failure(big, tmp_path):
     """What was not saved is not the best: the next one that is better is saved."""
     gate = Gate(OSError(errno.ENOSPC, "No space left on device"))

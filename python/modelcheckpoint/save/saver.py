@@ -53,7 +53,7 @@ class Saver:
             if claim.acquire(blocking=False):  # it has not begun, and now never will
                 self._thread = None
                 running.discard(thread)
-                if isinstance(error, Exception):
+                if _is_refusal(error):
                     self._outcome = None, error
                     return
             raise
@@ -82,6 +82,11 @@ class Saver:
                 self._outcome = _outcome_of(job)
         finally:
             running.discard(threading.current_thread())
+
+
+def _is_refusal(error: BaseException) -> bool:
+    # In R an interrupt can come as a RuntimeError, too.
+    return isinstance(error, MemoryError) or "start new thread" in str(error)
 
 
 def _is_alive(thread: threading.Thread | None) -> bool:
