@@ -47,8 +47,14 @@ py_package <- function(call) {
 # nothing of what it does at its own end. So R waits for the save under way.
 finish_saves <- function(pending) {
   if (reticulate::py_available(initialize = FALSE)) {
-    # An error here could only hide what R was ended by.
-    try(pending$wait_for_all(), silent = TRUE)
+    # An error here could only hide what R was ended by. Where that was Ctrl-C, what is
+    # left of it can cut the first wait short.
+    for (attempt in 1:2) {
+      waited <- try(pending$wait_for_all(), silent = TRUE)
+      if (!inherits(waited, "try-error")) {
+        break
+      }
+    }
   }
 }
 

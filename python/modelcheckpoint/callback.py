@@ -26,6 +26,7 @@ from modelcheckpoint.errors import (
     FieldError,
     RestoreError,
     SaveError,
+    is_interrupt,
 )
 from modelcheckpoint.observe.building import build_config_of
 from modelcheckpoint.observe.chief import (
@@ -779,8 +780,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
                 self.on_saved(outcome.record)
 
     def _fail(self, failure: Failure) -> None:
-        if not isinstance(failure.error, Exception):
-            raise failure.error  # an interrupt, while it saved on this thread
+        if is_interrupt(failure.error):
+            raise failure.error  # while it saved on this thread
         self._unsaved = True
         text = messages.failed(self._tell.path(failure.order.path), failure.error)
         if self.on_error == "raise" or not self._saved_in_fit:

@@ -10,7 +10,18 @@ __all__ = [
     "RestoreError",
     "SampleCountError",
     "SaveError",
+    "is_interrupt",
 ]
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Return whether somebody pressed Ctrl-C, so that it is no failure of a call.
+
+    In R the signal can become a RuntimeError, which says this, in whatever Python code
+    runs: reticulate asks R whether there was an interrupt, and R answers by one.
+    """
+    of_r = type(error) is RuntimeError and str(error) == "(Unknown exception occurred)"
+    return of_r or not isinstance(error, Exception)
 
 
 class CheckpointError(Exception):
@@ -48,4 +59,5 @@ class CheckpointWarning(UserWarning):
 
 # What users read in a traceback is where they find the name.
 for _name in __all__:
-    globals()[_name].__module__ = "modelcheckpoint"
+    if isinstance(globals()[_name], type):
+        globals()[_name].__module__ = "modelcheckpoint"

@@ -113,17 +113,19 @@ class Removal:
         bytes: Its size, as in its record.
         crc32: Its checksum, as in its record.
         run: Identifier of the run that wrote it.
+        never_came: Whether the file was never there; what had its name before still is.
     """
 
     removed: str
     bytes: int
     crc32: str
     run: str
+    never_came: bool = field(default=False, compare=False)
 
     @classmethod
-    def of(cls, record: Record) -> Removal:
+    def of(cls, record: Record, never_came: bool = False) -> Removal:
         """Return the removal of the file that a record describes."""
-        return cls(record.path, record.bytes, record.crc32, record.run)
+        return cls(record.path, record.bytes, record.crc32, record.run, never_came)
 
     def to_line(self) -> str:
         """Return the removal as one line of JSON, without its newline."""
@@ -132,8 +134,11 @@ class Removal:
     @classmethod
     def from_line(cls, line: Line) -> Removal | None:
         """Return the removal that a line holds, or None where it holds none."""
-        known = _known(_content(line), _REMOVAL_TYPES)
-        return None if known is None else cls(**known)
+        content = _content(line)
+        known = _known(content, _REMOVAL_TYPES)
+        if known is None:
+            return None
+        return cls(**known, never_came=content.get("never_came") is True)
 
 
 def _line(values: dict[str, Any]) -> str:

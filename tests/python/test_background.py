@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -216,6 +217,69 @@ def test_a_failure_can_end_training(big, tmp_path):
     with pytest.raises(SaveError, match="Input/output error"):
         big(callback)
     assert names(tmp_path) == ["modelcheckpoint.jsonl", "w.keras"]
+
+
+@pytest.mark.parametrize("saver", [True, False])
+def test_no_thread_can_be_had(saver, big, tmp_path, monkeypatch):
+    """It is told as any failure, but where memory is only taken ahead of time."""
+    start = threading.Thread.start
+
+    def refuse(thread):
+        if thread.name.startswith("modelcheckpoint"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    def change(epoch):
+        refuses = saver and epoch == 1
+        monkeypatch.setattr(threading.Thread, "start", refuse if refuses else start)
+
+    if not saver:
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+    callback = ModelCheckpoint(tmp_path / "{epoch}.keras", "loss")
+    before = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: change(0), on_epoch_begin=lambda e, logs: change(e)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        big(callback, before)
+    failed = ["2.keras"] if saver else []
+    assert checkpoints(tmp_path) == [
+        name for name in ("1.keras", "2.keras", "3.keras") if name not in failed
+    ]
+    assert ["can't start new thread" in text for text in callback.problems] == [
+        True for _ in failed
+    ]
+
+
+class Interrupted(keras.layers.Dense):
+    """A layer whose state is asked for when somebody presses Ctrl-C in R."""
+
+    saves = 0
+
+    def save_own_variables(self, store):
+        self.saves += 1
+        if self.saves == 2:
+            raise RuntimeError("(Unknown exception occurred)")
+        super().save_own_variables(store)
+
+
+@pytest.mark.parametrize("own_save", [True, False])
+def test_an_interrupt_in_r_ends_training(own_save, tmp_path):
+    """It comes as an error of whatever runs, and is no reason to save otherwise."""
+    model = keras.Sequential([keras.Input((3,)), Interrupted(1)])
+    model.compile("sgd", "mean_squared_error")
+    if own_save:
+        method = model.save_weights
+        model.save_weights = lambda *given, **named: method(*given, **named)
+    x, y = np.zeros((4, 3)), np.zeros((4, 1))
+    path = tmp_path / "{epoch}.weights.h5"
+    callback = ModelCheckpoint(path, "loss", save_weights_only=True)
+    with pytest.raises(RuntimeError, match="Unknown exception"):
+        model.fit(x, y, epochs=4, verbose=0, callbacks=[callback])
+    assert checkpoints(tmp_path) == ["1.weights.h5"]
+    model.fit(x, y, initial_epoch=1, epochs=3, verbose=0, callbacks=[callback])
+    assert callback.problems == []
+    assert len(checkpoints(tmp_path)) == 3
 
 
 def test_best_after_a_failure(big, tmp_path):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import threading
@@ -24,6 +26,8 @@ from modelcheckpoint.records import Removal
 from modelcheckpoint.storage.inspection import Inspector
 from modelcheckpoint.storage.leftovers import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.storage.verification import Verifier
+from modelcheckpoint.tell.r_table import verification_columns
 
 h5py = pytest.importorskip("h5py")
 PYTHON = str(pathlib.Path(checkpoints.__file__).parents[1])
@@ -131,9 +135,30 @@ def test_missing_and_deleted(tmp_path):
     deleted = tell(tmp_path, record(weights(2.0), "deleted.weights.h5"))
     tell(tmp_path, Removal.of(deleted))
     tell(tmp_path, record(weights(3.0), "twice.weights.h5"))
-    never = tell(tmp_path, record(weights(4.0), "twice.weights.h5"))
-    tell(tmp_path, Removal.of(never))
+    second = tell(tmp_path, record(weights(4.0), "twice.weights.h5"))
+    tell(tmp_path, Removal.of(second))
     assert statuses(tmp_path) == {"gone.weights.h5": "missing"}
+
+
+def test_a_save_that_never_came_does_not_hide_a_loss(tmp_path):
+    """What had the name before it should still be there."""
+    first = put(tmp_path, weights(1.0))
+    never = tell(tmp_path, record(weights(2.0)))
+    tell(tmp_path, Removal.of(never, never_came=True))
+    assert statuses(tmp_path) == {first.path: "good"}
+    (tmp_path / first.path).unlink()
+    (found,) = verify_checkpoints(tmp_path)
+    assert (found.status, found.record) == ("missing", first)
+    tell(tmp_path, Removal.of(first))
+    assert statuses(tmp_path) == {}
+
+
+def test_a_save_that_came_to_nothing_and_is_made_again(tmp_path):
+    """The same file, later: it is not excused by what became of the first."""
+    never = tell(tmp_path, record(weights()))
+    tell(tmp_path, Removal.of(never, never_came=True))
+    tell(tmp_path, record(weights()))
+    assert statuses(tmp_path) == {"w.weights.h5": "missing"}
 
 
 def test_a_save_that_was_cut_short_is_not_missing(tmp_path):
@@ -200,6 +225,33 @@ def test_a_structure_that_is_wrong(tmp_path, name):
     assert reason in found.reason
 
 
+def test_an_archive_of_many_arrays(tmp_path):
+    """To go from one to the other takes no longer than in a file of its own."""
+    inside = io.BytesIO()
+    with h5py.File(inside, "w") as opened:
+        for number in range(600):
+            opened[f"layers/{number}/vars/0"] = b"x" * 100_000
+            opened[f"optimizer/vars/{number}"] = 0
+    put(tmp_path, archive(**{"model.weights.h5": inside.getvalue()}), "w.keras")
+    began = time.perf_counter()
+    assert statuses(tmp_path) == {"w.keras": "good"}
+    assert time.perf_counter() - began < 10
+
+
+def test_a_file_larger_than_any_disk(tmp_path):
+    """It is not read: it has no size that anybody wrote."""
+    put(tmp_path, weights())
+    put(tmp_path, archive(), "unknown.keras", run="other")
+    (tmp_path / JOURNAL).write_text(record(weights()).to_line() + "\n")
+    for name in ("w.weights.h5", "unknown.keras"):
+        os.truncate(tmp_path / name, 1 << 43)
+    read = []
+    found = verify_checkpoints(tmp_path, progress=lambda *call: read.append(call))
+    assert [one.status for one in found] == ["damaged", "unknown"]
+    assert "the journal says" in found[0].reason
+    assert read == []
+
+
 @pytest.mark.skipif(os.name == "nt", reason="makes links and pipes")
 def test_what_is_no_file(tmp_path):
     """A link, a pipe or a folder under a checkpoint's name is not read."""
@@ -211,6 +263,25 @@ def test_what_is_no_file(tmp_path):
     found = verify_checkpoints(tmp_path)
     assert [one.status for one in found] == ["damaged"] * 3
     assert "it is a link" in found[0].reason
+
+
+@pytest.mark.skipif(os.name == "nt", reason="paths are shorter there")
+def test_folders_in_folders_in_folders(tmp_path, monkeypatch):
+    """More of them than calls can be nested."""
+    tell(tmp_path, record(weights(), "a/" * 1500 + "w.weights.h5"))
+    with monkeypatch.context() as patch:
+        patch.chdir(tmp_path)
+        for _ in range(1500):
+            os.mkdir("a")
+            os.chdir("a")
+    assert list(statuses(tmp_path).values()) == ["missing"]
+
+
+def test_a_number_beyond_all_floats(tmp_path):
+    """In R it is infinite."""
+    tell(tmp_path, record(weights(), epoch=10**400, value=-(10**400)))
+    columns = verification_columns(verify_checkpoints(tmp_path))
+    assert (columns["epoch"], columns["value"]) == ([math.inf], [-math.inf])
 
 
 def test_a_file_that_hangs_the_library(tmp_path):
@@ -263,6 +334,23 @@ def test_a_reader_beside_a_writer(tmp_path):
         writer.join()
 
 
+def test_a_writer_that_is_faster_than_the_journal_is_read(tmp_path):
+    """The line of a file that is open is there, however many come meanwhile."""
+    first = put(tmp_path, weights(1.0))
+    verifier = Verifier(str(tmp_path), lambda *file: None)
+    identity, saved = verifier._identity, []
+
+    def save_before_each_look(name):
+        if name == first.path:
+            saved.append(put(tmp_path, weights(len(saved) + 2.0)))
+        return identity(name)
+
+    verifier._identity = save_before_each_look
+    found = verifier.verify(first.path)
+    assert (found.status, found.record) == ("good", saved[-1])
+    assert len(saved) == 1
+
+
 def test_progress(tmp_path):
     """It is told how much was read of how much there is."""
     put(tmp_path, b"x" * (3 << 20))
@@ -287,14 +375,15 @@ def test_wrong_folders(arguments, error, says):
         verify_checkpoints(".", progress=len)
 
 
-def test_ten_thousand_lines(tmp_path):
-    """Are read in a second or two; names that are gone cost no more than others."""
+@pytest.mark.parametrize(("names", "lines"), [(10_000, 10_000), (1, 100_000)])
+def test_many_lines(tmp_path, names, lines):
+    """Are read in seconds; names that are gone cost no more than others."""
     with open(tmp_path / JOURNAL, "w", encoding="utf-8") as file:
-        for number in range(10_000):
-            line = replace(RECORD, path=f"{number}.keras").to_line()
+        for number in range(lines):
+            line = replace(RECORD, path=f"{number % names}.keras").to_line()
             file.write(line + "\n")
     began = time.perf_counter()
-    assert len(verify_checkpoints(tmp_path)) == 10_000
+    assert len(verify_checkpoints(tmp_path)) == names
     assert time.perf_counter() - began < 20  # what grows with the square takes minutes
 
 
@@ -344,6 +433,20 @@ def test_the_command_for_programs(mixed):
     assert (good["path"], good["status"]) == ("good.weights.h5", "good")
     assert good["record"]["value"] == 0.5
     assert unknown["record"] is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is another thing there")
+def test_the_command_is_interrupted(mixed):
+    """Status 130, as 1 would say that something is damaged."""
+    size = 1 << 42
+    os.truncate(mixed / "good.weights.h5", size)
+    tell(mixed, replace(record(b"", "good.weights.h5"), bytes=size))
+    command = [sys.executable, "-m", "modelcheckpoint", "verify", str(mixed)]
+    environment = {**os.environ, "PYTHONPATH": PYTHON}
+    with subprocess.Popen(command, env=environment) as process:
+        time.sleep(3)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
 
 
 def test_the_command_called_wrongly(mixed):

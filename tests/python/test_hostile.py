@@ -42,6 +42,7 @@ RECORD = Record(
 )
 
 OUTSIDE = ["../secret", "a/../../secret", "/etc/passwd", "a//b", "./w", "", ".", "a\0b"]
+OUTSIDE += ["\ud800.keras", "a\udfff/w.keras"]  # no file can have such a name
 
 
 @pytest.fixture
@@ -113,6 +114,18 @@ def test_a_link_is_not_followed(folder, name):
         assert LocalStorage(str(folder)).measure(name) is None
     finally:
         (folder.parent / "w.keras").unlink()
+
+
+def test_a_link_in_place_of_a_temporary_file(folder):
+    """Somebody was faster than the writer: nothing is written behind it."""
+    storage = LocalStorage(str(folder))
+    for write in (lambda path: storage.write(path, [(b"x", None)]), storage.seal):
+        with storage.temporary("w.keras", ".keras") as path:
+            os.unlink(path)
+            os.symlink("../secret", path)
+            with pytest.raises(OSError, match=r"link"):
+                write(path)
+    assert sorted(os.listdir(folder)) == [JOURNAL]
 
 
 def test_a_pipe_is_not_read(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pathlib
 import signal
@@ -201,6 +202,31 @@ def test_the_file_of_this_process_stays(tmp_path):
         other.append("{}")
         assert sweep(LocalStorage(str(tmp_path))) == []
         assert os.path.exists(path)
+
+
+def test_a_dead_process_that_had_our_number_is_swept(tmp_path, journal):
+    """In a container that was started anew the first process has it again."""
+    name = leftovers.temporary_name(leftovers.Mark("0" * 12, 0), ".keras")
+    (tmp_path / name).write_bytes(b"half a model")
+    assert sweep(LocalStorage(str(tmp_path))) == [name]
+
+
+def test_a_process_of_before_the_machine_was_started_anew_is_dead(
+    tmp_path, journal, monkeypatch
+):
+    """Another process, that lives, has its number now."""
+
+    def opened(path, *arguments, **named):
+        if str(path).endswith("boot_id"):
+            return io.StringIO("another")
+        return open(path, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(leftovers, "open", opened, raising=False)
+        name = leftovers.temporary_name(leftovers.Mark("0" * 12, 0), ".keras")
+    name = name.replace(f"-{os.getpid()}-", f"-{os.getppid()}-")
+    (tmp_path / name).write_bytes(b"half a model")
+    assert sweep(LocalStorage(str(tmp_path))) == [name]
 
 
 @pytest.mark.parametrize(

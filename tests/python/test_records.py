@@ -157,6 +157,9 @@ def test_a_removal_is_no_record_and_comes_back(record):
     removal = Removal.of(record)
     assert Record.from_line(removal.to_line()) is None
     assert Removal.from_line(removal.to_line()) == removal
+    never = Removal.of(record, never_came=True)
+    assert Removal.from_line(never.to_line()).never_came
+    assert not Removal.from_line(removal.to_line()).never_came
     assert Removal.from_line(record.to_line()) is None
 
 

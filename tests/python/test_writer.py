@@ -153,6 +153,18 @@ def test_other_errors_come_through(memory, tmp_path):
         written(tmp_path / "w", [(memory, None)], Full())
 
 
+@pytest.mark.parametrize("size", [10, LARGE])
+def test_a_disk_that_takes_nothing(memory, tmp_path, size):
+    """It is told, where it could be tried for ever."""
+
+    class Nothing(Watched):
+        def write(self, file, data):
+            return 0
+
+    with pytest.raises(OSError, match="takes no bytes"):
+        written(tmp_path / "w", [(memory[:size], None)], Nothing())
+
+
 def test_archives_above_4_gib_are_aligned_too():
     """Their headers have more in them."""
     size = (4 << 30) + 5

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 import modelcheckpoint.observe.keras_models as keras_models
+from modelcheckpoint.errors import is_interrupt
 from modelcheckpoint.observe.chief import saves_together
 
 __all__ = [
@@ -266,7 +267,9 @@ def _read_at_once(raw: Sequence[Any]) -> list[Any] | None:
                 attrs=("N", len(some), "dtypes", types),
                 ctx=context.context(),
             )
-    except Exception:  # of whatever kind: one by one they can be read, too
+    except Exception as error:  # of whatever kind: one by one they can be read, too
+        if is_interrupt(error):
+            raise
         return None
     return tensors
 

@@ -262,7 +262,7 @@ class Pipeline:
     def _note_failure(self, temporary: str, record: Record) -> None:
         if os.path.exists(temporary):  # it has not got its name
             with contextlib.suppress(OSError):
-                self.storage.append(Removal.of(record).to_line())
+                self.storage.append(Removal.of(record, never_came=True).to_line())
 
     def save_nowhere(self, model: Any) -> None:
         """Go through the motions of a save, for a worker whose file is not kept."""

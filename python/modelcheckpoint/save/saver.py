@@ -36,7 +36,7 @@ class Saver:
     def start(self, job: Job) -> None:
         """Run a job on another thread, and return at once.
 
-        Where this raises, as it does for want of memory or of threads, and is
+        Where no thread can be had, that is what came of the job. Where this is
         interrupted, the job either never runs, or is under way as if it had returned.
         """
         if self.busy:
@@ -49,10 +49,13 @@ class Saver:
             self._thread = thread
             running.add(thread)
             thread.start()
-        except BaseException:
+        except BaseException as error:
             if claim.acquire(blocking=False):  # it has not begun, and now never will
                 self._thread = None
                 running.discard(thread)
+                if _is_refusal(error):
+                    self._outcome = None, error
+                    return
             raise
 
     def wait(self) -> None:
@@ -79,6 +82,11 @@ class Saver:
                 self._outcome = _outcome_of(job)
         finally:
             running.discard(threading.current_thread())
+
+
+def _is_refusal(error: BaseException) -> bool:
+    # In R an interrupt can come as a RuntimeError, too.
+    return isinstance(error, MemoryError) or "start new thread" in str(error)
 
 
 def _is_alive(thread: threading.Thread | None) -> bool:

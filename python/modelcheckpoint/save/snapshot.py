@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
+from modelcheckpoint.errors import is_interrupt
 from modelcheckpoint.save.assets import Assets
 from modelcheckpoint.save.formats import Format
 from modelcheckpoint.save.formats.archive import member, pack
@@ -65,8 +65,11 @@ class Snapshotter:
 
     def expect(self, model: Any) -> None:
         """Prepare for the first snapshot of a model that is about to be trained."""
-        with contextlib.suppress(CannotLayout):  # told when it is saved
+        try:
             self._file.expect(model)
+        except Exception as error:  # what matters is told when it is saved
+            if is_interrupt(error):
+                raise
 
     def take(self, model: Any) -> Snapshot:
         """Copy the model's state now; nothing else of the model is needed later.
@@ -89,6 +92,8 @@ class Snapshotter:
         except CannotLayout:
             raise
         except Exception as error:
+            if is_interrupt(error):
+                raise
             # Whatever it is, a user's own method or an inside of Keras that has
             # moved: Keras' public API can do it, or raises what users know.
             raise CannotLayout(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from types import FunctionType
 from typing import Any
 
+from modelcheckpoint.errors import is_interrupt
 from modelcheckpoint.observe.keras_models import is_keras_own
 from modelcheckpoint.save.internals import Saving
 
@@ -52,7 +53,9 @@ class Survey:
         for name in self._names_in(part):
             try:
                 child = getattr(part, name)
-            except Exception:  # of whatever kind: Keras' walk passes over it, too
+            except Exception as error:  # Keras' walk passes over any kind, too
+                if is_interrupt(error):
+                    raise
                 continue
             if isinstance(child, kinds):
                 self._visit_child(name, child)

@@ -10,6 +10,7 @@ from typing import Any
 from modelcheckpoint.storage.below import PLAIN, NotPlain, check_plain
 from modelcheckpoint.storage.durable import Folders
 from modelcheckpoint.storage.leftovers import JOURNAL
+from modelcheckpoint.storage.writer import write_some
 
 __all__ = ["Appender"]
 
@@ -94,4 +95,4 @@ class Appender:
 
     def _write(self, journal: int, data: bytes) -> None:
         while data:
-            data = data[self._os.write(journal, data) :]
+            data = data[write_some(journal, data, self._os) :]

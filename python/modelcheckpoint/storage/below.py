@@ -42,6 +42,10 @@ def is_name_below(name: str) -> bool:
     """Return whether a name, with `/` between its parts, stays below any folder."""
     separators = {"\\", ":"} if os.name == "nt" else set()
     parts = name.split("/")
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:  # JSON can hold what no file's name can
+        return False
     return (
         0 < len(name) <= _LONGEST
         and not ({"", ".", ".."} & set(parts))

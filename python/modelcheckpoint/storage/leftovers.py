@@ -66,7 +66,12 @@ class Mark:
 
 def new_token() -> str:
     """Return what tells this writer's temporary files from every other's."""
-    return secrets.token_hex(6)
+    token = secrets.token_hex(6)
+    _tokens.add(token)
+    return token
+
+
+_tokens: set[str] = set()
 
 
 def temporary_name(mark: Mark, suffix: str) -> str:
@@ -159,7 +164,10 @@ def _is_abandoned(folder: str, name: str, level: int) -> bool:
         return False
     if match["place"] == _place():
         # Also where the lock is free: the journal may be another one by now.
-        return not _runs(int(match["pid"]))
+        pid = int(match["pid"])
+        if pid == os.getpid():  # as in a container that was started anew
+            return match["token"] not in _tokens
+        return not _runs(pid)
     return free is True
 
 
@@ -189,11 +197,14 @@ def _lock(journal: int, token: str) -> None:
 
 
 def _place() -> str:
-    # A process id means something only on one machine, and there in one container.
-    namespace = ""
+    # A process id means something only on one machine, there in one container, and no
+    # longer than until the machine is started anew.
+    namespace = boot = ""
     with contextlib.suppress(OSError):
         namespace = os.readlink("/proc/self/ns/pid")
-    return f"{crc32(f'{socket.gethostname()} {namespace}'.encode()):08x}"
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            boot = file.read()
+    return f"{crc32(f'{socket.gethostname()} {namespace} {boot}'.encode()):08x}"
 
 
 def _runs(pid: int) -> bool:

@@ -13,6 +13,7 @@ from zlib import crc32
 from modelcheckpoint.storage import leftovers
 from modelcheckpoint.storage.appender import Appender
 from modelcheckpoint.storage.below import (
+    PLAIN,
     NotPlain,
     check_plain,
     delete_below,
@@ -23,7 +24,7 @@ from modelcheckpoint.storage.below import (
 from modelcheckpoint.storage.durable import Folders
 from modelcheckpoint.storage.measuring import Sealed, measured
 from modelcheckpoint.storage.writable import check_folder, check_not_a_folder
-from modelcheckpoint.storage.writer import Part, Writer
+from modelcheckpoint.storage.writer import Part, Writer, write_some
 
 __all__ = [
     "LocalStorage",
@@ -114,7 +115,7 @@ class LocalStorage:
         Raises:
             OSError: If there is nothing to write, or it cannot be written or flushed.
         """
-        file = self._os.open(temporary, os.O_WRONLY | _BINARY)
+        file = self._os.open(temporary, os.O_WRONLY | PLAIN)
         try:
             writer = Writer(file, self._os)
             for data, known in parts:
@@ -134,7 +135,7 @@ class LocalStorage:
         """
         checksum = size = 0
         # Windows flushes only through a descriptor that may write.
-        file = self._os.open(temporary, os.O_RDWR | _BINARY)
+        file = self._os.open(temporary, os.O_RDWR | PLAIN)
         try:
             while chunk := self._os.read(file, _CHUNK):
                 checksum = crc32(chunk, checksum)
@@ -284,7 +285,7 @@ class LocalStorage:
 
     def _write(self, file: int, data: bytes | memoryview) -> None:
         while data:
-            data = data[self._os.write(file, data) :]
+            data = data[write_some(file, data, self._os) :]
 
     def _link(self, name: str, second: str) -> None:
         try:
@@ -298,7 +299,7 @@ class LocalStorage:
 
     def _copy(self, name: str, second: str) -> None:
         with self.temporary(second, ".run") as temporary:
-            target = self._os.open(temporary, os.O_WRONLY | _BINARY)
+            target = self._os.open(temporary, os.O_WRONLY | PLAIN)
             try:
                 with os.fdopen(open_below(self.folder, name), "rb") as source:
                     while chunk := source.read(_CHUNK):

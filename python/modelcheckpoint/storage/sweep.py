@@ -26,7 +26,7 @@ def sweep(storage: LocalStorage) -> list[str]:
     ]
     with contextlib.suppress(OSError):  # a save will tell what is wrong with the disk
         for record in unfinished(storage, found):
-            storage.append(Removal.of(record).to_line())
+            storage.append(Removal.of(record, never_came=True).to_line())
     gone = []
     for name in found:
         with contextlib.suppress(OSError):

@@ -93,38 +93,77 @@ class Verifier:
             return False
         self._journals = journals
         self._records: dict[str, list[Record]] = {}
-        self._removals: set[Removal] = set()
+        self._removals: dict[Removal, Removal] = {}
         for entry in journal.entries(self.folder):
             if isinstance(entry, Removal):
-                self._removals.add(entry)
+                self._removals[entry] = entry
             else:  # the name whose line is the newest comes last
+                self._removals.pop(Removal.of(entry), None)
                 records = self._records.pop(entry.path, [])
-                self._records[entry.path] = [*records, entry]
+                records.append(entry)
+                self._records[entry.path] = records
         return True
 
     def _look(self, name: str) -> Verification | None:
-        records = self._records.get(name, [])
-        newest = records[-1] if records else None
         try:
-            sealed = self._measured(name)
+            record, wrong = self._compared(name)
         except FileNotFoundError:
-            return None if newest is None else self._absent(newest)
+            return self._absent(name)
         except OSError as error:
             wrong = f"it cannot be read: {error.strerror or error}"
-            return Verification(name, "damaged", wrong, newest)
-        if newest is None:
-            reason = self._inspect(self.folder, name, "")
-            return Verification(name, "unknown", reason, None)
-        record = journal.matching(records, name, sealed)
+            return Verification(name, "damaged", wrong, self._newest(name))
+        wrong = wrong or self._inspect(
+            self.folder, name, record.format if record else ""
+        )
         if record is None:
-            return Verification(name, "damaged", _difference(newest, sealed), newest)
-        reason = self._inspect(self.folder, name, record.format)
-        return Verification(name, "damaged" if reason else "good", reason, record)
+            return Verification(name, "unknown", wrong, None)
+        return Verification(name, "damaged" if wrong else "good", wrong, record)
 
-    def _absent(self, newest: Record) -> Verification | None:
-        if Removal.of(newest) in self._removals or self._is_coming(newest):
-            return None
-        return Verification(newest.path, "missing", "there is no such file", newest)
+    def _compared(self, name: str) -> tuple[Record | None, str | None]:
+        """Return the line that describes a file, or the newest one and how it differs.
+
+        A file is read only where a line has its size: one of no size that anybody
+        wrote can be larger than any disk.
+        """
+        with os.fdopen(self._opened(name), "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if not self._is_size(name, size):
+                # The line of what is open came before its name did: it is there by now,
+                # however fast somebody writes.
+                self._learn()
+            newest = self._newest(name)
+            if newest is None:
+                return None, None
+            if not self._is_size(name, size):
+                says = f"it has {size} bytes, the journal says {newest.bytes}"
+                return newest, says
+            sealed = measured(file, self.read)
+        record = self._matching(name, sealed)
+        if record is None and self._learn():
+            record = self._matching(name, sealed)
+        if record is None:
+            return newest, _difference(newest, sealed)
+        return record, None
+
+    def _is_size(self, name: str, size: int) -> bool:
+        return any(record.bytes == size for record in self._records.get(name, []))
+
+    def _matching(self, name: str, sealed: Sealed) -> Record | None:
+        return journal.matching(self._records.get(name, []), name, sealed)
+
+    def _newest(self, name: str) -> Record | None:
+        records = self._records.get(name)
+        return records[-1] if records else None
+
+    def _absent(self, name: str) -> Verification | None:
+        for record in reversed(self._records.get(name, [])):
+            removal = self._removals.get(Removal.of(record))
+            if removal is None and not self._is_coming(record):
+                return Verification(name, "missing", "there is no such file", record)
+            if removal is not None and not removal.never_came:
+                break  # deleted on purpose
+            # It never came, or not yet: the one before it should be there.
+        return None
 
     def _is_coming(self, record: Record) -> bool:
         """Return whether a temporary file is what the record's line was written for."""
@@ -138,13 +177,11 @@ class Verifier:
                     return True
         return False
 
-    def _measured(self, name: str) -> Sealed:
+    def _opened(self, name: str) -> int:
         try:
-            file = open_below(self.folder, name)
+            return open_below(self.folder, name)
         except NotADirectoryError:
             raise FileNotFoundError(name) from None
-        with os.fdopen(file, "rb") as opened:
-            return measured(opened, self.read)
 
     def _identity(self, name: str) -> tuple[int, ...] | None:
         try:

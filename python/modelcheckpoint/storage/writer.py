@@ -22,7 +22,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["ALIGNMENT", "LARGE", "Data", "Part", "Writer"]
+__all__ = ["ALIGNMENT", "LARGE", "Data", "Part", "Writer", "write_some"]
 
 Data = Union[bytes, memoryview]
 Part = tuple[Data, Optional[int]]
@@ -40,6 +40,14 @@ LARGE = 8 << 20
 _PIECE = 1 << 20
 _DIRECT_PIECE = 4 << 20
 _REFUSALS = (errno.EINVAL, errno.EOPNOTSUPP)
+
+
+def write_some(file: int, data: Data, system: Any = os) -> int:
+    """Write the beginning of `data`, and return how many bytes, at least one."""
+    count: int = system.write(file, data)
+    if not count:  # so it would go on for ever
+        raise OSError(errno.EIO, "the disk takes no bytes, and does not say why")
+    return count
 
 
 class Writer:
@@ -108,7 +116,7 @@ class Writer:
             direct = direct and not (self.size % ALIGNMENT or len(data) % ALIGNMENT)
             direct = self._set_direct(direct)
             try:
-                count = self._os.write(self._file, data)
+                count = write_some(self._file, data, self._os)
             except OSError as error:
                 if not (direct and error.errno in _REFUSALS):
                     raise

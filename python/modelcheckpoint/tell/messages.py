@@ -64,7 +64,7 @@ def no_field(filepath: str, order: Order) -> str:
     )
 
 
-def failed(path: str, error: Exception) -> str:
+def failed(path: str, error: BaseException) -> str:
     """Say that a save failed, where and why."""
     reason = str(error) or repr(error)
     return f"Saving {path} failed: {type(error).__name__}: {reason}"
