@@ -16,9 +16,9 @@ cd "$(dirname "$0")/.." || exit
 known=(2.15 3.2 3.4.1 3.8 3.10 3.12 newest tf_keras-2.16)
 
 # These know no Keras and run in `make test`; a file that is not here runs everywhere.
-pure=(arguments checkpoints checksum hdf5_arrays hostile imports journal kill leftovers
-  local memory monitor naming neighbours plan power_cut r_function records saver sweep
-  teller triggers writer)
+pure=(arguments checkpoints checksum choice cli epochs hdf5_arrays hostile imports journal
+  kill leftovers lineage local memory monitor naming neighbours pictures plan power_cut
+  prune r_function records retention saver sweep teller triggers wording writer)
 
 # What the tests need beside Keras and its backends.
 tools=(pytest hypothesis pandas requests tensorboard)
