@@ -33,9 +33,9 @@
 #' @param filepath Where to save: one string, the path of a local file. It may
 #'   hold named fields, which are filled for each save: `{epoch}`, counted from
 #'   1, and the name of each metric that training logs, such as `{loss}` or
-#'   `{val_loss}`; with a number as `save_freq` also `{batch}` (of this epoch,
-#'   from 1) and `{samples}` (seen since training began, over all its epochs). A
-#'   format may follow the name: with
+#'   `{val_loss}`; with a number as `save_freq`, with `save_seconds` or
+#'   `save_on_exit` also `{batch}` (of this epoch, from 1) and `{samples}` (seen
+#'   since training began, over all its epochs). A format may follow the name: with
 #'   `"weights.{epoch:02d}-{val_loss:.2f}.hdf5"` a file is named
 #'   `weights.03-0.41.hdf5`. A field that has no value when a save falls due is
 #'   written as `nan`, and a message lists the names there are; with
@@ -98,9 +98,35 @@
 #'   durable, on the thread that trains, by the next hook; or `NULL`. Its one
 #'   argument is a named list of `path` (seen from the folder of the
 #'   checkpoints), `epoch`, `batch`, `samples`, `logs`, `monitor`, `value`,
-#'   `mode`, `best`, `format`, `bytes`, `crc32`, `time`, `run` and `template`,
-#'   as in the journal; what has no value is `NULL`. An error in it ends
-#'   `fit()`, a warning is printed.
+#'   `mode`, `best`, `format`, `bytes`, `crc32`, `time`, `run`, `template`,
+#'   `epochs_done` and `since`, as in the journal; what has no value is `NULL`.
+#'   An error in it ends `fit()`, a warning is printed.
+#' @param keep_latest `NULL`, or how many of the newest checkpoints are kept.
+#'   With any of `keep_latest`, `keep_best` and `keep_every` the others are
+#'   deleted, once the new one is durable, see the section *Keeping few*.
+#' @param keep_best `NULL`, or how many of the best checkpoints by `monitor` are
+#'   kept. One that was saved where `monitor` was not there, in the middle of an
+#'   epoch say, is none of them, which is told once.
+#' @param keep_every `NULL`, or a number of epochs: the last checkpoint of each
+#'   epoch that is a multiple of it is kept for good.
+#' @param save_seconds `NULL`, or a number of seconds, or a `difftime`: a save
+#'   falls due, too, at the end of the batch at which so much time has passed
+#'   since this callback last saved, or since training began. What exists at
+#'   the end of an epoch only is waited for, as with `save_freq`.
+#' @param save_on_exit `TRUE` to save a last checkpoint when training ends, if
+#'   anything was trained since the last save; also where Ctrl-C or SIGTERM ends
+#'   it, at the end of the batch in flight, see the section *Leaving early*. Not
+#'   with `save_best_only`: the last model need not be the best.
+#' @param resume `TRUE` to go on from the newest checkpoint of this `filepath`
+#'   that is whole, so that the same script, run again, ends as if it had never
+#'   been stopped, see the section *Going on*. Where there is none, training
+#'   begins as ever.
+#' @param restore_best `TRUE` to give the model the weights, and only those, of
+#'   the best checkpoint when `fit()` ends; that of an earlier run which this
+#'   one resumed, too. Where the best file is gone or damaged, or there never
+#'   was one, that is told, and the model stays as it is. `filepath` must have a
+#'   field, or `save_best_only` be `TRUE`. After an error or an interrupt
+#'   nothing is restored.
 #'
 #' @return A Python object, an instance of the Python class
 #'   `modelcheckpoint.ModelCheckpoint`, to be passed to `fit()` in the list
@@ -109,7 +135,10 @@
 #'   \describe{
 #'     \item{`best`}{the best value of `monitor` that was saved, `NULL` before
 #'       there is one;}
-#'     \item{`problems`}{what went wrong and was told, one string each.}
+#'     \item{`problems`}{what went wrong and was told, one string each;}
+#'     \item{`restored`}{what `resume` has restored, a Python object with
+#'       `path`, `epochs_done` and the other values of [restore_checkpoint()];
+#'       `NULL` where there was nothing.}
 #'   }
 #'   Its method `wait()` returns once everything that was saved is durable, and
 #'   tells what came of it: for code that needs the files while training goes
@@ -135,6 +164,37 @@
 #' its config cannot rebuild), is an error before the first batch that names
 #' `.keras`.
 #'
+#' @section Going on:
+#' With `resume = TRUE` the newest checkpoint of the same `filepath` (below its
+#' folder, which may have moved) and format is loaded when `fit()` begins, if
+#' its size, checksum and structure are right; a damaged one is passed over, and
+#' told. Weights, the optimizer with its learning rate, and the seed generators
+#' of Dropout are restored, `best`, the counts of samples and of what passed
+#' since a save fell due go on, the journal continues under the same run, and
+#' `fit()` begins with the next epoch, whatever `initial_epoch` is. With seeds
+#' set and data in a fixed order (`shuffle = FALSE`), the weights are those of a
+#' run that was never stopped, bit for bit on a CPU, on TensorFlow, JAX and
+#' Torch. One line says where it goes on.
+#'
+#' * An epoch in whose middle the checkpoint was saved begins anew.
+#' * With `save_best_only` the newest checkpoint is the best one: training goes
+#'   on from there.
+#' * `.h5` and `.hdf5` with `save_weights_only` have no optimizer state: the
+#'   optimizer starts anew, which is told.
+#' * On tf_keras, and Keras 2, the state of Dropout is lost.
+#' * Not restored is what other callbacks have counted (early stopping, a
+#'   learning rate that is to be reduced on a plateau), and the order of
+#'   shuffled data. Put this callback last in the list, so that it saves what
+#'   others have changed.
+#' * The model has to be as it was, and to be compiled as it was; another one is
+#'   an error that leaves it as it is.
+#' * After a `fit()` that ended as it should, the next one with this callback
+#'   goes on from the model, not from a file. A script with several calls of
+#'   `fit()` needs one numbering of epochs (`initial_epoch`) to be resumed.
+#'
+#' Without `resume`, one line says so where a folder could be resumed.
+#' [restore_checkpoint()] does it by hand.
+#'
 #' @section How it differs from Keras' own callback:
 #' * A number as `save_freq` counts samples; Keras counts batches. With
 #'   `save_freq_unit = "batches"` both count alike.
@@ -150,12 +210,41 @@
 #'   kept aside, as `best.run-<id>.keras`, and both values are told.
 #' * The seventh argument is `period`, `save_freq` is the eighth.
 #'
+#' @section Keeping few:
+#' With none of `keep_latest`, `keep_best` and `keep_every` every checkpoint
+#' stays, also with `save_best_only`. With any of them, what stays is what at
+#' least one of them asks for; the newest and the best stay in any case. Of
+#' equal values the earlier is the better, and a value that is `NaN`, infinite
+#' or not there is never the best.
+#'
+#' Only files are deleted that this run wrote (another `fit()` with the same
+#' callback and model is the same run), that have the size they were written
+#' with, and that no other run has written since: another callback's
+#' checkpoints in the same folder stay, and so do those that were kept aside.
+#' A folder below that of the checkpoints that is empty then goes, too. What
+#' cannot be deleted is told once, and tried again after each save. The journal
+#' tells of each deletion.
+#'
+#' They need a `filepath` with a field: one without has one checkpoint, which
+#' each save overwrites.
+#'
+#' @section Leaving early:
+#' With `save_on_exit = TRUE`, Ctrl-C (SIGINT) and SIGTERM wait until the batch
+#' in flight has ended and the model is saved; then they do what they would
+#' have done: Ctrl-C is an interrupt of R, SIGTERM ends the session. A second
+#' one acts at once. What a field of the name needs and is there at the end of
+#' an epoch only is written as `nan`. While no `fit()` runs, or after one that
+#' ended with an error, both act as ever. They are not waited for where several
+#' workers save together, which is told, and a signal that comes while a
+#' function of R runs, `on_saved` say, is seen when that has returned.
+#'
 #' @section The journal:
 #' Each save adds one line of JSON to the file `modelcheckpoint.jsonl` in the
 #' folder of the checkpoints, with the keys `schema`, `path` (seen from that
 #' folder), `epoch`, `batch`, `samples`, `logs`, `monitor`, `value`, `mode`,
 #' `best` (was it the best so far?), `format`, `bytes`, `crc32`, `time` (UTC),
-#' `run`, `template` and `versions`. Read it with
+#' `run`, `template`, `versions`, `epochs_done`, `since` (a save last fell due),
+#' and, to go on from there, `seeds`, `random` and `build`. Read it with
 #'
 #' ```r
 #' jsonlite::stream_in(file("checkpoints/modelcheckpoint.jsonl"))
@@ -220,7 +309,14 @@ callback_model_checkpoint <- function(
   initial_value_threshold = NULL,
   on_error = c("warn", "raise"),
   background = TRUE,
-  on_saved = NULL
+  on_saved = NULL,
+  keep_latest = NULL,
+  keep_best = NULL,
+  keep_every = NULL,
+  save_seconds = NULL,
+  save_on_exit = FALSE,
+  resume = FALSE,
+  restore_best = FALSE
 ) {
   arguments <- list(
     filepath = as_filepath(filepath),
@@ -235,14 +331,26 @@ callback_model_checkpoint <- function(
     initial_value_threshold = as_threshold(initial_value_threshold),
     on_error = as_choice(on_error, c("warn", "raise")),
     background = as_flag(background),
-    on_saved = as_function(on_saved)
+    on_saved = as_function(on_saved),
+    keep_latest = as_count(keep_latest),
+    keep_best = as_count(keep_best),
+    keep_every = as_count(keep_every),
+    save_seconds = as_seconds(save_seconds),
+    save_on_exit = as_flag(save_on_exit),
+    resume = as_flag(resume),
+    restore_best = as_flag(restore_best)
   )
   new_callback(arguments, call = sys.call())
 }
 
+# The arguments that are whole numbers of any size.
+whole_numbers <- c(
+  "period", "save_freq", "keep_latest", "keep_best", "keep_every"
+)
+
 new_callback <- function(arguments, call) {
   python <- py_modelcheckpoint(call)
-  for (name in c("period", "save_freq")) {
+  for (name in whole_numbers) {
     # A double here is a whole number too large for R's integers.
     if (is.double(arguments[[name]])) {
       arguments[[name]] <- as_python_int(arguments[[name]])
@@ -277,10 +385,13 @@ print_warning <- function(warning) {
 
 #' @export
 `$.modelcheckpoint.callback.ModelCheckpoint` <- function(x, name) {
-  if (!name %in% c("save_freq", "period")) {
+  if (!name %in% whole_numbers) {
     return(NextMethod())
   }
   # reticulate makes 0 of a Python integer above 2^31.
   shown <- reticulate::py_str(reticulate::py_get_attr(x, name))
+  if (shown == "None") {
+    return(NULL)
+  }
   if (grepl("^[0-9]+$", shown)) as_whole(as.double(shown)) else shown
 }

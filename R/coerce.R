@@ -54,14 +54,15 @@ as_choice <- function(
   x,
   choices,
   arg = deparse(substitute(x)),
-  call = sys.call(-1)
+  call = sys.call(-1),
+  rule = one_of(choices)
 ) {
   if (identical(x, choices)) {
     return(choices[[1]])
   }
   found <- if (is.character(x) && is_one(x)) pmatch(x, choices) else NA
   if (is.na(found)) {
-    abort_argument(one_of(choices), x, arg, call)
+    abort_argument(rule, x, arg, call)
   }
   choices[[found]]
 }
@@ -87,6 +88,28 @@ as_save_freq <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
     abort_argument("\"epoch\" or a whole number >= 1", x, arg, call)
   }
   as_whole(x)
+}
+
+as_count <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
+  if (is.null(x)) {
+    return(NULL)
+  }
+  if (!is_count(x)) {
+    abort_argument("NULL or a whole number >= 1", x, arg, call)
+  }
+  as_whole(x)
+}
+
+as_seconds <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
+  if (is.null(x)) {
+    return(NULL)
+  }
+  seconds <- if (inherits(x, "difftime")) as.numeric(x, units = "secs") else x
+  if (!is_number(seconds) || !is.finite(seconds) || seconds <= 0) {
+    rule <- "NULL, or a finite number of seconds > 0 or a difftime"
+    abort_argument(rule, x, arg, call)
+  }
+  as.double(seconds)
 }
 
 as_threshold <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {

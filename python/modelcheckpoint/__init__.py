@@ -9,24 +9,45 @@ from modelcheckpoint.errors import (
     CheckpointWarning,
     FieldError,
     FormatError,
+    RestoreError,
     SampleCountError,
     SaveError,
 )
 
 if TYPE_CHECKING:
     from modelcheckpoint.callback import ModelCheckpoint
-    from modelcheckpoint.checkpoints import Verification, verify_checkpoints
+    from modelcheckpoint.catalogue import Checkpoint, CheckpointList
+    from modelcheckpoint.checkpoints import (
+        Verification,
+        best_checkpoint,
+        latest_checkpoint,
+        list_checkpoints,
+        prune_checkpoints,
+        verify_checkpoints,
+    )
+    from modelcheckpoint.pictures import plot_checkpoints
+    from modelcheckpoint.resume import Restored, restore_checkpoint
 
 __all__ = [
+    "Checkpoint",
     "CheckpointError",
+    "CheckpointList",
     "CheckpointWarning",
     "FieldError",
     "FormatError",
     "ModelCheckpoint",
+    "RestoreError",
+    "Restored",
     "SampleCountError",
     "SaveError",
     "Verification",
     "__version__",
+    "best_checkpoint",
+    "latest_checkpoint",
+    "list_checkpoints",
+    "plot_checkpoints",
+    "prune_checkpoints",
+    "restore_checkpoint",
     "verify_checkpoints",
 ]
 
@@ -36,8 +57,17 @@ __version__ = "0.1.0"
 
 # Keras takes seconds to load, and a command line is to start at once.
 _WHERE = {
+    "Checkpoint": "catalogue",
+    "CheckpointList": "catalogue",
     "ModelCheckpoint": "callback",
+    "Restored": "resume",
     "Verification": "checkpoints",
+    "best_checkpoint": "checkpoints",
+    "latest_checkpoint": "checkpoints",
+    "list_checkpoints": "checkpoints",
+    "plot_checkpoints": "pictures",
+    "prune_checkpoints": "checkpoints",
+    "restore_checkpoint": "resume",
     "verify_checkpoints": "checkpoints",
 }
 

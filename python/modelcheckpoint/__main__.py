@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 __all__ = ["main"]
@@ -12,6 +13,7 @@ def main() -> None:
     try:
         import click  # noqa: F401
         import rich  # noqa: F401
+        import tabulate  # noqa: F401
     except ImportError as error:
         sys.exit(
             f"The command line needs the package {error.name!r}: "
@@ -19,6 +21,7 @@ def main() -> None:
         )
     from modelcheckpoint.cli import command
 
+    gc.disable()  # with thousands of records it takes its time, and frees nothing
     command(prog_name="modelcheckpoint")
 
 

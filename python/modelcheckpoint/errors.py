@@ -7,6 +7,7 @@ __all__ = [
     "CheckpointWarning",
     "FieldError",
     "FormatError",
+    "RestoreError",
     "SampleCountError",
     "SaveError",
 ]
@@ -31,6 +32,10 @@ class FieldError(CheckpointError, KeyError):
 
 class FormatError(CheckpointError, ValueError):
     """This model, saved in this format, could not be loaded again."""
+
+
+class RestoreError(CheckpointError, ValueError):
+    """A checkpoint cannot be brought back into this model, which is as it was."""
 
 
 class SampleCountError(CheckpointError, ValueError):

@@ -44,6 +44,16 @@ class Record:
         run: Identifier of the run that wrote it.
         template: `filepath` as the user gave it.
         versions: Versions of this package, Keras and the backend.
+        epochs_done: How many epochs were complete when it was saved. A line that does
+            not say it was of the epoch's end, unless it names a batch.
+        since: What had been counted, in epochs, batches or samples, since a save last
+            fell due; None where the line does not say.
+        seeds: The states of the model's seed generators, one after the other, which no
+            format of Keras holds; None where the line does not say.
+        random: The states of the backend's own random generators, packed, where the
+            model draws from them (on Torch); else None.
+        build: What Keras needs to build the model, before weights can go into it; None
+            where that is not known.
     """
 
     path: str
@@ -62,6 +72,17 @@ class Record:
     run: str
     template: str
     versions: Mapping[str, str] = field(default_factory=dict)
+    epochs_done: int = None  # type: ignore[assignment]  # never, see below
+    since: int | None = None
+    seeds: tuple[int, ...] | None = None
+    random: Mapping[str, str] | None = None
+    build: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Derive what lines of earlier versions do not say."""
+        if getattr(self, "epochs_done", None) is None:
+            done = self.epoch if self.batch is None else max(self.epoch - 1, 0)
+            object.__setattr__(self, "epochs_done", done)
 
     def to_line(self) -> str:
         """Return the record as one line of JSON, without its newline."""
@@ -74,12 +95,13 @@ class Record:
         A line that is torn, foreign, or of a newer schema is None, never an error:
         a reader must get past it.
         """
-        known = _known(_content(line), _TYPES)
+        content = _content(line)
+        known = _known(content, _TYPES)
         if known is None:
             return None
         known["value"] = _number(known.get("value"))
         known["logs"] = {str(k): _number(v) for k, v in known["logs"].items()}
-        return cls(**known)
+        return cls(**known, **_optional(content, known["epoch"]))
 
 
 @dataclass(frozen=True)
@@ -139,6 +161,26 @@ def _known(content: Any, types: Types) -> dict[str, Any] | None:
     return {name: content[name] for name in types}
 
 
+def _optional(content: dict[str, Any], epoch: int) -> dict[str, Any]:
+    """Return what a line says beside the keys that each must have, where it is sound.
+
+    An unsound one is as one that is not there: the checkpoint is good without it.
+    """
+    found = {
+        name: content[name]
+        for name, types in _OPTIONAL.items()
+        if name in content and _fits(types, content[name])
+    }
+    if not 0 <= found.get("epochs_done", -1) <= epoch:
+        found.pop("epochs_done", None)
+    if found.get("since", 0) < 0:
+        del found["since"]
+    seeds = found.pop("seeds", None)
+    if seeds is not None and all(_fits((int,), seed) for seed in seeds):
+        found["seeds"] = tuple(seeds)
+    return found
+
+
 _TYPES: Types = {
     "path": (str,),
     "epoch": (int,),
@@ -156,6 +198,13 @@ _TYPES: Types = {
     "run": (str,),
     "template": (str,),
     "versions": (dict,),
+}
+_OPTIONAL: Types = {
+    "epochs_done": (int,),
+    "since": (int,),
+    "seeds": (list,),
+    "random": (dict,),
+    "build": (dict,),
 }
 _REMOVAL_TYPES: Types = {
     "removed": (str,),

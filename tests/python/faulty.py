@@ -51,7 +51,7 @@ class FaultyOS:
         reached = self.fail_at is not None and self.fail_at <= len(self.calls)
         return self.calls[self.fail_at - 1][0] if reached else None
 
-    def _call(self, name, function, target, *arguments):
+    def _call(self, name, function, target, *arguments, **named):
         self.calls.append((name, self._paths.get(target, target)))
         if len(self.calls) == self.fail_at:
             if name == "write":
@@ -59,7 +59,7 @@ class FaultyOS:
             if name == "close":
                 function(target)
             raise self.error
-        result = function(target, *arguments)
+        result = function(target, *arguments, **named)
         if name == "open":
             self._paths[result] = target
         return result

@@ -67,7 +67,9 @@ class Recorder:
         names = {self._last(second): self._inode[path]}
         self.log.append(("names", self._above(second), names))
 
-    def unlink(self, path):
+    def unlink(self, path, dir_fd=None):
+        if dir_fd is not None:
+            path = os.path.join(os.readlink(f"/proc/self/fd/{dir_fd}"), path)
         os.unlink(path)
         self._inode.pop(path)
         self.log.append(("names", self._above(path), {self._last(path): None}))

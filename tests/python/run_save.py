@@ -3,10 +3,10 @@
     run_save.py FOLDER JOB
 
 JOB, in JSON: `image`, the path of the file's contents; `name`, `format`, `value`,
-`run`, `parts`; `sweep`, whether to sweep the folder as well; `saves`, how often. It
-says "ready", waits for a line before each save, and says "durable" once the file is, or
-what went wrong. test_kill.py kills it at each system call in turn, test_injected.py has
-each of them fail.
+`run`, `parts`, `keep`; `sweep`, whether to sweep the folder as well; `saves`, how
+often. It says "ready", waits for a line before each save, and says "durable" once the
+file is, or what went wrong. test_kill.py kills it at each system call in turn,
+test_injected.py has each of them fail.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import modelcheckpoint
 from modelcheckpoint.decide.plan import Moment, Order
+from modelcheckpoint.decide.retention import Keep
 from modelcheckpoint.save.formats import format_of
 from modelcheckpoint.save.pipeline import Pipeline, Receipt, Run
 from modelcheckpoint.save.snapshot import Snapshot
@@ -33,7 +34,8 @@ def pipeline_for(folder, job, system=os):
     storage = LocalStorage(str(folder), job["name"].count("/"), system=system)
     format = format_of(job["name"], job["name"], job["format"] in WEIGHTS)
     run = Run(job["run"], job["name"], "loss", True, {})
-    return Pipeline(storage, format, run, background=job.get("background", True))
+    keep = Keep(**job.get("keep", {}))
+    return Pipeline(storage, format, run, job.get("background", True), keep)
 
 
 WEIGHTS = ("weights.h5", "hdf5-weights")

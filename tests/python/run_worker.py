@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import sys
+import time
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -51,6 +52,30 @@ def train(K, make, kind, folder, report):
     model.fit(**data, epochs=2, verbose=0, callbacks=callbacks)
     report["weights"] = [float(np.sum(w)) for w in model.get_weights()]
     report["problems"] = [text for one in callbacks for text in one.problems]
+    if kind in ("jax", "torch"):
+        resume(K, make, os.path.join(folder, "r", "{epoch}.keras"), report)
+
+
+def resume(K, make, path, report):
+    """Train one epoch, and another one as a process would that comes after it."""
+    import numpy as np
+
+    from modelcheckpoint import ModelCheckpoint
+
+    model, data = make(K)
+    model.fit(**data, epochs=1, verbose=0, callbacks=[ModelCheckpoint(path)])
+    while not os.path.exists(path.format(epoch=1)):  # nothing waits for the chief
+        time.sleep(0.01)
+    model.fit(**data, epochs=2, initial_epoch=1, verbose=0)
+    again, data = make(K)
+    again.set_weights([weights * 0 for weights in again.get_weights()])
+    callback = ModelCheckpoint(path, resume=True)
+    history = again.fit(**data, epochs=2, verbose=0, callbacks=[callback])
+    report["resumed"] = history.epoch
+    report["restored"] = callback.restored.optimizer
+    report["problems"] += callback.problems
+    pairs = zip(again.get_weights(), model.get_weights())
+    report["same"] = all(np.array_equal(here, there) for here, there in pairs)
 
 
 def arrays(rows=24):

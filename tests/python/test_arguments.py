@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -38,6 +39,14 @@ RULES = {
     "choice": (lambda v: arguments.choice("it", v, ("min", "max")), (str,)),
     "number_or_none": (
         lambda v: arguments.number_or_none("it", v),
+        (float, type(None)),
+    ),
+    "count_or_none": (
+        lambda v: arguments.count_or_none("it", v),
+        (int, type(None)),
+    ),
+    "seconds_or_none": (
+        lambda v: arguments.seconds_or_none("it", v),
         (float, type(None)),
     ),
 }
@@ -192,3 +201,11 @@ def test_a_long_value_is_shown_in_part():
     with pytest.raises(ValueError, match=r"not \[0, 1, .*\.\.\.\.$") as caught:
         arguments.text("monitor", list(range(10_000)))
     assert len(str(caught.value)) < 150
+
+
+def test_seconds_may_be_a_timedelta():
+    """What other libraries take for a duration comes out as seconds."""
+    assert arguments.seconds_or_none("save_seconds", timedelta(minutes=2)) == 120.0
+    assert arguments.seconds_or_none("save_seconds", None) is None
+    with pytest.raises(ValueError, match=r"`save_seconds` must be .* not datetime"):
+        arguments.seconds_or_none("save_seconds", timedelta(0))

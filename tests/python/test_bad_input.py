@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import fit, make_model, names
 
-from modelcheckpoint import ModelCheckpoint
+import modelcheckpoint
 
 ROWS = json.loads((pathlib.Path(__file__).parents[1] / "bad_input.json").read_text())
 HERE = [row for row in ROWS if row["python"] is not None]
@@ -52,7 +52,8 @@ def prepared(row, folder):
 
 def construct(row, folder):
     expression = row["python"].replace("<tmp>", str(folder))
-    known = {"np": np, "os": os, "pathlib": pathlib, "make": ModelCheckpoint}
+    make = getattr(modelcheckpoint, row.get("function", "ModelCheckpoint"))
+    known = {"np": np, "os": os, "pathlib": pathlib, "make": make}
     return eval(f"make({expression})", known)
 
 

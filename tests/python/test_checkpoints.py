@@ -313,6 +313,7 @@ def run(*arguments, **named):
 def mixed(tmp_path):
     pytest.importorskip("click")
     pytest.importorskip("rich")
+    pytest.importorskip("tabulate")
     put(tmp_path, weights(), "good.weights.h5")
     (tmp_path / "nobody.keras").write_bytes(archive())
     return tmp_path

@@ -241,3 +241,17 @@ def test_a_journal_that_cannot_be_read(tmp_path):
             list(journal.read(str(tmp_path)))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_follower_reads_on(tmp_path):
+    """Each line once; one that somebody writes right now is left until it is whole."""
+    follower = journal.Follower(str(tmp_path))
+    assert list(follower.entries()) == []
+    path, one, other = tmp_path / JOURNAL, RECORD, replace(RECORD, epoch=2)
+    path.write_bytes(line(one) + line(other)[:30])
+    assert list(follower.entries()) == [one]
+    assert list(follower.entries()) == []
+    path.write_bytes(line(one) + line(other))
+    assert list(follower.entries()) == [other]
+    path.write_bytes(line(other))  # begun anew
+    assert list(follower.entries()) == [other]

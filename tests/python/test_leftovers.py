@@ -361,3 +361,19 @@ def test_names_do_not_repeat(tmp_path):
         other = tmp_path / (name[: -len(".keras")] + suffix)
         other.write_bytes(b"half a model")
         assert other.name in leftovers.abandoned(str(tmp_path))
+
+
+def test_folders_deeper_than_the_stack(tmp_path):
+    """Somebody else can make them, and name them in a journal."""
+    deepest, inner = 1500, os.open(tmp_path, os.O_RDONLY)
+    for _ in range(deepest):
+        os.mkdir("a", dir_fd=inner)
+        below = os.open("a", os.O_RDONLY, dir_fd=inner)
+        os.close(inner)
+        inner = below
+    os.close(inner)
+    try:
+        found = [level for _, level in leftovers.folders(str(tmp_path), deepest)]
+        assert found == list(range(deepest + 1))
+    finally:  # Python's own way to delete a tree goes by recursion, too
+        subprocess.run(["rm", "-rf", str(tmp_path / "a")], check=True)

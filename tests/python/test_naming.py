@@ -10,7 +10,13 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from modelcheckpoint.decide.naming import LONGEST_NAME, Template, aside_name, nearest
+from modelcheckpoint.decide.naming import (
+    LONGEST_NAME,
+    Template,
+    aside_name,
+    is_aside_name,
+    nearest,
+)
 
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers()
 
@@ -390,3 +396,18 @@ def test_the_name_of_a_file_that_is_kept_aside(run, stem):
         assert name.endswith(".keras")
         assert len(os.fsencode(name)) <= 255
     assert "\n" not in begin
+
+
+@given(st.text(max_size=60), st.sampled_from(["", "-2", "-9999"]))
+def test_a_name_that_was_given_aside_is_known_again(run, number):
+    """With a number in it or without; other names of that run are none."""
+    for suffix in (".keras", ".weights.h5"):
+        aside = number.join(aside_name(f"a/best{suffix}", run, suffix))
+        assert is_aside_name(aside, run)
+        assert not is_aside_name(f"a/best{suffix}", run)
+
+
+def test_a_name_aside_of_another_run_is_not_this_runs():
+    """The identifier has to be the run's own."""
+    assert is_aside_name("w.run-20260101T000000-abcdef.keras", "20260101T000000-abcdef")
+    assert not is_aside_name("w.run-20260101T000000-abcdef.keras", "2026-ab")

@@ -44,8 +44,9 @@ class Run:
         self.system = system
         self.known, self.value = {}, 100
 
-    def save(self, names, size):
+    def save(self, names, size, keep=()):
         job = {"format": "keras", "name": "w.keras", "run": f"run{self.value}"}
+        job["keep"] = dict(keep)
         pipeline = pipeline_for(self.folder, {**job, "name": "d/w.keras"}, self.system)
         for name in names:
             # Each is worse than the one before, so that of an earlier run it is kept.
@@ -101,6 +102,30 @@ def test_power_fails(tmp_path, scene, links, block):
         shutil.rmtree(folder, ignore_errors=True)
     assert wrong == [], f"MODELCHECKPOINT_SEED={SEED}"
     assert states > 50
+
+
+@pytest.mark.parametrize("block", [512, 4096, 32])
+def test_power_fails_while_old_ones_are_deleted(tmp_path, block):
+    """The newest and the best are always there, and nobody misses what is gone."""
+    (tmp_path / "disk").mkdir()
+    recorder = Recorder(tmp_path / "disk")
+    run = Run(tmp_path / "disk", recorder)
+    names = [f"{number}.keras" for number in range(1, 6)]
+    run.save(names, size=1200, keep={"latest": 2})
+    assert sorted(published(run.folder)) == ["1.keras", "4.keras", "5.keras"]
+    wrong = []
+    for end, said, state in cuts(recorder.log, block, MOST, SEED):
+        restore(state, tmp_path / "after")
+        there = set(published(tmp_path / "after" / "checkpoints"))
+        durable = [name for _, name, _ in said]
+        missed = {*durable[:1], *durable[-1:]} - there  # the first is the best
+        found = [f"{missed} are gone"] if missed else []
+        if len(there) < min(len(durable), 3):
+            found.append(f"of {durable} only {there} are there")
+        found += not_good(tmp_path / "after" / "checkpoints")
+        wrong += [(end, recorder.log[end - 1][:2], what) for what in found]
+        shutil.rmtree(tmp_path / "after", ignore_errors=True)
+    assert wrong == [], f"MODELCHECKPOINT_SEED={SEED}"
 
 
 def published(folder):

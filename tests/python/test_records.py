@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 
 from modelcheckpoint.records import SCHEMA, Record, Removal
 
+LATER = ("epochs_done", "since", "seeds", "random", "build")
+"""What lines of earlier versions do not say."""
+
 text = st.text(max_size=20)
 count = st.integers(0, 2**70)
 number = st.integers() | st.floats()
@@ -178,8 +181,55 @@ def test_a_missing_field_that_may_be_none(name):
     assert record is None or same(record, replace(RECORD, **{name: None}))
 
 
+def test_what_was_added_comes_back():
+    """The states of generators, and how to build the model, travel in the line."""
+    added = {"epochs_done": 2, "since": 3, "seeds": (2**32 - 1, 0), "random": {}}
+    record = replace(RECORD, **added, build={"input_shape": [None, 3]})
+    assert same(Record.from_line(record.to_line()), record)
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_a_line_of_an_earlier_version(name):
+    """Without what was added later it is read as it ever was."""
+    found = content()
+    del found[name]
+    assert same(Record.from_line(json.dumps(found)), RECORD)
+
+
+@pytest.mark.parametrize(("batch", "done"), [(None, 3), (1, 2), (7, 2)])
+def test_epochs_done_where_a_line_does_not_say(batch, done):
+    """One with a batch can be of the middle of its epoch."""
+    found = {**content(), "batch": batch}
+    del found["epochs_done"]
+    assert Record.from_line(json.dumps(found)).epochs_done == done
+
+
 @pytest.mark.parametrize(
-    "name", [f.name for f in fields(Record) if f.name not in (*MAY_BE_NONE, "versions")]
+    "unsound",
+    [
+        {"epochs_done": -1},
+        {"epochs_done": 4},
+        {"epochs_done": True},
+        {"since": -1},
+        {"since": "x"},
+        {"seeds": {}},
+        {"seeds": [1, None]},
+        {"random": []},
+        {"build": 3},
+    ],
+)
+def test_an_unsound_addition_is_as_none(unsound):
+    """The checkpoint is good without it."""
+    assert same(Record.from_line(json.dumps({**content(), **unsound})), RECORD)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f.name
+        for f in fields(Record)
+        if f.name not in (*MAY_BE_NONE, *LATER, "versions")
+    ],
 )
 def test_a_missing_field_is_none(name):
     """A line without a field that says something is another program's."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelcheckpoint.decide.triggers import Every
+from modelcheckpoint.decide.triggers import Every, Seconds
 
 
 def due_at(interval, amounts):
@@ -63,3 +63,53 @@ def test_between_two_saves_lie_an_interval_and_less_than_a_step_more(interval, a
     for before, after in zip(totals, totals[1:]):
         assert interval <= after - before < interval + max(amounts)
     assert sum(amounts) - totals[-1] < interval
+
+
+def test_seconds_since_the_beginning_and_since_a_save():
+    """It falls due when they have passed, and a save begins the count anew."""
+    trigger = Seconds(10.0)
+    trigger.start(100.0)
+    assert [trigger.is_due(now) for now in (105.0, 109.9, 110.0)] == [
+        False,
+        False,
+        True,
+    ]
+    trigger.restart(115.0)
+    assert [trigger.is_due(now) for now in (120.0, 124.9, 125.0)] == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_seconds_are_not_due_again_at_once():
+    """What fell due and was not made is not tried again after every batch."""
+    trigger = Seconds(10.0)
+    trigger.start(0.0)
+    assert [trigger.is_due(now) for now in (12.0, 13.0, 21.0, 22.0)] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+
+
+def test_seconds_go_on_when_another_training_begins():
+    """Only the first beginning counts; before it nothing is due."""
+    trigger = Seconds(10.0)
+    assert not trigger.is_due(50.0)
+    trigger.start(50.0)
+    trigger.start(59.0)
+    assert trigger.is_due(60.0)
+
+
+@settings(max_examples=200)
+@given(st.floats(0.001, 100), st.lists(st.floats(0.001, 50), max_size=60))
+def test_between_two_that_fall_due_lies_an_interval(interval, steps):
+    """None comes early, and none is late by more than a step."""
+    trigger, now, last = Seconds(interval), 0.0, 0.0
+    trigger.start(now)
+    for step in steps:
+        now += step
+        assert trigger.is_due(now) is (now - last >= interval)
+        last = now if now - last >= interval else last

@@ -76,7 +76,8 @@ def has_distribution():
 def test_only_the_chief_writes(kind, tmp_path):
     """Of two processes that train one model, one writes each file and one journal.
 
-    Both come to their end, with equal weights; samples are those of all workers.
+    Both come to their end, with equal weights; samples are those of all workers. On JAX
+    and Torch both resume from the one file.
     """
     K = pytest.importorskip("tf_keras" if kind == "tf_keras" else "keras")
     reports, samples = run_workers(kind, tmp_path), SAVED_AT[kind]
@@ -89,6 +90,9 @@ def test_only_the_chief_writes(kind, tmp_path):
     for report in reports:
         assert report["error"] is None
         assert report["problems"] == []
+        if kind in ("jax", "torch"):
+            assert (report["resumed"], report["restored"]) == ([1], True)
+            assert report["same"]
     assert reports[0]["weights"] == pytest.approx(reports[1]["weights"])
     written = tmp_path / "w"
     whole = [f"{count}.keras" for count in samples]

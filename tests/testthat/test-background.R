@@ -82,7 +82,8 @@ test_that("what on_saved is told is the journal's line", {
   expect_identical(
     names(told),
     c("path", "epoch", "batch", "samples", "logs", "monitor", "value", "mode",
-      "best", "format", "bytes", "crc32", "time", "run", "template")
+      "best", "format", "bytes", "crc32", "time", "run", "template",
+      "epochs_done", "since")
   )
   expect_equal(told, line[names(told)])
   expect_null(told$batch)

@@ -3,6 +3,7 @@
 #   python, r  the arguments, as one would type them; null where the language
 #              cannot express them (`note` says why). <tmp> is the test's
 #              folder, which is the working directory too.
+#   function   which function is called; without it, the callback's
 #   when       "constructor": the call is an error; "fit": at the latest fit()
 #              is, before the first batch; "save": fit() is, at its first save;
 #              "good": neither is.
@@ -64,7 +65,12 @@ model_to_fit <- function() {
 
 construct <- function(row, tmp) {
   text <- gsub("<tmp>", gsub("\\", "/", tmp, fixed = TRUE), row$r, fixed = TRUE)
-  eval(str2lang(sprintf("callback_model_checkpoint(%s)", text)))
+  called <- if (is.null(row$`function`)) {
+    "callback_model_checkpoint"
+  } else {
+    row$`function`
+  }
+  eval(str2lang(sprintf("%s(%s)", called, text)))
 }
 
 fit_row <- function(row, checkpoint) {

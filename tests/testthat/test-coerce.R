@@ -161,6 +161,12 @@ test_that("an error names the argument, the rule, what came, and the way out", {
     said(callback_model_checkpoint("w.h5", on_error = "ignore"))
     said(callback_model_checkpoint("w.h5", background = NA))
     said(callback_model_checkpoint("w.h5", on_saved = "print"))
+    said(callback_model_checkpoint("w.{epoch}.h5", keep_latest = 0))
+    said(callback_model_checkpoint("w.{epoch}.h5", keep_best = TRUE))
+    said(callback_model_checkpoint("w.{epoch}.h5", keep_every = 1.5))
+    said(callback_model_checkpoint("w.{epoch}.h5", save_seconds = -1))
+    said(callback_model_checkpoint("w.{epoch}.h5", save_seconds = Sys.Date()))
+    said(callback_model_checkpoint("w.{epoch}.h5", save_on_exit = NA))
   })
 })
 

@@ -12,6 +12,12 @@ test_that("print() tells what is saved, when, and what is best", {
     )
     callback_model_checkpoint("w.h5", save_freq = 1, save_freq_unit = "batches")
     callback_model_checkpoint("w.h5", save_best_only = TRUE, background = FALSE)
+    callback_model_checkpoint(
+      "w.{epoch}.h5",
+      keep_latest = 3, keep_best = 2, keep_every = 10,
+      save_seconds = as.difftime(10, units = "mins"), save_on_exit = TRUE
+    )
+    callback_model_checkpoint("w.{epoch}.h5", keep_every = 1)
   })
   checkpoint <- callback_model_checkpoint("w.keras")
   capture.output(returned <- withVisible(print(checkpoint)))

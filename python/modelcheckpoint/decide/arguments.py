@@ -7,17 +7,23 @@ import inspect
 import math
 import operator
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from numbers import Real
 from typing import Any
 
 __all__ = [
     "choice",
+    "count_or_none",
     "flag",
+    "keeps_several",
+    "last_is_saved",
     "number_or_none",
     "path",
     "period",
+    "restore_best",
     "save_freq",
+    "seconds_or_none",
     "text",
     "verbosity",
 ]
@@ -71,6 +77,24 @@ def _takes(function: Any, count: int) -> bool:
     return True
 
 
+def restore_best(
+    value: Any, filepath: str, fields: Sequence[str], save_best_only: bool
+) -> bool:
+    """Return True or False, as `flag` does.
+
+    Raises:
+        ValueError: If the best file would be overwritten by later ones.
+    """
+    wanted = flag("restore_best", value)
+    if wanted and not fields and not save_best_only:
+        raise ValueError(
+            "`filepath` must have a field such as {epoch:02d} with `restore_best`, not "
+            f"be {filepath!r}: later epochs would overwrite the best. Add a field, or "
+            "set `save_best_only`."
+        )
+    return wanted
+
+
 def verbosity(name: str, value: Any) -> int:
     """Return 0 or 1, also for False and True."""
     level = _index(value, allow_bool=True)
@@ -97,6 +121,23 @@ def save_freq(value: Any) -> int | str:
     return _whole("save_freq", value, "'epoch' or a whole number >= 1", keras)
 
 
+def count_or_none(name: str, value: Any) -> int | None:
+    """Return a whole number >= 1, or None."""
+    if value is None:
+        return None
+    return _whole(name, value, "a whole number >= 1 or None", "")
+
+
+def seconds_or_none(name: str, value: Any) -> float | None:
+    """Return a finite number > 0 as float, or None; a timedelta is welcome."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    with contextlib.suppress(ValueError):
+        number = number_or_none(name, seconds)
+        if number is None or number > 0:
+            return number
+    raise _error(name, "a finite number of seconds > 0 or None", value)
+
+
 def choice(name: str, value: Any, options: Sequence[str]) -> str:
     """Return one of the options, as it is written there."""
     if isinstance(value, str) and value in options:
@@ -116,6 +157,36 @@ def number_or_none(name: str, value: Any) -> float | None:
         if math.isfinite(number):
             return number
     raise _error(name, "a finite number or None", value)
+
+
+def keeps_several(
+    counts: Mapping[str, int | None], filepath: str, fields: Sequence[str]
+) -> None:
+    """Check that there can be several files where so many are to be kept.
+
+    Raises:
+        ValueError: If there is one, whose name has no fields.
+    """
+    for name, count in counts.items():
+        if count is not None and not fields:
+            raise ValueError(
+                f"`{name}` must be left out where `filepath` has no field, not "
+                f"{count}: each save overwrites the one file {filepath!r}. Give it a "
+                "field, such as {epoch:02d}."
+            )
+
+
+def last_is_saved(save_on_exit: bool, save_best_only: bool) -> None:
+    """Check that the last model may be saved.
+
+    Raises:
+        ValueError: If only the best is to be.
+    """
+    if save_on_exit and save_best_only:
+        raise ValueError(
+            "`save_on_exit` must be left out with `save_best_only`: the last model "
+            "need not be the best. Use a second callback for it."
+        )
 
 
 def _whole(name: str, value: Any, rule: str, end: str) -> int:

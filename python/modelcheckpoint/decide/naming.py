@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Optional, Union
 
-__all__ = ["COUNTERS", "Name", "Template", "aside_name", "nearest"]
+__all__ = ["COUNTERS", "Name", "Template", "aside_name", "is_aside_name", "nearest"]
 
 COUNTERS = ("epoch", "batch", "samples")
 """The fields that this package fills; every other field is a key of `logs`."""
@@ -60,6 +60,8 @@ class Template:
         fields: The names of the fields.
         tail: The literal text after the last field; the suffix is at its end.
         depth: How many folders below `folder` the file lies.
+        below: The template below `folder`: two of one `below` make the same names,
+            wherever their folders are.
 
     Raises:
         ValueError: If the text is empty, names a URL, has a field that is not a plain
@@ -77,6 +79,7 @@ class Template:
         head = _expand_home(self._parts[0][0])
         self.folder = os.path.dirname(head)
         self._parts[0] = (_below(head, self.folder), *self._parts[0][1:])
+        self.below = tuple(self._parts)
         trial = self.fill({})
         self.depth = trial.path.count("/")
         _check_length(f"{self.folder}/{trial.path}".replace(os.sep, "/"))
@@ -123,10 +126,19 @@ def aside_name(path: str, run: str, suffix: str) -> tuple[str, str]:
     system allows, and stays in the folder, whatever `run` (from a journal) holds.
     """
     folder, slash, name = path.rpartition("/")
-    end = f".run-{re.sub('[^0-9A-Za-z-]', '', run)[:40]}"
+    end = _aside_end(run)
     room = LONGEST_NAME - len(end) - len(suffix) - len("-9999")
     stem = os.fsdecode(os.fsencode(name[: -len(suffix)])[:room])
     return f"{folder}{slash}{stem}{end}", suffix
+
+
+def is_aside_name(path: str, run: str) -> bool:
+    """Return whether a file of this run has a name under which it was kept aside."""
+    return re.search(rf"{re.escape(_aside_end(run))}(-\d+)?\.[^/]*$", path) is not None
+
+
+def _aside_end(run: str) -> str:
+    return f".run-{re.sub('[^0-9A-Za-z-]', '', run)[:40]}"
 
 
 def _check_text(text: str) -> None:
@@ -201,7 +213,8 @@ def _check_counters(text: str, names: Iterable[str]) -> None:
         if name in names:
             raise ValueError(
                 f"`filepath` must have the field {{{name}}} only with an integer "
-                f"`save_freq`, not with 'epoch' (in {text!r})."
+                "`save_freq`, with `save_seconds` or `save_on_exit`, not with 'epoch' "
+                f"alone (in {text!r})."
             )
 
 

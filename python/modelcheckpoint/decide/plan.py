@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Union
+from dataclasses import dataclass, replace
+from typing import Any, Union
 
 from modelcheckpoint.decide.monitor import improves
 from modelcheckpoint.decide.naming import Template
-from modelcheckpoint.decide.triggers import Every
+from modelcheckpoint.decide.triggers import Every, Seconds
 
-__all__ = ["Moment", "Order", "Plan", "Skip"]
+__all__ = ["Moment", "Order", "Plan", "Skip", "State"]
 
 Number = Union[int, float]
 
@@ -24,12 +24,31 @@ class Moment:
         batch: Batch of this epoch, from 1; None where batches are not watched.
         samples: Seen since training began; None where they are not counted.
         logs: What Keras reported, numbers only.
+        epochs_done: How many epochs are complete; None where nobody has told.
+        at_end: Whether this is the end of an epoch, and epochs are what is counted.
     """
 
     epoch: int
     batch: int | None
     samples: int | None
     logs: Mapping[str, Number]
+    epochs_done: int | None = None
+    at_end: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    """What of a model's state its file cannot hold, and the journal does.
+
+    Attributes:
+        seeds: The states of its seed generators; None where they are not known.
+        random: The states of the backend's own generators; None where it has none.
+        build: What Keras needs to build it; None where that is not known.
+    """
+
+    seeds: tuple[int, ...] | None = None
+    random: Mapping[str, str] | None = None
+    build: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +62,8 @@ class Order:
         value: The monitored value, None where there is none.
         improved: Whether it is the best so far.
         best: The best before this one, None where there was none.
+        since: What was counted since a save last fell due.
+        state: What of the model's state its file cannot hold.
     """
 
     moment: Moment
@@ -51,6 +72,8 @@ class Order:
     value: Number | None
     improved: bool
     best: float | None
+    since: int | None = None
+    state: State = State()
 
 
 @dataclass(frozen=True)
@@ -77,6 +100,7 @@ class Plan:
         monitor: Key in `logs` that decides what is best.
         save_best_only: Whether only an improvement is saved.
         best: The value that the first must beat, or None.
+        seconds: Measures the time between two saves, or None.
     """
 
     def __init__(
@@ -86,26 +110,52 @@ class Plan:
         monitor: str,
         save_best_only: bool,
         best: float | None,
+        seconds: Seconds | None = None,
     ) -> None:
         self.template = template
         self.trigger = trigger
         self.monitor = monitor
         self.save_best_only = save_best_only
         self.best = best
+        self.seconds = seconds
         self._waiting = False
 
-    def start(self) -> None:
-        """Begin a training; a save that an interrupted one waited for is forgotten."""
+    def start(self, now: float | None = None) -> None:
+        """Begin a training; a save that an interrupted one waited for is forgotten.
+
+        Args:
+            now: Seconds of a clock that is never set back, here and below.
+        """
         self._waiting = False
+        if self.seconds is not None and now is not None:
+            self.seconds.start(now)
+
+    def go_on(self, best: float | None, mode: str, since: int | None) -> None:
+        """Take up where another training was saved.
+
+        Args:
+            best: The best value of what it saved up to there; None if there is none.
+            mode: `"min"` or `"max"`.
+            since: What was counted since a save last fell due.
+        """
+        if improves(best, self.best, mode):
+            self.best = best
+        self.trigger.since = min(since or 0, self.trigger.interval - 1)
 
     @property
     def waits(self) -> bool:
         """Whether a save waits for the end of this epoch."""
         return self._waiting
 
-    def due(self, amount: int) -> bool:
-        """Count `amount` epochs, batches or samples; return whether to `decide`."""
-        return self.trigger.advance(amount)
+    def due(self, amount: int, now: float | None = None) -> bool:
+        """Count `amount` epochs, batches or samples; return whether to `decide`.
+
+        With `now`, also if it is time.
+        """
+        counted = self.trigger.advance(amount)
+        if self.seconds is None or now is None:
+            return counted
+        return self.seconds.is_due(now) or counted
 
     def in_epoch(self, moment: Moment, mode: str) -> Order | Skip | None:
         """Decide on a save that fell due in the middle of an epoch.
@@ -134,6 +184,16 @@ class Plan:
         self._waiting = False
         return self._decide(moment, mode)
 
+    def at_exit(self, moment: Moment, mode: str) -> Order | Skip:
+        """Decide on the last save of a training."""
+        self._waiting = False
+        return self._decide(moment, mode)
+
+    def begun(self, now: float) -> None:
+        """Take note that a save was begun, and training goes on."""
+        if self.seconds is not None:
+            self.seconds.restart(now)
+
     def saved(self, order: Order) -> None:
         """Take note that an order was carried out: only then is its value the best.
 
@@ -149,7 +209,8 @@ class Plan:
         if self.save_best_only and not improved:
             return Skip(moment, value, self.best)
         name = self.template.fill(_fields(moment))
-        return Order(moment, name.path, name.missing, value, improved, self.best)
+        order = Order(moment, name.path, name.missing, value, improved, self.best)
+        return replace(order, since=self.trigger.since)
 
 
 def _fields(moment: Moment) -> dict[str, Number]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from modelcheckpoint.observe.keras_models import backend_of
 
-__all__ = ["is_chief", "out_of_reach", "saves_together"]
+__all__ = ["is_alone", "is_chief", "out_of_reach", "saves_together"]
 
 
 def is_chief(model: Any) -> bool:
@@ -24,6 +24,15 @@ def is_chief(model: Any) -> bool:
         alone = not (distributed.is_available() and distributed.is_initialized())
         return bool(alone or distributed.get_rank() == 0)
     return not saves_together(model) or bool(_extended(model).should_checkpoint)
+
+
+def is_alone(model: Any) -> bool:
+    """Return whether no other process trains this model."""
+    if backend_of(model) == "torch":
+        distributed = sys.modules["torch"].distributed
+        together = distributed.is_available() and distributed.is_initialized()
+        return not together or distributed.get_world_size() == 1
+    return not saves_together(model)
 
 
 def saves_together(model: Any) -> bool:

@@ -18,6 +18,7 @@ class Progress:
         model: The model in training.
         in_fit: Whether `fit` drives the hooks, or a custom loop does.
         unit: `"epochs"`, `"batches"` or `"samples"`: what the batches are counted in.
+        steps: How many batches an epoch has; None where that is not known.
 
     Attributes:
         epoch: From 1.
@@ -28,8 +29,11 @@ class Progress:
         SampleCountError: If `unit` is `"samples"` and they cannot be counted.
     """
 
-    def __init__(self, model: Any, in_fit: bool, unit: str) -> None:
+    def __init__(
+        self, model: Any, in_fit: bool, unit: str, steps: int | None = None
+    ) -> None:
         self.epoch, self.batch = 1, 0
+        self._steps, self._done = steps, 0
         self.within = False
         self._unit = unit
         self._lost = False
@@ -52,6 +56,23 @@ class Progress:
         return None if self._lost else counter.total
 
     @property
+    def epochs_done(self) -> int:
+        """How many epochs are complete.
+
+        One whose last batch has ended is, though its validation is still to come: the
+        weights are those of its end, and to train it once more would be wrong.
+        """
+        at_end = self._steps is not None and self.batch >= self._steps
+        return self.epoch if at_end else self._done
+
+    def go_on(self, samples: int | None) -> None:
+        """Count samples on from those that an earlier training had seen."""
+        if samples is None:
+            self._lost = True
+        elif self._samples is not None:
+            self._samples.go_on(samples)
+
+    @property
     def problem(self) -> str | None:
         """A sentence on why samples are not counted exactly, or None."""
         counts = self._samples is not None and self._unit == "samples"
@@ -60,6 +81,7 @@ class Progress:
     def start_epoch(self, epoch: int) -> None:
         """Begin an epoch, from 1, just after Keras has set its metrics back."""
         self.epoch, self.batch, self.within = epoch, 0, True
+        self._done = epoch - 1
         if self._samples is not None:
             self._samples.start_epoch()
 
@@ -70,7 +92,7 @@ class Progress:
             The samples that no batch's end has told: Keras may leave its loop without
             a last hook. 0 where samples are not the unit.
         """
-        self.epoch = epoch
+        self.epoch = self._done = epoch
         counted = 0
         if self.within and self._samples is not None:
             counted = self._samples.catch_up()

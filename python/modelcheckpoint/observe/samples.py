@@ -146,6 +146,10 @@ class SampleCounter:
             )
         return None
 
+    def go_on(self, samples: int) -> None:
+        """Count on from what an earlier training had seen; nothing was counted yet."""
+        self._total = samples
+
     def start_epoch(self) -> None:
         """Begin an epoch, just after Keras has set its metrics back."""
         self._epoch = EpochCount(self._read() if self._read else 0.0)

@@ -7,9 +7,12 @@ its hooks whether an earlier `fit` still runs. The stack knows.
 from __future__ import annotations
 
 import sys
+import weakref
+from collections.abc import Iterator
+from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["fits_that_call"]
+__all__ = ["Training", "fits_that_call"]
 
 
 def fits_that_call(callback: Any) -> int:
@@ -26,6 +29,51 @@ def fits_that_call(callback: Any) -> int:
             found[id(held)] = held
         frame = frame.f_back
     return len(found)
+
+
+class Training:
+    """The training that begins now: does it still run, when that is asked later?
+
+    A `fit` runs as long as it is on the stack; a loop that drives the hooks by hand as
+    long as the function is in which it is. Both are looked for on the thread that asks.
+
+    Args:
+        callback: The callback that it trains with; it is not kept alive.
+    """
+
+    def __init__(self, callback: Any) -> None:
+        self._callback = weakref.ref(callback)
+        in_fit = fits_that_call(callback) > 0
+        self._loop = None if in_fit else _user_code()
+
+    def runs(self) -> bool:
+        """Return whether it runs."""
+        callback = self._callback()
+        if callback is None:
+            return False
+        if self._loop is None:
+            return fits_that_call(callback) > 0
+        return self._loop in map(_identity, _stack(sys._getframe(1)))
+
+
+def _user_code() -> tuple[int, CodeType] | None:
+    """Identify the innermost frame that is neither ours nor Keras'."""
+    for frame in _stack(sys._getframe(1)):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in ("modelcheckpoint", "keras", "tf_keras"):
+            return _identity(frame)
+    return None
+
+
+def _stack(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _identity(frame: FrameType) -> tuple[int, CodeType]:
+    # Not the frame itself, which would keep alive all that its function holds.
+    return id(frame), frame.f_code
 
 
 def _holds(callback_list: Any, callback: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Carry out an order: take the state, write, journal, publish."""
+"""Carry out an order: take the state, write, journal, publish, retire."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from typing import Any
 from modelcheckpoint.decide.monitor import improves
 from modelcheckpoint.decide.naming import aside_name
 from modelcheckpoint.decide.plan import Order
+from modelcheckpoint.decide.retention import Keep
 from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.save.formats import Format
 from modelcheckpoint.save.internals import NoMemory
+from modelcheckpoint.save.retirement import Retired, Retirement
 from modelcheckpoint.save.saver import Saver
 from modelcheckpoint.save.snapshot import CannotLayout, Snapshot, Snapshotter
 from modelcheckpoint.storage import journal
@@ -58,12 +60,14 @@ class Receipt:
         record: Its line in the journal.
         path: Its absolute path.
         aside: Where an earlier run's better checkpoint of that name is now, or None.
+        retired: What became of older checkpoints that could go.
     """
 
     order: Order
     record: Record
     path: str
     aside: Record | None
+    retired: Retired
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ class Pipeline:
         format: What they hold.
         run: What they have in common.
         background: Whether training goes on while a file is written.
+        keep: Which of this run's checkpoints are kept; None: all.
 
     Attributes:
         detour: Why the last model was saved by Keras' public API, while training
@@ -97,7 +102,12 @@ class Pipeline:
     """
 
     def __init__(
-        self, storage: LocalStorage, format: Format, run: Run, background: bool
+        self,
+        storage: LocalStorage,
+        format: Format,
+        run: Run,
+        background: bool,
+        keep: Keep | None = None,
     ) -> None:
         self.storage = storage
         self.format = format
@@ -110,6 +120,7 @@ class Pipeline:
         self._draft: _Draft | None = None
         self._earlier: list[Record] | None = None
         self._own: set[str] = set()
+        self._retirement = Retirement(storage, keep or Keep(), run.id)
 
     @property
     def busy(self) -> bool:
@@ -238,12 +249,15 @@ class Pipeline:
             self.storage.publish(temporary, order.path)
         except NotFlushed:
             self._own.add(order.path)
+            self._retirement.add(record)
             raise
         except OSError:
             self._note_failure(temporary, record)
             raise
         self._own.add(order.path)
-        return Receipt(order, record, self.storage.path(order.path), aside)
+        # Only now: whatever happens before, as much as was asked for is there.
+        retired = self._retirement.retire(record)
+        return Receipt(order, record, self.storage.path(order.path), aside, retired)
 
     def _note_failure(self, temporary: str, record: Record) -> None:
         if os.path.exists(temporary):  # it has not got its name
@@ -260,7 +274,7 @@ class Pipeline:
         return Record(
             path=order.path,
             epoch=moment.epoch,
-            batch=moment.batch,
+            batch=None if moment.at_end else moment.batch,
             samples=moment.samples,
             logs=dict(moment.logs),
             monitor=self.run.monitor,
@@ -274,6 +288,11 @@ class Pipeline:
             run=self.run.id,
             template=self.run.template,
             versions=self.run.versions,
+            epochs_done=moment.epochs_done,  # type: ignore[arg-type]  # it is derived
+            since=order.since,
+            seeds=order.state.seeds,
+            random=order.state.random,
+            build=order.state.build,
         )
 
     def _keep_better(self, record: Record) -> Record | None:

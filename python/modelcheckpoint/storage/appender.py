@@ -36,8 +36,8 @@ class Appender:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             self._check_plain(os.lstat(self._path))
 
-    def append(self, line: str) -> None:
-        """Add one line, durably.
+    def append(self, *lines: str) -> None:
+        """Add lines, durably.
 
         Raises:
             OSError: If it cannot be written or flushed; part of it may be there, which
@@ -46,7 +46,7 @@ class Appender:
         with self.opened() as journal:
             size = self._os.lseek(journal, 0, os.SEEK_END)
             torn = size > 0 and self._last_byte(journal, size) != b"\n"
-            data = f"{line}\n".encode()
+            data = "".join(f"{line}\n" for line in lines).encode()
             anew = torn or self._doubtful
             # Of a line that could not be flushed the newline may be lost on disk,
             # though it can still be read here: the next line does not lean on it.

@@ -6,11 +6,25 @@ lead out of the folder, nor to a pipe or a device that never ends.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import shutil
 import stat
+from collections.abc import Iterator
+from typing import Any
 
-__all__ = ["PLAIN", "NotPlain", "check_plain", "is_name_below", "open_below"]
+__all__ = [
+    "PLAIN",
+    "NotPlain",
+    "check_plain",
+    "delete_below",
+    "delete_empty_above",
+    "is_name_below",
+    "open_below",
+    "open_folder_below",
+    "size_below",
+]
 
 _LONGEST = 4096
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -48,21 +62,83 @@ def open_below(folder: str, name: str, flags: int = os.O_RDONLY) -> int:
             else than a regular file.
         OSError: If the file is not there, or cannot be opened.
     """
-    if not is_name_below(name):
-        raise NotPlain(errno.EINVAL, "the name leads out of its folder", name)
     if os.open not in os.supports_dir_fd:
-        return _open_by_path(folder, name, flags)
+        return _open_by_path(_checked_path(folder, name), name, flags)
+    with _folder_of(folder, name) as (inner, last):
+        check_plain(os.stat(last, dir_fd=inner, follow_symlinks=False), name)
+        return _checked(os.open(last, flags | PLAIN, dir_fd=inner), name)
+
+
+def open_folder_below(folder: str, name: str) -> int:
+    """Open a folder below another one, and return its descriptor.
+
+    Args:
+        folder: Path of the folder above, which may itself be a link.
+        name: With `/` between its parts; empty for `folder` itself.
+
+    Raises:
+        NotPlain: If there is a link on the way.
+        OSError: If it is not there, or cannot be opened.
+    """
     inner = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     try:
-        *above, last = name.split("/")
-        for part in above:
+        for part in filter(None, name.split("/")):
             below = _open_folder(part, inner)
             os.close(inner)
             inner = below
-        check_plain(os.stat(last, dir_fd=inner, follow_symlinks=False), name)
-        return _checked(os.open(last, flags | PLAIN, dir_fd=inner), name)
-    finally:
+    except BaseException:
         os.close(inner)
+        raise
+    return inner
+
+
+def size_below(folder: str, name: str) -> int:
+    """Return the size of a regular file below a folder.
+
+    Raises:
+        NotPlain: As `open_below` does.
+        OSError: If the file is not there, or cannot be seen.
+    """
+    if os.stat not in os.supports_dir_fd:
+        found = os.lstat(_checked_path(folder, name))
+    else:
+        with _folder_of(folder, name) as (inner, last):
+            found = os.stat(last, dir_fd=inner, follow_symlinks=False)
+    check_plain(found, name)
+    return found.st_size
+
+
+def delete_below(folder: str, name: str, system: Any = os) -> None:
+    """Delete what has this name below a folder; a folder with all that is in it.
+
+    Raises:
+        NotPlain: If the name leads out of the folder, or through a link. A link that
+            has the name itself is deleted, and not what it leads to.
+        OSError: If it is not there, or cannot be deleted.
+    """
+    if os.unlink not in os.supports_dir_fd:
+        path = _checked_path(folder, name)
+        is_folder = os.path.isdir(path) and not os.path.islink(path)
+        shutil.rmtree(path) if is_folder else system.unlink(path)
+        return
+    with _folder_of(folder, name) as (inner, last):
+        if stat.S_ISDIR(os.stat(last, dir_fd=inner, follow_symlinks=False).st_mode):
+            _delete_folder(last, inner)
+        else:
+            system.unlink(last, dir_fd=inner)
+
+
+def delete_empty_above(folder: str, name: str) -> None:
+    """Delete the folders between a folder and a name in it that are empty, if any."""
+    *above, _ = name.split("/")
+    with contextlib.suppress(OSError):
+        for count in range(len(above), 0, -1):
+            inner = "/".join(above[:count])
+            if os.rmdir not in os.supports_dir_fd:
+                os.rmdir(_checked_path(folder, inner))
+            else:
+                with _folder_of(folder, inner) as (descriptor, last):
+                    os.rmdir(last, dir_fd=descriptor)
 
 
 def check_plain(found: os.stat_result, name: str) -> None:
@@ -72,6 +148,23 @@ def check_plain(found: os.stat_result, name: str) -> None:
         raise NotPlain(errno.EINVAL, f"it is {kind}", name)
 
 
+@contextlib.contextmanager
+def _folder_of(folder: str, name: str) -> Iterator[tuple[int, str]]:
+    """Give a descriptor of the folder that a name is in, and the name's last part."""
+    _check_name(name)
+    above, _, last = name.rpartition("/")
+    inner = open_folder_below(folder, above)
+    try:
+        yield inner, last
+    finally:
+        os.close(inner)
+
+
+def _check_name(name: str) -> None:
+    if not is_name_below(name):
+        raise NotPlain(errno.EINVAL, "the name leads out of its folder", name)
+
+
 def _open_folder(part: str, above: int) -> int:
     found = os.stat(part, dir_fd=above, follow_symlinks=False)
     if stat.S_ISLNK(found.st_mode):
@@ -79,12 +172,35 @@ def _open_folder(part: str, above: int) -> int:
     return os.open(part, os.O_RDONLY | _FOLDER, dir_fd=above)
 
 
-def _open_by_path(folder: str, name: str, flags: int) -> int:
+def _delete_folder(name: str, above: int) -> None:
+    # What walks into it must not be led away by a link that takes its place.
+    inner = _open_folder(name, above)
+    try:
+        with os.scandir(inner) as entries:
+            found = [(e.name, e.is_dir(follow_symlinks=False)) for e in entries]
+        for entry, is_folder in found:
+            if is_folder:
+                _delete_folder(entry, inner)
+            else:
+                os.unlink(entry, dir_fd=inner)
+    finally:
+        os.close(inner)
+    os.rmdir(name, dir_fd=above)
+
+
+def _checked_path(folder: str, name: str) -> str:
+    """Return the path of a name whose folders are no links, as far as can be seen."""
+    _check_name(name)
     path = folder
-    for part in name.split("/"):
+    *above, last = name.split("/")
+    for part in above:
         path = os.path.join(path, part)
         if os.path.islink(path):
-            raise NotPlain(errno.ELOOP, "a link", name)
+            raise NotPlain(errno.ELOOP, "its folder is a link", name)
+    return os.path.join(path, last)
+
+
+def _open_by_path(path: str, name: str, flags: int) -> int:
     check_plain(os.lstat(path), name)
     return _checked(os.open(path, flags | PLAIN), name)
 

@@ -14,7 +14,7 @@ from modelcheckpoint.storage.below import NotPlain, is_name_below, open_below
 from modelcheckpoint.storage.leftovers import JOURNAL
 from modelcheckpoint.storage.measuring import Sealed
 
-__all__ = ["Entry", "describes", "entries", "matching", "read"]
+__all__ = ["Entry", "Follower", "describes", "entries", "matching", "read"]
 
 Entry = Union[Record, Removal]
 
@@ -43,12 +43,50 @@ def entries(folder: str) -> Iterator[Entry]:
         return
     with journal:
         for line in _lines(journal):
-            record = Record.from_line(line)
-            if record is not None and is_name_below(record.path):
-                yield record
-            removal = None if record is not None else Removal.from_line(line)
-            if removal is not None:
-                yield removal
+            yield from _told_by(line)
+
+
+class Follower:
+    """Reads a journal on from where it stopped the last time.
+
+    So what others add while a run goes on is seen, at no more cost than it has lines.
+
+    Args:
+        folder: Absolute path of the journal's folder.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._at = 0
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what was added since the last time, oldest first, as `entries` does.
+
+        A last line without its end is left for the next time: somebody writes it now.
+        """
+        try:
+            journal = os.fdopen(open_below(self._folder, JOURNAL), "rb")
+        except (FileNotFoundError, NotADirectoryError, NotPlain):
+            self._at = 0
+            return
+        with journal:
+            if os.fstat(journal.fileno()).st_size < self._at:  # it was begun anew
+                self._at = 0
+            journal.seek(self._at)
+            for line in _lines(journal):
+                if not line.endswith(b"\n"):
+                    break
+                yield from _told_by(line)
+                self._at = journal.tell()
+
+
+def _told_by(line: bytes) -> Iterator[Entry]:
+    record = Record.from_line(line)
+    if record is not None and is_name_below(record.path):
+        yield record
+    removal = None if record is not None else Removal.from_line(line)
+    if removal is not None:
+        yield removal
 
 
 def _lines(journal: BinaryIO) -> Iterator[bytes]:

@@ -33,6 +33,7 @@ __all__ = [
     "abandoned",
     "claim",
     "folders",
+    "is_temporary",
     "new_token",
     "temporary_files",
     "temporary_name",
@@ -119,7 +120,12 @@ def temporary_files(folder: str) -> list[str]:
             found = [e.name for e in entries if _is_kind(e)]
     except OSError:
         return []
-    return [name for name in found if _TEMPORARY.fullmatch(name)]
+    return [name for name in found if is_temporary(name)]
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether a name is that of a temporary file, or of its folder."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def folders(folder: str, depth: int, level: int = 0) -> Iterator[tuple[str, int]]:
@@ -127,14 +133,14 @@ def folders(folder: str, depth: int, level: int = 0) -> Iterator[tuple[str, int]
 
     `folder` has level 0; the deepest that is looked at has level `depth`.
     """
-    yield folder, level
-    if level >= depth:
-        return
-    with contextlib.suppress(OSError):
-        with os.scandir(folder) as entries:
-            below = [e.path for e in entries if e.is_dir(follow_symlinks=False)]
-        for path in below:
-            yield from folders(path, depth, level + 1)
+    left = [(folder, level)]  # a name can have more folders than calls can be nested
+    while left:
+        folder, level = left.pop()
+        yield folder, level
+        if level < depth:
+            with contextlib.suppress(OSError), os.scandir(folder) as entries:
+                below = [e.path for e in entries if e.is_dir(follow_symlinks=False)]
+                left += [(path, level + 1) for path in reversed(below)]
 
 
 def _is_kind(entry: os.DirEntry[str]) -> bool:

@@ -12,7 +12,14 @@ from zlib import crc32
 
 from modelcheckpoint.storage import leftovers
 from modelcheckpoint.storage.appender import Appender
-from modelcheckpoint.storage.below import NotPlain, check_plain, open_below
+from modelcheckpoint.storage.below import (
+    NotPlain,
+    check_plain,
+    delete_below,
+    delete_empty_above,
+    open_below,
+    size_below,
+)
 from modelcheckpoint.storage.durable import Folders
 from modelcheckpoint.storage.measuring import Sealed, measured
 from modelcheckpoint.storage.writable import check_folder, check_not_a_folder
@@ -88,7 +95,7 @@ class LocalStorage:
         mark = leftovers.Mark(self._token, up=name.count("/"))
         path = os.path.join(folder, leftovers.temporary_name(mark, suffix))
         with self._journal.opened() as journal, leftovers.claim(journal, self._token):
-            descriptor = self._create(path)  # what is there already is not ours
+            descriptor = self._create_in(folder, path)
             try:
                 self._os.close(descriptor)
                 yield path
@@ -139,9 +146,9 @@ class LocalStorage:
             self._os.close(file)
         return Sealed(size, f"{checksum:08x}")
 
-    def append(self, line: str) -> None:
-        """Add one line to the journal, durably."""
-        self._journal.append(line)
+    def append(self, *lines: str) -> None:
+        """Add lines to the journal, durably."""
+        self._journal.append(*lines)
 
     def publish(self, temporary: str, name: str) -> None:
         """Give a sealed file its final name, in place of any file that had it.
@@ -183,11 +190,25 @@ class LocalStorage:
 
     def delete(self, name: str) -> None:
         """Delete a file, or a folder with all that is in it; links are not followed."""
-        path = self.path(name)
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
-        else:
-            self._os.unlink(path)
+        delete_below(self.folder, name, self._os)
+
+    def retire(self, name: str, size: int) -> bool:
+        """Delete a file if it has this size, and return whether it was deleted.
+
+        The folders below this one in which nothing is left go with it. A file that is
+        not there, or has another size, is not deleted.
+
+        Raises:
+            OSError: If it cannot be deleted, or lies behind a link.
+        """
+        try:
+            if size_below(self.folder, name) != size:
+                return False
+            self.delete(name)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        delete_empty_above(self.folder, name)
+        return True
 
     def measure(self, name: str) -> Sealed | None:
         """Return size and checksum of a file, or None where there is none.
@@ -241,6 +262,13 @@ class LocalStorage:
         except OSError:  # a broken disk, say, or a read-only one: later
             return
         self._undeleted.discard(temporary)
+
+    def _create_in(self, folder: str, path: str) -> int:
+        try:
+            return self._create(path)
+        except FileNotFoundError:  # the folder was empty, and another writer took it
+            self._folders.make(folder)
+            return self._create(path)
 
     def _create(self, path: str) -> int:
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY

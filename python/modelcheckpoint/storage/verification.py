@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -10,12 +11,11 @@ from dataclasses import dataclass
 from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.storage import journal, leftovers
 from modelcheckpoint.storage.below import open_below
+from modelcheckpoint.storage.contents import is_checkpoint
 from modelcheckpoint.storage.local import LocalStorage, Sealed
 from modelcheckpoint.storage.measuring import measured
 
 __all__ = ["Verification", "Verifier"]
-
-SUFFIXES = (".keras", ".h5", ".hdf5")
 
 _LOOKS = 20
 """How often a file is looked at while somebody goes on changing it."""
@@ -156,15 +156,10 @@ class Verifier:
     def _files(self) -> Iterator[str]:
         depth = max((name.count("/") for name in self._records), default=0)
         for folder, _ in leftovers.folders(self.folder, depth):
-            own = set(leftovers.temporary_files(folder))
-            with os.scandir(folder) as entries:
+            # One that is gone, or may not be looked into, has nothing for us.
+            with contextlib.suppress(OSError), os.scandir(folder) as entries:
                 for entry in entries:
-                    plain = entry.is_file(follow_symlinks=False)
-                    if (
-                        plain
-                        and entry.name.endswith(SUFFIXES)
-                        and entry.name not in own
-                    ):
+                    if is_checkpoint(entry):
                         yield self._storage.name(entry.path)
 
 

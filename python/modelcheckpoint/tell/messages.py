@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from modelcheckpoint.decide.naming import COUNTERS, nearest
 from modelcheckpoint.decide.plan import Order, Skip
 from modelcheckpoint.records import Record
 
-__all__ = ["failed", "kept_aside", "no_field", "no_monitor", "not_better", "saved"]
+__all__ = [
+    "could_resume",
+    "deleted",
+    "failed",
+    "kept_aside",
+    "no_field",
+    "no_monitor",
+    "not_better",
+    "not_deleted",
+    "resumed",
+    "saved",
+    "wrong_epoch",
+]
 
 
 def saved(monitor: str, order: Order, path: str, save_best_only: bool) -> str:
@@ -64,6 +76,71 @@ def kept_aside(path: str, old: Record, new: Record, kept: str) -> str:
         f"An earlier run left a better {path} ({old.monitor} {_value(old.value)}, now "
         f"{_value(new.value)}): it is kept as {kept}"
     )
+
+
+def resumed(path: str, record: Record, optimizer: bool, seeds: bool) -> str:
+    """Say from where training goes on, and what the checkpoint could not give back."""
+    where = f"resumed from {path}, saved {_when(record)}; epoch {_next(record)} "
+    begun = record.batch is not None and record.epochs_done < record.epoch
+    text = where + ("begins anew, from its first batch" if begun else "is next")
+    if not optimizer:
+        text += "; the optimizer starts anew, as the file holds no state of it"
+    if not seeds:
+        text += "; seed generators (Dropout) start anew"
+    return text
+
+
+def could_resume(path: str, record: Record) -> str:
+    """Say that an earlier run left a checkpoint to go on from."""
+    return (
+        f"An earlier run left {path}, saved {_when(record)}: to go on from there, pass "
+        "`resume=True` (in R `resume = TRUE`)"
+    )
+
+
+def wrong_epoch(path: str, done: int, epoch: int) -> str:
+    """Say what to pass to `fit` where it does not begin at the epoch that is next.
+
+    Args:
+        path: From which training was resumed.
+        done: Epochs that were complete then.
+        epoch: The epoch that has begun, from 1.
+    """
+    return (
+        f"Resumed from {path} after {done} epochs, and `fit` begins with epoch "
+        f"{epoch}: pass `initial_epoch={done}` to `fit` (in R's keras3, which counts "
+        f"from 1, `initial_epoch = {done + 1}`)."
+    )
+
+
+def _when(record: Record) -> str:
+    if record.batch is None or record.epochs_done == record.epoch:
+        return f"after epoch {record.epoch}"
+    return f"in epoch {record.epoch}, after batch {record.batch}"
+
+
+def _next(record: Record) -> int:
+    return record.epochs_done + 1
+
+
+def deleted(paths: Sequence[str]) -> str:
+    """Say, as the end of a sentence, what was deleted; nothing where nothing was."""
+    if not paths:
+        return ""
+    return f", deleted {', '.join(paths[:3])}{_and_more(len(paths) - 3)}"
+
+
+def not_deleted(path: str, others: int, error: OSError) -> str:
+    """Say that a checkpoint could go and could not be deleted, and why."""
+    reason = error.strerror or str(error) or repr(error)
+    return (
+        f"{path}{_and_more(others)} could not be deleted: {reason}. It is tried again "
+        "after each save."
+    )
+
+
+def _and_more(count: int) -> str:
+    return f" and {count} more" if count > 0 else ""
 
 
 def _listed(logs: Mapping[str, Any]) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from modelcheckpoint.decide.plan import Moment, Order, Skip
+from modelcheckpoint.records import Record
 from modelcheckpoint.save.pipeline import Receipt
+from modelcheckpoint.save.retirement import Retired
 from modelcheckpoint.save.snapshot import CannotLayout
 from modelcheckpoint.tell import messages
 from modelcheckpoint.tell.teller import Teller
@@ -39,6 +41,7 @@ class Narrator(Teller):
         self.save_best_only = save_best_only
         self.verbose = verbose
         self._reason: str | None = None
+        self._told_undeleted: set[str] = set()
 
     def path(self, name: str) -> str:
         """Return a file's path as the user would write it."""
@@ -73,7 +76,23 @@ class Narrator(Teller):
             kept = self.path(receipt.aside.path)
             self.say(messages.kept_aside(path, receipt.aside, receipt.record, kept))
         text = messages.saved(self.monitor, order, path, self.save_best_only)
-        self._decision(order.moment, text, within)
+        gone = [self.path(name) for name in receipt.retired.deleted]
+        self._decision(order.moment, text + messages.deleted(gone), within)
+        self._undeleted(receipt.retired)
+
+    def no_best(self, order: Order) -> None:
+        """Tell, once, that a checkpoint has no value by which it could be the best."""
+        reason = messages.no_monitor(self.monitor, order.moment.logs)
+        text = f"`keep_best` does not count {self.path(order.path)}: {reason}"
+        self.problem(text, once="monitor")
+
+    def no_signals(self, reason: str) -> None:
+        """Tell, once, that a signal ends training without a last checkpoint."""
+        self.say_once(f"`save_on_exit` does not wait for signals: {reason}.", "signals")
+
+    def leaves(self, signal: str) -> None:
+        """Tell, always, that a signal was held back, and acts now."""
+        self.say(f"ModelCheckpoint: {signal} came; all that was trained is saved")
 
     def skipped(self, skip: Skip, within: bool) -> None:
         """Tell that a save fell due, and why it was not made."""
@@ -85,10 +104,69 @@ class Narrator(Teller):
             text = self._reason = messages.not_better(self.monitor, skip)
         self._decision(skip.moment, text, within)
 
+    def could_resume(self, record: Record) -> None:
+        """Tell, always, that an earlier run left something to go on from."""
+        text = messages.could_resume(self.path(record.path), record)
+        self.say(f"ModelCheckpoint: {text}")
+
+    def passed_over(self, path: str, reason: str | None) -> None:
+        """Tell that a newer checkpoint is damaged, so that an older one is taken."""
+        self.problem(f"Not resumed from {self.path(path)}, it is damaged: {reason}")
+
+    def nothing_to_resume(self) -> None:
+        """Tell that there is no checkpoint to go on from."""
+        if self.verbose:
+            self.say(f"ModelCheckpoint: nothing to resume from in {self._where()}")
+
+    def resumed(
+        self, record: Record, optimizer: bool, seeds: bool, epochs: int | None
+    ) -> None:
+        """Tell, always, where training goes on.
+
+        Args:
+            record: Of the checkpoint.
+            optimizer: Whether the optimizer's state was restored.
+            seeds: Whether the states of the seed generators were restored.
+            epochs: Up to which epoch `fit` trains, from 1; None if nobody said.
+        """
+        path = self.path(record.path)
+        text = messages.resumed(path, record, optimizer, seeds)
+        if self.save_best_only:
+            text += "; it is the best so far, as `save_best_only` keeps no newer one"
+        if epochs is not None and record.epochs_done >= epochs:
+            text += f"; all {epochs} epochs are done, there is nothing to train"
+        self.say(f"ModelCheckpoint: {text}")
+
+    def wrong_epoch(self, record: Record, epoch: int) -> None:
+        """Tell what to pass to `fit`, as it did not begin where training goes on."""
+        path = self.path(record.path)
+        self.problem(messages.wrong_epoch(path, record.epochs_done, epoch))
+
+    def best_is_back(self, record: Record) -> None:
+        """Tell that the model has the weights of the best checkpoint."""
+        if self.verbose:
+            text = f"the model has the weights of the best, {self.path(record.path)}"
+            self.say(f"ModelCheckpoint: {text} (the optimizer is as training left it)")
+
+    def best_is_lost(self, reason: str) -> None:
+        """Tell that the model stays as training left it."""
+        self.problem(f"`restore_best`: the model stays as it is: {reason}")
+
+    def _where(self) -> str:
+        return self.folder or os.curdir
+
     def end(self, saved: bool, never_due: str) -> None:
         """Sum up; say loudly where nothing was saved, with the reason."""
         self.sum_up(self.filepath, None if saved else self._reason or never_due)
         self._reason = None
+
+    def _undeleted(self, retired: Retired) -> None:
+        new = [one for one in retired.undeleted if one[0] not in self._told_undeleted]
+        if new:
+            (name, error), *others = new
+            text = messages.not_deleted(self.path(name), len(others), error)
+            self._told_undeleted.update(name for name, _ in new)
+            self.problem(text)
 
     def _decision(self, moment: Moment, text: str, within: bool) -> None:
         if self.verbose:

@@ -8,7 +8,7 @@ from typing import Any
 
 from modelcheckpoint.records import Record
 
-__all__ = ["RFunction", "values_for_r"]
+__all__ = ["RFunction", "restored_for_r", "values_for_r"]
 
 
 class RFunction:
@@ -29,14 +29,24 @@ class RFunction:
 
 
 def values_for_r(record: Record) -> dict[str, Any]:
-    """Return what R is told of a checkpoint: all but the versions.
+    """Return what R is told of a checkpoint: all but what Keras needs to go on.
 
     The epoch and the batch are whole numbers, all other numbers are floats.
     """
     values = asdict(record)
-    del values["versions"]
-    counts = {name: values[name] for name in ("epoch", "batch")}
+    for name in ("versions", "seeds", "random", "build"):
+        del values[name]
+    counts = {name: values[name] for name in ("epoch", "batch", "epochs_done")}
     return {**{name: _as_float(value) for name, value in values.items()}, **counts}
+
+
+def restored_for_r(restored: Any) -> dict[str, Any]:
+    """Return what R is told of a checkpoint that was restored; missing is None."""
+    values = {**vars(restored)}
+    record = values.pop("record")
+    counts = {name: values[name] for name in ("epochs_done", "epoch", "batch")}
+    told = {name: _as_float(value) for name, value in values.items()}
+    return {**told, **counts, "record": record and values_for_r(record)}
 
 
 def _as_float(value: Any) -> Any:

@@ -6,7 +6,56 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["verification_columns"]
+from modelcheckpoint.frame import metric_columns
+
+__all__ = ["checkpoint_columns", "verification_columns"]
+
+
+def checkpoint_columns(found: Any) -> dict[str, Any]:
+    """Return the columns of what `list_checkpoints` found, and the points of its curve.
+
+    Numbers that need be no number have beside them which of them are known, as R tells
+    what is not there from what is no number. Times are seconds since 1970.
+    """
+    text = {name: [_text(getattr(one, name)) for one in found] for name in _TEXTS}
+    metrics = metric_columns(found)
+    return {
+        **text,
+        **{name: [_number(one, name) for one in found] for name in _NUMBERS},
+        "best": [one.best for one in found],
+        "aside": [one.aside for one in found],
+        "time": [math.nan if t is None else t.timestamp() for t in _times(found)],
+        "value_known": [one.value is not None for one in found],
+        "metric_names": [_text(name) for name in metrics],
+        "metrics": [_floats(values) for values in metrics.values()],
+        "metrics_known": [[v is not None for v in vs] for vs in metrics.values()],
+        "curve": _curve_columns(found.curve),
+        "folder": _text(found.folder),
+    }
+
+
+_TEXTS = ("path", "name", "status", "monitor", "mode", "format", "crc32", "run")
+_NUMBERS = ("epoch", "batch", "samples", "value", "bytes")
+
+
+def _times(found: Any) -> list[Any]:
+    return [one.time for one in found]
+
+
+def _floats(values: Sequence[float | None]) -> list[float]:
+    return [math.nan if value is None else value for value in values]
+
+
+def _curve_columns(points: Sequence[Any]) -> dict[str, list[Any]]:
+    return {
+        "epoch": [point.epoch for point in points],
+        "value": [point.value for point in points],
+        "run": [_text(point.run) for point in points],
+        "series": [_text(point.series) for point in points],
+        "monitor": [_text(point.monitor) for point in points],
+        "name": [_text(point.name) for point in points],
+        "best": [point.best for point in points],
+    }
 
 
 def verification_columns(found: Sequence[Any]) -> dict[str, list[Any]]:
@@ -36,4 +85,9 @@ def _text(value: str | None) -> str:
 
 def _number(record: Any, name: str) -> float:
     value = getattr(record, name, None)
-    return math.nan if value is None else float(value)
+    if value is None:
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond all floats
+        return math.inf if value > 0 else -math.inf

@@ -1,33 +1,26 @@
-"""The command line: `modelcheckpoint verify FOLDER`."""
+"""The command `verify`."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any, Callable
+from typing import Callable
 
 import click
 
-from modelcheckpoint import __version__
 from modelcheckpoint.checkpoints import Verification, verify_checkpoints
+from modelcheckpoint.cli.output import FOLDER, on_terminal, print_json, problems_told
 
-__all__ = ["command"]
+__all__ = ["verify"]
 
 _STYLES = {"good": "green", "damaged": "red", "missing": "red", "unknown": "yellow"}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__)
-def command() -> None:
-    """Look after the checkpoints that training left in a folder."""
-
-
-@command.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False))
+@click.command()
+@click.argument("folder", type=FOLDER)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on each line.")
 def verify(folder: str, as_json: bool) -> None:
     """Tell for each checkpoint in FOLDER whether it is whole.
@@ -43,22 +36,20 @@ def verify(folder: str, as_json: bool) -> None:
 
     \b
     Exit status:
-      0  nothing is damaged or missing
-      1  something is
-      2  the command was called wrongly, or the folder cannot be read
+      0    nothing is damaged or missing
+      1    something is
+      2    the command was called wrongly, or the folder cannot be read
+      130  it was interrupted
 
     \b
     Examples:
       modelcheckpoint verify checkpoints
       modelcheckpoint verify checkpoints --json | jq 'select(.status != "good")'
     """  # noqa: D301 - click reads this sign
-    try:
-        with _progress() as progress:
-            found = verify_checkpoints(folder, progress=progress)
-    except OSError as error:
-        raise click.UsageError(f"{_shown(folder)}: {error.strerror}") from error
+    with problems_told(folder), _progress() as progress:
+        found = verify_checkpoints(folder, progress=progress)
     if as_json:
-        _print_lines(found)
+        print_json(map(asdict, found))
     else:
         _print_table(found)
     sys.exit(int(any(one.status in ("damaged", "missing") for one in found)))
@@ -79,23 +70,6 @@ def _progress() -> Iterator[Callable[[int, int], None] | None]:
         yield lambda done, whole: bar.update(task, completed=done, total=whole)
 
 
-def _print_lines(found: list[Verification]) -> None:
-    for one in found:
-        # ASCII only: a name need be no text, and a terminal need know no UTF-8.
-        click.echo(json.dumps(_plain(asdict(one))))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, float) and (value != value or value in (_INF, -_INF)):
-        return str(value).replace("nan", "NaN").replace("inf", "Inf")
-    return value
-
-
-_INF = float("inf")
-
-
 def _print_table(found: list[Verification]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -106,7 +80,9 @@ def _print_table(found: list[Verification]) -> None:
         table.add_column(name, overflow="fold", no_wrap=name == "status")
     for one in found:
         status = Text(one.status, style=_STYLES[one.status])
-        table.add_row(status, Text(_shown(one.path)), Text(_shown(one.reason or "")))
+        table.add_row(
+            status, Text(on_terminal(one.path)), Text(on_terminal(one.reason or ""))
+        )
     # A pipe has no width: there no line is broken.
     width = None if sys.stdout.isatty() else 10_000
     console = Console(width=width, highlight=False, legacy_windows=False)
@@ -120,21 +96,3 @@ def _summary(found: list[Verification]) -> str:
         return "There are no checkpoints."
     counts = Counter(one.status for one in found)
     return ", ".join(f"{counts[name]} {name}" for name in _STYLES if counts[name])
-
-
-def _shown(text: str) -> str:
-    """Return text without what moves a terminal's cursor, or is no text at all."""
-    return "".join(
-        char
-        if char.isprintable() and _can_be_shown(char)
-        else char.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for char in text
-    )
-
-
-def _can_be_shown(char: str) -> bool:
-    try:
-        char.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -1,0 +1,257 @@
+#' What checkpoints are in a folder?
+#'
+#' Lists the checkpoints that are there now, in the order of saving, with what
+#' the journal `modelcheckpoint.jsonl` beside them says of each.
+#'
+#' No file is opened but the journal: a file is taken for what the newest line
+#' of its name with its size says. Whether its contents are those that were
+#' saved only [verify_checkpoints()] tells, which reads all of them. No Keras is
+#' needed. Saves that are under way in this session are waited for; those of
+#' other processes may go on.
+#'
+#' Files that no line fits, as where Keras itself wrote them, are listed with
+#' what they tell, before all others, by the time at which they were written:
+#' their format by the suffix, and the epoch where the name tells it beyond
+#' doubt. That is the word `epoch` before a number; an end such as `05-0.32`, as
+#' in Keras' documentation; or a number in names that differ in nothing else and
+#' count 1, 2, 3 and so on. Temporary files, links, and files that are gone are
+#' not listed.
+#'
+#' `modelcheckpoint list <folder>` does the same in a shell, where the Python
+#' package is installed with its extra `cli`.
+#'
+#' @param folder The folder with the checkpoints, and their journal, if there is
+#'   one; one string. `~` is the home folder.
+#' @return A data frame of class `modelcheckpoint_list` with one row for each
+#'   checkpoint; `NA` stands for what is not known:
+#'   \describe{
+#'     \item{`path`, `name`}{absolute path of the file, and its name relative to
+#'       `folder`}
+#'     \item{`status`}{`"recorded"`: the journal has a line of this name and this
+#'       size; `"changed"`: it has lines of this name, and none has this size;
+#'       `"unknown"`: it has no line of this name}
+#'     \item{`epoch`, `batch`, `samples`}{when it was saved, each counted from 1;
+#'       `batch` only if not at an epoch's end}
+#'     \item{`monitor`, `value`, `mode`}{the monitored quantity, its value, and
+#'       which direction is better}
+#'     \item{`best`}{whether it is the best of the list: by `value`, among those
+#'       with the `monitor` of the newest}
+#'     \item{`format`}{`"keras"`, `"weights.h5"`, `"hdf5"` or `"hdf5-weights"`}
+#'     \item{`bytes`, `crc32`}{the size of the file, and its checksum as the
+#'       journal has it}
+#'     \item{`time`}{when it was saved (`POSIXct`, UTC); when the file was
+#'       written where the journal does not tell}
+#'     \item{`run`, `aside`}{the run that wrote it, and whether a later run kept
+#'       it under this second name}
+#'   }
+#'   Then a column for each metric that Keras reported; one that has the name of
+#'   a column above is called `logs.<name>`. With no checkpoints there are the
+#'   columns above and no rows. `plot()` draws it: see
+#'   [plot.modelcheckpoint_list()].
+#' @seealso [latest_checkpoint()], [prune_checkpoints()]
+#' @examples
+#' \dontrun{
+#' found <- list_checkpoints("checkpoints")
+#' found[found$epoch > 10, c("name", "val_loss")]
+#' plot(found)
+#' }
+#' @export
+list_checkpoints <- function(folder) {
+  path <- as_filepath(folder)
+  call <- sys.call()
+  ask_python(call, function(finding, columns) {
+    checkpoint_frame(columns(finding$found_in(path)))
+  })
+}
+
+#' Which checkpoint is the newest, and which the best?
+#'
+#' `latest_checkpoint()` returns the path of the newest checkpoint in a folder,
+#' `best_checkpoint()` that of the best.
+#'
+#' The newest is the last of those that the journal describes, in its order.
+#' Where it describes none, it is the file that was written last. For the best,
+#' the files that are there and that the journal describes are compared, of any
+#' run. Of equal values the earlier is the better; NaN and the infinities never
+#' are. No file is opened but the journal, and no Keras is needed.
+#'
+#' `modelcheckpoint latest <folder>` and `modelcheckpoint best <folder>` do the
+#' same in a shell, where the Python package is installed with its extra `cli`.
+#'
+#' @inheritParams list_checkpoints
+#' @param monitor What is compared: any quantity that Keras reported when it
+#'   saved. `NULL`: what the newest checkpoint monitors.
+#' @param mode `"min"` or `"max"`. `NULL`: as it was saved, else as the name of
+#'   the quantity tells.
+#' @return An absolute path that `load_model()` and `load_weights()` take. If
+#'   there is none, `NULL`, and a message that says so.
+#' @seealso [list_checkpoints()], [verify_checkpoints()]
+#' @examples
+#' \dontrun{
+#' model <- keras3::load_model(best_checkpoint("checkpoints"))
+#' }
+#' @export
+latest_checkpoint <- function(folder) {
+  path <- as_filepath(folder)
+  call <- sys.call()
+  path_or_null(ask_python(call, function(finding, columns) {
+    reticulate::py_to_r(finding$find_latest(path))
+  }))
+}
+
+#' @rdname latest_checkpoint
+#' @export
+best_checkpoint <- function(folder, monitor = NULL, mode = NULL) {
+  path <- as_filepath(folder)
+  if (!is.null(monitor)) {
+    monitor <- as_string(monitor)
+  }
+  if (!is.null(mode)) {
+    mode <- as_choice(mode, c("min", "max"), rule = "NULL, \"min\" or \"max\"")
+  }
+  call <- sys.call()
+  path_or_null(ask_python(call, function(finding, columns) {
+    reticulate::py_to_r(finding$find_best(path, monitor, mode))
+  }))
+}
+
+#' Delete checkpoints, but for those that are to be kept
+#'
+#' What is kept is the union of what the three arguments ask for. The newest and
+#' the best are kept in any case. The folder is taken as a whole, whichever runs
+#' wrote into it: with `keep_latest = 3` three are left.
+#'
+#' Only files that a line of the journal describes, by name and size, are
+#' deleted, and none behind a link; one that a run that goes on writes meanwhile
+#' stays. The journal says that a file is removed, durably, before it is.
+#' Folders that this leaves empty go too.
+#'
+#' `modelcheckpoint prune <folder>` does the same in a shell, where the Python
+#' package is installed with its extra `cli`.
+#'
+#' @inheritParams list_checkpoints
+#' @param keep_latest Keep the newest so many, a whole number >= 1.
+#' @param keep_best Keep the best so many, a whole number >= 1, of each
+#'   monitored quantity.
+#' @param keep_every Keep the last one of each epoch that is a multiple of this,
+#'   a whole number >= 1.
+#' @param dry_run Delete nothing, and only tell what would be.
+#' @return What was deleted, or would be: a data frame as [list_checkpoints()]
+#'   returns it, invisibly where something was deleted. A message sums it up.
+#' @seealso [list_checkpoints()]
+#' @examples
+#' \dontrun{
+#' prune_checkpoints("checkpoints", keep_latest = 3, keep_best = 1)
+#' prune_checkpoints("checkpoints", keep_latest = 3, keep_best = 1,
+#'                   dry_run = FALSE)
+#' }
+#' @export
+prune_checkpoints <- function(
+  folder,
+  keep_latest = NULL,
+  keep_best = NULL,
+  keep_every = NULL,
+  dry_run = TRUE
+) {
+  path <- as_filepath(folder)
+  keep <- list(
+    as_count(keep_latest), as_count(keep_best), as_count(keep_every)
+  )
+  dry_run <- as_flag(dry_run)
+  call <- sys.call()
+  done <- ask_python(call, function(finding, columns) {
+    keep <- lapply(keep, function(n) if (is.double(n)) as_python_int(n) else n)
+    done <- finding$pruned(path, keep[[1]], keep[[2]], keep[[3]], dry_run)
+    list(
+      found = checkpoint_frame(columns(done$found)),
+      summary = reticulate::py_to_r(done$summary),
+      wrong = reticulate::py_to_r(done$wrong)
+    )
+  })
+  hint <- if (dry_run && nrow(done$found) > 0) " `dry_run = FALSE` deletes them."
+  message(done$summary, hint)
+  if (!is.null(done$wrong)) {
+    abort(done$wrong, call)
+  }
+  if (dry_run) done$found else invisible(done$found)
+}
+
+# What `question` answers, which is asked with the Python module `finding` and
+# a function that makes columns of a list; an error comes from the user's call.
+ask_python <- function(call, question) {
+  py_package(call)
+  # Not converted: a list of Python's would become one object for each row.
+  finding <- reticulate::import("modelcheckpoint.finding", convert = FALSE)
+  table <- reticulate::import("modelcheckpoint.tell.r_table")
+  tryCatch(
+    question(finding, table$checkpoint_columns),
+    error = function(e) abort(python_message(e), call)
+  )
+}
+
+path_or_null <- function(found) {
+  if (is.null(found[[1]])) {
+    message(found[[2]])
+    return(NULL)
+  }
+  found[[1]]
+}
+
+checkpoint_frame <- function(columns) {
+  frame <- data.frame(
+    path = text_column(columns$path),
+    name = text_column(columns$name),
+    status = text_column(columns$status),
+    epoch = na(number_column(columns$epoch)),
+    batch = na(number_column(columns$batch)),
+    samples = na(number_column(columns$samples)),
+    monitor = na(text_column(columns$monitor)),
+    value = known(columns$value, columns$value_known),
+    mode = na(text_column(columns$mode)),
+    best = as.logical(unlist(columns$best)),
+    format = na(text_column(columns$format)),
+    bytes = number_column(columns$bytes),
+    crc32 = na(text_column(columns$crc32)),
+    time = as_time(na(number_column(columns$time))),
+    run = na(text_column(columns$run)),
+    aside = as.logical(unlist(columns$aside))
+  )
+  metrics <- Map(known, columns$metrics, columns$metrics_known)
+  names <- text_column(columns$metric_names)
+  for (place in seq_along(names)) {
+    frame[[names[[place]]]] <- metrics[[place]]
+  }
+  structure(
+    frame,
+    class = c("modelcheckpoint_list", "data.frame"),
+    folder = columns$folder,
+    curve = curve_frame(columns$curve)
+  )
+}
+
+curve_frame <- function(columns) {
+  data.frame(
+    epoch = number_column(columns$epoch),
+    value = number_column(columns$value),
+    run = text_column(columns$run),
+    series = text_column(columns$series),
+    monitor = text_column(columns$monitor),
+    name = na(text_column(columns$name)),
+    best = as.logical(unlist(columns$best))
+  )
+}
+
+# An empty list of Python's becomes a list, and not an empty vector.
+text_column <- function(x) as.character(unlist(x))
+
+number_column <- function(x) as.double(unlist(x))
+
+known <- function(x, known) {
+  x <- number_column(x)
+  x[!as.logical(unlist(known))] <- NA
+  x
+}
+
+as_time <- function(seconds) {
+  as.POSIXct(seconds, origin = "1970-01-01", tz = "UTC")
+}

@@ -1,0 +1,67 @@
+#' Back to a checkpoint
+#'
+#' Loads a checkpoint into a model: its weights, the state of the optimizer, and
+#' the states of the seed generators (of Dropout). With `resume = TRUE`,
+#' [callback_model_checkpoint()] does this by itself.
+#'
+#' Nothing in the file is run, and nothing is unpickled: its weights go into the
+#' model that is there. Size and checksum are compared with the journal's line,
+#' if the journal in the file's folder, or in one of the eight above, has one;
+#' it tells all but the weights and the optimizer's state. On Torch, `fit()`
+#' itself draws from the generator of Dropout before its first batch: there only
+#' `resume = TRUE` continues it exactly.
+#'
+#' @section Going on with fit():
+#' `epochs_done` is a count, of epochs that are complete. What `fit()` takes as
+#' `initial_epoch` is a number, and not everywhere the same:
+#'
+#' | | counts from | to go on |
+#' |---|---|---|
+#' | `keras3::fit()` | 1 | `initial_epoch = restored$epochs_done + 1L` |
+#' | `model$fit()` | 0 | `initial_epoch = restored$epochs_done` |
+#' | `keras::fit()` (legacy) | 0 | `initial_epoch = restored$epochs_done` |
+#' | Python | 0 | `initial_epoch=restored.epochs_done` |
+#'
+#' `epochs` is the number of the last epoch in all of them: with `epochs = 10`
+#' and 4 epochs done, 6 are trained.
+#'
+#' @param model A Keras model, compiled if the optimizer is to be restored. Where
+#'   it is not built yet, it is built if the journal tells how.
+#' @param path The file, one string: `.keras`, `.weights.h5`, `.h5` or `.hdf5`.
+#'   `~` is the home folder.
+#' @return A named list of
+#'   \describe{
+#'     \item{`path`}{the absolute path of the file}
+#'     \item{`epochs_done`}{how many epochs were complete when it was saved}
+#'     \item{`epoch`, `batch`}{in which epoch it was saved, and after which of
+#'       its batches, from 1; `batch` is `NULL` at the epoch's end}
+#'     \item{`samples`, `value`}{samples seen, and the value of `monitor`}
+#'     \item{`optimizer`, `seeds`}{whether the states of the optimizer and of the
+#'       seed generators were restored}
+#'     \item{`record`}{what the journal says of it, a named list as `on_saved`
+#'       of [callback_model_checkpoint()] gets it}
+#'   }
+#'   What nothing tells, as where the journal has no line for the file, is
+#'   `NULL`. A file that is damaged, or of another model, is an error, after which
+#'   the model is as it was.
+#' @examples
+#' \dontrun{
+#' restored <- restore_checkpoint(model, "checkpoints/w.04.keras")
+#' model |> fit( # of keras3, which counts from 1
+#'   x, y,
+#'   epochs = 10, initial_epoch = restored$epochs_done + 1L
+#' )
+#' model$fit(x, y, epochs = 10L, initial_epoch = restored$epochs_done)
+#' }
+#' @export
+restore_checkpoint <- function(model, path) {
+  path <- as_filepath(path)
+  call <- sys.call()
+  py_modelcheckpoint(call)
+  resume <- reticulate::import("modelcheckpoint.resume", convert = FALSE)
+  for_r <- reticulate::import("modelcheckpoint.tell.r_function")
+  tryCatch(
+    for_r$restored_for_r(resume$restore_checkpoint(model, path)),
+    error = function(e) abort(python_message(e), call)
+  )
+}

@@ -1,0 +1,35 @@
+"""The command line: `modelcheckpoint list|latest|best|verify|prune FOLDER`."""
+
+from __future__ import annotations
+
+import click
+
+from modelcheckpoint import __version__
+from modelcheckpoint.cli.looking import best, latest, list_
+from modelcheckpoint.cli.pruning import prune
+from modelcheckpoint.cli.verifying import verify
+
+__all__ = ["command"]
+
+
+class _InOrder(click.Group):
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Return the commands as they are used, not by the alphabet."""
+        return list(self.commands)
+
+
+@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def command() -> None:
+    """Look after the checkpoints that training left in a folder.
+
+    \b
+    Examples:
+      modelcheckpoint list checkpoints
+      modelcheckpoint best checkpoints
+      modelcheckpoint prune checkpoints --keep-latest 3 --keep-best 1
+    """  # noqa: D301 - click reads this sign
+
+
+for _one in (list_, latest, best, verify, prune):
+    command.add_command(_one)

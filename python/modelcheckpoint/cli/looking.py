@@ -1,0 +1,167 @@
+"""The commands `list`, `latest` and `best`."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from modelcheckpoint.catalogue import Checkpoint
+from modelcheckpoint.checkpoints import list_checkpoints
+from modelcheckpoint.cli.output import (
+    FOLDER,
+    as_json,
+    on_terminal,
+    print_json,
+    print_path,
+    print_table,
+    problems_told,
+)
+from modelcheckpoint.decide.table import legend
+from modelcheckpoint.decide.wording import quantity, shown, size_text
+from modelcheckpoint.finding import find_best, find_latest
+
+__all__ = ["best", "latest", "list_"]
+
+_SORTS: dict[str, Callable[[Checkpoint], Any]] = {
+    "file": lambda one: one.name,
+    "epoch": lambda one: one.epoch,
+    "batch": lambda one: one.batch,
+    "value": lambda one: one.value,
+    "size": lambda one: one.bytes,
+    "time": lambda one: one.time,
+}
+
+
+@click.command("list")
+@click.argument("folder", type=FOLDER)
+@click.option("--json", "json", is_flag=True, help="One JSON object on each line.")
+@click.option(
+    "--sort",
+    metavar="COLUMN",
+    default="saved",
+    help="saved (the default: in the order of saving), file, epoch, batch, value, "
+    "size, time, or a metric such as val_loss.",
+)
+@click.option("-r", "--reverse", is_flag=True, help="The other way round.")
+def list_(folder: str, json: bool, sort: str, reverse: bool) -> None:
+    """List the checkpoints in FOLDER, the newest last.
+
+    No file is opened but the journal: `modelcheckpoint verify` tells whether they are
+    whole.
+
+    \b
+    *  the best, by what the newest checkpoint monitors
+    !  status "changed": the journal has this name, with another size
+    ?  status "unknown": no line of the journal names it, as where Keras wrote it
+
+    \b
+    Exit status:
+      0    always, also where there are none
+      2    the command was called wrongly, or the folder cannot be read
+      130  it was interrupted
+
+    \b
+    Examples:
+      modelcheckpoint list checkpoints
+      modelcheckpoint list checkpoints --sort val_loss
+      modelcheckpoint list checkpoints --json | jq 'select(.epoch > 10)'
+    """  # noqa: D301 - click reads this sign
+    with problems_told(folder):
+        found = list_checkpoints(folder)
+    listed = _sorted(found, sort, reverse)
+    if json:
+        print_json(map(as_json, listed))
+        return
+    if listed:
+        print_table(listed)
+    click.echo(_summary(listed))
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+def latest(folder: str) -> None:
+    """Print the path of the newest checkpoint in FOLDER.
+
+    \b
+    Exit status:
+      0    there is one
+      1    there is none; a line says so on the standard error
+      2    the command was called wrongly, or the folder cannot be read
+      130  it was interrupted
+
+    \b
+    Example:
+      cp "$(modelcheckpoint latest checkpoints)" model.keras
+    """  # noqa: D301 - click reads this sign
+    with problems_told(folder):
+        found, why = find_latest(folder)
+    _print_found(found, why)
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+@click.option(
+    "--monitor", help="What is compared; without it, what the newest one monitors."
+)
+@click.option(
+    "--mode", type=click.Choice(["min", "max"]), help="Which direction is better."
+)
+def best(folder: str, monitor: str | None, mode: str | None) -> None:
+    """Print the path of the best checkpoint in FOLDER.
+
+    \b
+    Exit status:
+      0    there is one
+      1    there is none; a line says so on the standard error
+      2    the command was called wrongly, or the folder cannot be read
+      130  it was interrupted
+
+    \b
+    Examples:
+      modelcheckpoint best checkpoints
+      modelcheckpoint best checkpoints --monitor val_accuracy --mode max
+    """  # noqa: D301 - click reads this sign
+    with problems_told(folder):
+        found, why = find_best(folder, monitor, mode)
+    _print_found(found, why)
+
+
+def _print_found(found: str | None, why: str) -> None:
+    if found is None:
+        click.echo(shown(why, sys.stderr.encoding), err=True)
+        sys.exit(1)
+    print_path(found)
+
+
+def _sorted(
+    found: Sequence[Checkpoint], sort: str, reverse: bool
+) -> Sequence[Checkpoint]:
+    if sort == "saved":
+        return found[::-1] if reverse else found
+    metrics = dict.fromkeys(name for one in found for name in one.logs)
+    if sort not in _SORTS and sort not in metrics:
+        known = ", ".join(["saved", *_SORTS, *metrics])
+        raise click.UsageError(shown(f"--sort must be one of {known}, not {sort!r}."))
+    key = _SORTS.get(sort) or _metric(sort)
+    with_key = [one for one in found if _is_known(key(one))]
+    without = [one for one in found if not _is_known(key(one))]
+    return [*sorted(with_key, key=key, reverse=reverse), *without]
+
+
+def _metric(name: str) -> Callable[[Checkpoint], Any]:
+    return lambda one: one.logs.get(name)
+
+
+def _is_known(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and math.isnan(value))
+
+
+def _summary(found: Sequence[Checkpoint]) -> str:
+    if not found:
+        return "There are no checkpoints."
+    text = f"{quantity(len(found))}, {size_text(sum(one.bytes for one in found))}"
+    return on_terminal("; ".join(filter(None, [text, legend(found)])))

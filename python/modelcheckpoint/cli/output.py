@@ -1,0 +1,159 @@
+"""What all commands print: tables, lines of JSON, and what went wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import click
+
+from modelcheckpoint.catalogue import Checkpoint
+from modelcheckpoint.decide.table import Column, table
+from modelcheckpoint.decide.wording import shown
+
+__all__ = [
+    "FOLDER",
+    "as_json",
+    "on_terminal",
+    "plain",
+    "print_json",
+    "print_path",
+    "print_table",
+    "problems_told",
+]
+
+FOLDER = click.Path(exists=True, file_okay=False)
+
+_NARROW, _NARROWEST = 24, 10
+"""How narrow the column of the names gets before others do, and after that."""
+
+_TIME = "saved (UTC)"
+_TRIED: tuple[dict[str, int], ...] = (
+    {"head": 14, "monitor": 24, _TIME: 19, "cells": 80},
+    {"head": 14, "monitor": 14, _TIME: 10, "cells": 80},
+    {"head": 10, "monitor": 10, _TIME: 10, "cells": 80},
+)
+_INF = float("inf")
+
+
+def on_terminal(text: str) -> str:
+    """Return text that cannot harm the terminal that it is printed on."""
+    return shown(text, sys.stdout.encoding)
+
+
+@contextlib.contextmanager
+def problems_told(folder: str) -> Iterator[None]:
+    """Tell what cannot be read, or a wrong argument, and exit with status 2."""
+    try:
+        yield
+    except OSError as error:
+        path = os.fspath(error.filename or folder)
+        reason = error.strerror or str(error)
+        raise click.UsageError(f"{shown(str(path))}: {shown(reason)}") from error
+    except ValueError as error:
+        raise click.UsageError(shown(str(error))) from error
+    except KeyboardInterrupt:  # nothing was found out: it is no 1
+        sys.exit(130)
+
+
+def print_path(path: str) -> None:
+    """Print a path alone: on a terminal as text, else byte by byte as it is."""
+    if sys.stdout.isatty():
+        click.echo(on_terminal(path))
+    else:
+        click.echo(os.fsencode(path))
+
+
+def print_json(found: Iterable[Any]) -> None:
+    """Print one JSON object on each line."""
+    # ASCII only: a name need be no text, and a terminal need know no UTF-8.
+    lines = [json.dumps(plain(one)) for one in found]
+    if lines:
+        click.echo("\n".join(lines))
+
+
+def as_json(one: Checkpoint) -> dict[str, Any]:
+    """Return what is known of a checkpoint, as JSON has it."""
+    left_out = ("record", "file")
+    known = {k: v for k, v in vars(one).items() if k not in left_out}
+    known["time"] = one.time and one.time.isoformat(timespec="milliseconds")
+    return known
+
+
+def plain(value: Any) -> Any:
+    """Return a value without the numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, float) and (value != value or value in (_INF, -_INF)):
+        return str(value).replace("nan", "NaN").replace("inf", "Inf")
+    return value
+
+
+def print_table(found: Sequence[Checkpoint]) -> None:
+    """Print a table; on a terminal long names are folded, in a pipe no line is."""
+    import tabulate
+
+    columns = [
+        Column(on_terminal(c.head), [on_terminal(cell) for cell in c.cells], c.right)
+        for c in table(found)
+    ]
+    if sys.stdout.isatty():
+        columns = _folded(columns, shutil.get_terminal_size().columns)
+    # rich takes seconds for thousands of rows. The heads are a row like others:
+    # as heads they would get more room than they need.
+    rows = list(zip(*([column.head, *column.cells] for column in columns)))
+    # Only a name in another script asks for the width of each character.
+    tabulate.WIDE_CHARS_MODE = not all(text.isascii() for row in rows for text in row)
+    text = tabulate.tabulate(
+        rows,
+        tablefmt="plain",
+        disable_numparse=True,
+        colalign=["right" if column.right else "left" for column in columns],
+    )
+    click.echo("\n".join(line.rstrip() for line in text.splitlines()))
+
+
+def _folded(columns: Sequence[Column], width: int) -> list[Column]:
+    """Fold names, and what else has to be, so that rows fit in the terminal's width."""
+    for widths in _TRIED:
+        folded = [_fold_column(c, widths) for c in columns if c.head != "file"]
+        left = width - 1 - sum(2 + _width(column) for column in folded)
+        if left >= min(_NARROW, max(_width(c) for c in columns if c.head == "file")):
+            break
+    widths = {**widths, "file": max(left, _NARROWEST)}
+    return [_fold_column(column, widths) for column in columns]
+
+
+def _fold_column(column: Column, widths: dict[str, int]) -> Column:
+    widest = widths.get(column.head, widths["cells"])
+    head = column.head if column.head in widths else _fold(column.head, widths["head"])
+    if column.head == _TIME and widest < len(column.head):
+        head = column.head.replace(" ", "\n")
+        return Column(head, [c.replace(" ", "\n") for c in column.cells])
+    return Column(head, [_fold(c, widest) for c in column.cells], column.right)
+
+
+def _width(column: Column) -> int:
+    lines = [line for text in (column.head, *column.cells) for line in text.split("\n")]
+    return max(map(_cells, lines))
+
+
+def _cells(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _fold(text: str, width: int) -> str:
+    if len(text) <= width and text.isascii():
+        return text
+    from rich.cells import chop_cells
+
+    return "\n".join(chop_cells(text, width))

@@ -1,0 +1,82 @@
+"""From which checkpoint may a training go on, and which ones led to it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Union
+
+from modelcheckpoint.decide.naming import Template
+from modelcheckpoint.records import Record, Removal
+
+__all__ = ["best_of", "candidates", "lineage"]
+
+Entry = Union[Record, Removal]
+
+
+def candidates(
+    entries: Iterable[Entry], template: Template, format: str
+) -> list[Record]:
+    """Return what this template's checkpoints are in a journal, newest first.
+
+    Args:
+        entries: What the journal tells, oldest first.
+        template: Of the callback that goes on; the folder may have moved meanwhile.
+        format: What the files must hold.
+    """
+    is_like: dict[str, bool] = {}
+    found = []
+    for entry in entries:
+        if isinstance(entry, Removal) or entry.format != format:
+            continue
+        text = entry.template
+        if text not in is_like:
+            is_like[text] = _below(text) == template.below
+        if is_like[text]:
+            found.append(entry)
+    return found[::-1]
+
+
+def lineage(entries: Iterable[Entry], last: Record) -> list[Record]:
+    """Return the checkpoints that led to `last`, oldest first, itself among them.
+
+    Those of its run that were durable, and that lie before it both in the journal and
+    in training: what was trained, and then given up as the training went on from an
+    earlier checkpoint, does not count.
+    """
+    run: dict[Removal, Record] = {}
+    for entry in entries:
+        if isinstance(entry, Removal):
+            run.pop(entry, None)
+        elif entry.run == last.run:
+            run.pop(Removal.of(entry), None)  # the same file, once more: it is newer
+            run[Removal.of(entry)] = entry
+    earlier = list(run)
+    this = Removal.of(last)
+    found = [last]
+    for file in reversed(earlier[: earlier.index(this)] if this in run else earlier):
+        if _lies_before(run[file], found[-1]):
+            found.append(run[file])
+    return found[::-1]
+
+
+def best_of(records: Sequence[Record], monitor: str) -> Record | None:
+    """Return the last that was the best of its run so far by `monitor`, or None."""
+    return next((r for r in reversed(records) if r.best and r.monitor == monitor), None)
+
+
+def _below(text: str) -> object:
+    try:
+        return Template(text).below
+    except ValueError:  # a line that somebody else wrote
+        return None
+
+
+def _lies_before(one: Record, other: Record) -> bool:
+    # Samples go on where an epoch begins anew, in which the batches are counted again.
+    if one.samples is not None and other.samples is not None:
+        return one.samples < other.samples
+    return _moment(one) < _moment(other)
+
+
+def _moment(record: Record) -> tuple[int, int, int]:
+    return record.epoch, record.batch or 0, record.epochs_done

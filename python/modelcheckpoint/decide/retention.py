@@ -1,0 +1,101 @@
+"""Which checkpoints may go? What is kept is a union of what is asked for."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from modelcheckpoint.decide.monitor import improves
+from modelcheckpoint.records import Record
+
+__all__ = ["Keep", "settled", "to_delete"]
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What is kept; False where nothing is asked for, and so nothing is deleted.
+
+    Attributes:
+        latest: The newest so many, >= 1, or None.
+        best: The best so many by the monitored value, >= 1, or None.
+        every: The last one of each epoch that is a multiple of this, >= 1, or None.
+    """
+
+    latest: int | None = None
+    best: int | None = None
+    every: int | None = None
+
+    def __bool__(self) -> bool:
+        return (self.latest, self.best, self.every) != (None, None, None)
+
+
+def to_delete(records: Sequence[Record], keep: Keep) -> list[Record]:
+    """Return the records whose files may go, oldest first.
+
+    What stays is the union of all that `keep` asks for. The newest and the best are
+    never returned, whatever it asks for; where it asks for nothing, nothing is.
+
+    Best is meant in the direction of a record's `mode`, among those of one `monitor`:
+    where there are several monitors, the best of each stay. Of equal values the earlier
+    is the better, as it is in training. NaN, the infinities and a value that is not
+    there are never the best.
+
+    Args:
+        records: Oldest first, one for each file.
+        keep: What is kept.
+    """
+    if not keep or len(records) <= (keep.latest or 1):
+        return []
+    kept = {
+        *range(len(records) - (keep.latest or 1), len(records)),
+        *_best(records, keep.best or 1),
+        *(_lasting(records, keep.every) if keep.every else ()),
+    }
+    return [record for place, record in enumerate(records) if place not in kept]
+
+
+def settled(records: Sequence[Record], keep: Keep) -> list[Record]:
+    """Return the records that stay for good: no later decision needs them.
+
+    They are kept as the last of their epoch, are no longer among the newest or the
+    best, and nothing else of that epoch is there. Who leaves them out from now on
+    need not hold as many records as there are files.
+
+    Args:
+        records: Oldest first, one for each file, without those that `to_delete` names.
+        keep: What is kept.
+    """
+    if not keep.every:
+        return []
+    needed = {
+        *range(len(records) - (keep.latest or 1), len(records)),
+        *_best(records, keep.best or 1),
+    }
+    epochs = Counter(record.epoch for record in records)
+    return [
+        record
+        for place, record in enumerate(records)
+        if place not in needed and epochs[record.epoch] == 1
+    ]
+
+
+def _best(records: Sequence[Record], count: int) -> list[int]:
+    """Return the places of the best so many of each monitor and direction."""
+    rivals: dict[tuple[str, str], list[int]] = {}
+    for place, record in enumerate(records):
+        if improves(record.value, None, record.mode):  # it is a finite number
+            rivals.setdefault((record.monitor, record.mode), []).append(place)
+    found: list[int] = []
+    for (_, mode), places in rivals.items():
+        # Both are stable: of equal values the earlier place comes first.
+        choose = heapq.nsmallest if mode == "min" else heapq.nlargest
+        found += choose(count, places, key=lambda place: records[place].value or 0)
+    return found
+
+
+def _lasting(records: Iterable[Record], every: int) -> list[int]:
+    """Return the place of the last record of each epoch that is a multiple."""
+    last = {r.epoch: place for place, r in enumerate(records) if r.epoch % every == 0}
+    return list(last.values())

@@ -1,0 +1,67 @@
+"""Values as people read them: in a table, on a terminal."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timezone
+
+__all__ = ["number_text", "quantity", "shown", "size_text", "time_text"]
+
+
+def shown(text: str, encoding: str | None = "utf-8") -> str:
+    """Return text without what moves a terminal's cursor, or is no text at all.
+
+    Args:
+        text: Any, such as a file's name.
+        encoding: Of the terminal; what it cannot show is escaped.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        char
+        if char.isprintable() and _can_be_shown(char, encoding or "ascii")
+        else char.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for char in text
+    )
+
+
+def size_text(size: int) -> str:
+    """Return a size with its unit, in powers of 1000: `1.2 MB`."""
+    if size < 1000:
+        return f"{size} B"
+    power = min(int(math.log10(size)) // 3, 5)
+    for unit in range(power, 6):  # 999,999 is no 1000 kB
+        scaled = size / 1000**unit
+        if scaled < 999.5:
+            break
+    digits = 1 if scaled < 9.95 else 0
+    return f"{scaled:.{digits}f} {' kMGTP'[unit]}B"
+
+
+def number_text(value: float | None) -> str:
+    """Return a number with five digits, nothing where there is none."""
+    if value is None:
+        return ""
+    if math.isnan(value):
+        return "NaN"
+    return f"{value:.5g}"
+
+
+def time_text(time: datetime | None) -> str:
+    """Return a time in UTC to the second, nothing where there is none."""
+    if time is None:
+        return ""
+    return f"{time.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}"
+
+
+def quantity(count: int, what: str = "checkpoint") -> str:
+    """Return a number of things: `1 checkpoint`, `10,000 checkpoints`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _can_be_shown(char: str, encoding: str) -> bool:
+    try:
+        char.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""A durable file -> the model that is there."""

@@ -1,0 +1,178 @@
+"""Load a checkpoint into the model that is there: its weights, its optimizer.
+
+Keras' `load_weights` does it, for archives too: no class that a file names is looked
+for, nothing is unpickled, and no code that a file holds is run.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from modelcheckpoint.errors import RestoreError
+from modelcheckpoint.load.hdf5_tree import opened, shapes
+from modelcheckpoint.load.held import Held, optimizer_variables
+from modelcheckpoint.load.optimizer import build, fill_from_hdf5, fits_weights_file
+from modelcheckpoint.observe.keras_models import versions_of
+from modelcheckpoint.records import Record
+from modelcheckpoint.save.internals import CannotLayout
+from modelcheckpoint.save.layout import Layouts
+
+__all__ = ["load", "load_weights_only"]
+
+_WAY_OUT = (
+    "Build and compile the model as it was when the checkpoint was saved, or start a "
+    "new run under another `filepath`."
+)
+
+
+def load(model: Any, path: str, record: Record | None) -> bool:
+    """Load weights and optimizer state; return whether the latter was there.
+
+    Args:
+        model: It is built here, where the record tells how.
+        path: A file whose structure was looked at.
+        record: What the journal says of it, or None.
+
+    Raises:
+        RestoreError: If the file is of another model. The model is as it was.
+    """
+    _be_built(model, path, record)
+    compiled = build(model)
+    _sync(model)
+    with opened(path) as file:
+        full_hdf5 = "model_weights" in file
+        _check_fit(model, path, file, record)
+        found = compiled and not full_hdf5 and fits_weights_file(model, file)
+    held = Held([*_variables(model), *optimizer_variables(model)])
+    try:
+        _load_weights(model, path)
+        if compiled and full_hdf5:
+            with opened(path) as file:
+                found = fill_from_hdf5(model, file)
+    except Exception as error:  # whatever Keras makes of it
+        held.put_back()
+        raise RestoreError(_misfit(path, str(error), held.complete)) from error
+    return found
+
+
+def load_weights_only(model: Any, path: str) -> None:
+    """Load weights, and leave the optimizer as it is.
+
+    Raises:
+        RestoreError: If that fails. The model is as it was.
+    """
+    _sync(model)
+    optimizer = Held(optimizer_variables(model), must=True)
+    weights = Held(_variables(model))
+    try:
+        _load_weights(model, path)
+    except Exception as error:  # whatever Keras makes of it
+        weights.put_back()
+        raise RestoreError(_misfit(path, str(error), weights.complete)) from error
+    finally:
+        optimizer.put_back()
+
+
+def _be_built(model: Any, path: str, record: Record | None) -> None:
+    if model.built:
+        return
+    how: Mapping[str, Any] | None = None if record is None else record.build
+    if how is not None and hasattr(model, "build_from_config"):
+        try:
+            model.build_from_config(dict(how))
+        except Exception as error:  # whatever a model's own `build` makes of it
+            raise RestoreError(_not_built(path, f" ({error})")) from error
+    if not model.built and not _has_weights(model):
+        raise RestoreError(_not_built(path, ""))
+
+
+def _has_weights(model: Any) -> bool:
+    try:
+        return bool(model.weights)
+    except ValueError:  # so Keras 2 says it
+        return False
+
+
+def _not_built(path: str, reason: str) -> str:
+    return (
+        f"Cannot restore {path}: the model has no weights yet to load it into{reason}. "
+        "Build it before, by `model.build(input_shape)` or a first layer "
+        "`keras.Input(shape)`."
+    )
+
+
+def _variables(model: Any) -> list[Any]:
+    return list(model.variables)
+
+
+def _sync(model: Any) -> None:
+    # On JAX a training that an exception has ended, or that is going on, keeps the
+    # state apart, and would put it over what is loaded.
+    sync = getattr(model, "jax_state_sync", None)
+    if sync is not None:
+        sync()
+
+
+def _load_weights(model: Any, path: str) -> None:
+    built = model.built
+    with warnings.catch_warnings():
+        # The caller tells it, in words that say what follows.
+        warnings.filterwarnings("ignore", message="Skipping variable loading")
+        # A subclassed model has its weights before Keras says that it is built.
+        model.built = True
+        try:
+            model.load_weights(path)
+        finally:
+            model.built = built
+
+
+def _check_fit(model: Any, path: str, file: Any, record: Record | None) -> None:
+    """Raise, before anything is changed, where the file's arrays are not the model's.
+
+    Keras itself would pass over arrays that the model has no place for.
+    """
+    if record is None or record.format not in ("keras", "weights.h5"):
+        return
+    here = versions_of(model).get("keras")
+    if here is None or record.versions.get("keras") != here:
+        return  # another Keras may give parts other names, and knows how to read them
+    try:
+        wanted = _wanted(model)
+    except (CannotLayout, AttributeError, TypeError, ValueError):
+        return
+    there = {n: s for n, s in shapes(file).items() if not _is_optimizers(n)}
+    for name in sorted(wanted.keys() | there.keys()):
+        if wanted.get(name) != there.get(name):
+            reason = (
+                f"{name} has the shape {_shown(there.get(name))} in the file, and "
+                f"{_shown(wanted.get(name))} in the model"
+            )
+            raise RestoreError(_misfit(path, reason, True))
+
+
+def _wanted(model: Any) -> dict[str, tuple[int, ...]]:
+    groups = Layouts().of(model).groups
+    return {
+        f"{group.path}/vars/{key}".lstrip("/"): tuple(value.shape)
+        for group in groups
+        for key, value in zip(group.keys, group.values)
+        if not _is_optimizers(f"{group.path}/")
+    }
+
+
+def _is_optimizers(name: str) -> bool:
+    return name.startswith("optimizer/")
+
+
+def _shown(shape: tuple[int, ...] | None) -> str:
+    return "none" if shape is None else str(shape)
+
+
+def _misfit(path: str, reason: str, whole: bool) -> str:
+    lines = [line.strip() for line in reason.splitlines() if line.strip()]
+    told = " ".join(lines)
+    told = told if len(told) <= 300 else f"{told[:297]}..."
+    left = "" if whole else " The model may hold a part of it now."
+    return f"Cannot restore {path} into this model: {told}. {_WAY_OUT}{left}"

@@ -1,0 +1,231 @@
+"""Back from a checkpoint: the newest good one -> the model, and where to go on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Union
+
+from modelcheckpoint.decide import arguments
+from modelcheckpoint.decide.lineage import best_of, candidates, lineage
+from modelcheckpoint.decide.naming import Template
+from modelcheckpoint.errors import RestoreError
+from modelcheckpoint.load.into import load, load_weights_only
+from modelcheckpoint.observe.seeds import put_random, put_seeds
+from modelcheckpoint.pending import wait_for_all
+from modelcheckpoint.records import Record
+from modelcheckpoint.storage import journal
+from modelcheckpoint.storage.inspection import Inspector
+from modelcheckpoint.storage.verification import Verification, Verifier
+
+__all__ = [
+    "Found",
+    "Restored",
+    "could_resume",
+    "find",
+    "restore",
+    "restore_checkpoint",
+    "restore_weights",
+]
+
+Number = Union[int, float]
+
+_FOLDERS_UP = 8
+"""How far above a file its journal is looked for; templates are rarely as deep."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What was brought back from a checkpoint.
+
+    What nothing tells, as where no journal has a line for the file, is None.
+
+    Attributes:
+        path: Absolute path of the file.
+        epochs_done: How many epochs were complete when it was saved. To go on, pass it
+            to `fit` as `initial_epoch`, which counts from 0 in Python.
+        epoch: Epoch in which it was saved, from 1.
+        batch: Batch of that epoch, from 1; None where it was saved at the epoch's end.
+        samples: Samples that training had seen.
+        value: The monitored value.
+        optimizer: Whether the optimizer's state was restored.
+        seeds: Whether the states of the seed generators were restored.
+        record: What the journal says of the file.
+    """
+
+    path: str
+    epochs_done: int | None
+    epoch: int | None
+    batch: int | None
+    samples: int | None
+    value: Number | None
+    optimizer: bool
+    seeds: bool
+    record: Record | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """From which checkpoint a training can go on.
+
+    Attributes:
+        record: Of the newest one that is whole; None where there is none.
+        chain: The checkpoints that led to it, oldest first, itself among them.
+        damaged: Newer ones that had to be passed over.
+    """
+
+    record: Record | None
+    chain: Sequence[Record]
+    damaged: Sequence[Verification]
+
+    def best(self, monitor: str) -> Record | None:
+        """Return the best of the chain by `monitor`, or None."""
+        return best_of(self.chain, monitor)
+
+
+def restore_checkpoint(model: Any, path: str | os.PathLike[str]) -> Restored:
+    """Load a checkpoint into a model: weights, optimizer, seed generators.
+
+    To go on by hand:
+
+        restored = restore_checkpoint(model, "checkpoints/w.04.keras")
+        model.fit(x, y, epochs=10, initial_epoch=restored.epochs_done)
+
+    Nothing is unpickled, and no code in the file is run: its weights go into the model
+    that is there. The journal in the file's folder, or in one of the eight above, tells
+    the rest. On Torch, `fit` itself draws from the generator of Dropout before its
+    first batch: there only the callback's `resume` continues it exactly.
+
+    Args:
+        model: Compiled, if its optimizer is to be restored. Where it is not built yet,
+            it is built if the journal tells how.
+        path: The file: `.keras`, `.weights.h5`, `.h5` or `.hdf5`. `~` is the home
+            folder. Weights alone in `.h5` or `.hdf5` have no optimizer state.
+
+    Returns:
+        What was restored.
+
+    Raises:
+        ValueError: If `path` is no path.
+        OSError: If there is no such file, or it cannot be read.
+        RestoreError: If the file is damaged, or of another model. The model is then as
+            it was before.
+    """
+    file = os.path.abspath(os.path.expanduser(arguments.path("path", path)))
+    with open(file, "rb"):
+        pass  # what is not there is an error with its own name
+    wait_for_all()
+    if os.path.islink(file):
+        file = os.path.realpath(file)
+    with Inspector() as inspect:
+        found = _looked_up(file, inspect)
+    if found.status not in ("good", "unknown") or found.reason is not None:
+        raise RestoreError(f"{file} is damaged: {found.reason}.")
+    return restore(model, file, found.record)
+
+
+def restore(model: Any, path: str, record: Record | None) -> Restored:
+    """Load a file that was verified, as `restore_checkpoint` does."""
+    optimizer = load(model, path, record)
+    if record is None:
+        return Restored(path, None, None, None, None, None, optimizer, False, None)
+    seeds = record.seeds is not None and put_seeds(model, record.seeds)
+    if record.random is not None:
+        seeds = put_random(model, record.random) and seeds
+    return Restored(
+        path,
+        record.epochs_done,
+        record.epoch,
+        record.batch,
+        record.samples,
+        record.value,
+        optimizer,
+        seeds,
+        record,
+    )
+
+
+def restore_weights(model: Any, folder: str, record: Record) -> None:
+    """Load the weights of a checkpoint of this run, and nothing else.
+
+    Raises:
+        RestoreError: If the file is gone or damaged. The model is then as it was.
+    """
+    with Inspector() as inspect:
+        found = Verifier(folder, inspect).verify(record.path)
+    if found is None or found.status != "good" or not _is_of(found.record, record):
+        gone = found is None or found.status == "missing"
+        reason = found.reason if found is not None and found.reason else None
+        what = "it is gone" if gone else reason or "another file has its name now"
+        raise RestoreError(f"{record.path}: {what}")
+    load_weights_only(model, os.path.join(folder, *record.path.split("/")))
+
+
+def find(folder: str, template: Template, format: str) -> Found:
+    """Return the newest checkpoint of a template that is whole.
+
+    Args:
+        folder: Absolute path of the template's folder.
+        template: Of the callback that is to go on.
+        format: What the file must hold.
+    """
+    entries = list(journal.entries(folder))
+    damaged: list[Verification] = []
+    looks: dict[str, Verification | None] = {}
+    with Inspector() as inspect:
+        verifier = Verifier(folder, inspect)
+        for record in candidates(entries, template, format):
+            if record.path not in looks:
+                looks[record.path] = verifier.verify(record.path)
+                look = looks[record.path]
+                if look is not None and look.status == "damaged":
+                    damaged.append(look)
+            look = looks[record.path]
+            if look and look.status == "good" and _is_of(look.record, record):
+                return Found(record, lineage(entries, record), damaged)
+    return Found(None, [], damaged)
+
+
+def could_resume(folder: str, template: Template, format: str) -> Record | None:
+    """Return the newest checkpoint that a run could go on from, by its size alone."""
+    for record in candidates(journal.entries(folder), template, format):
+        if _size(os.path.join(folder, *record.path.split("/"))) == record.bytes:
+            return record
+    return None
+
+
+def _looked_up(file: str, inspect: Inspector) -> Verification:
+    for folder, name in _places(file):
+        if any(record.path == name for record in journal.read(folder)):
+            found = Verifier(folder, inspect).verify(name)
+            if found is not None:
+                return found
+    folder, name = os.path.split(file)
+    return Verification(name, "unknown", inspect(folder, name, ""), None)
+
+
+def _places(file: str) -> Iterator[tuple[str, str]]:
+    """Yield the folders whose journal may tell of a file, and its name from there."""
+    folder, name = os.path.split(file)
+    for _ in range(_FOLDERS_UP + 1):
+        yield folder, name
+        above, last = os.path.split(folder)
+        if above == folder:
+            return
+        folder, name = above, f"{last}/{name}"
+
+
+def _is_of(found: Record | None, record: Record) -> bool:
+    # Not the whole lines: a NaN in them is unequal to itself.
+    return found is not None and (found.bytes, found.crc32) == (
+        record.bytes,
+        record.crc32,
+    )
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return None

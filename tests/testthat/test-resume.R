@@ -1,0 +1,124 @@
+# A training that stops after `epochs` epochs, as one does that is killed.
+stopped <- function(name, epochs = 3L, ...) {
+  model <- tiny_model()
+  checkpoint <- callback_model_checkpoint(name, ...)
+  reticulate::py_capture_output(tiny_fit(model, checkpoint, epochs = epochs))
+  model
+}
+
+journal <- function() {
+  lapply(readLines("modelcheckpoint.jsonl"), jsonlite::fromJSON)
+}
+
+test_that("resume = TRUE goes on after the newest checkpoint", {
+  skip_if_no_keras()
+  withr::local_dir(withr::local_tempdir())
+  unbroken <- stopped("u.{epoch}.weights.h5", 5L, save_weights_only = TRUE)
+  unlink("modelcheckpoint.jsonl")
+  stopped("w.{epoch}.weights.h5", save_weights_only = TRUE)
+  checkpoint <- callback_model_checkpoint(
+    "w.{epoch}.weights.h5",
+    save_weights_only = TRUE, resume = TRUE
+  )
+  model <- tiny_model()
+  out <- reticulate::py_capture_output(
+    history <- tiny_fit(model, checkpoint, epochs = 5L)
+  )
+  expect_identical(as.integer(unlist(history$epoch)), 3:4)
+  expect_match(out, "resumed from w.3.weights.h5, saved after epoch 3; epoch 4")
+  expect_identical(model$get_weights(), unbroken$get_weights())
+  expect_identical(vapply(journal(), `[[`, 1L, "epochs_done"), 1:5)
+  expect_length(unique(vapply(journal(), `[[`, "", "run")), 1)
+  expect_identical(as.integer(checkpoint$restored$epochs_done), 3L)
+  expect_length(checkpoint$problems, 0)
+})
+
+test_that("a damaged checkpoint is passed over, and told", {
+  skip_if_no_keras()
+  withr::local_dir(withr::local_tempdir())
+  stopped("w.{epoch}.keras")
+  writeBin(as.raw(1:9), "w.3.keras")
+  checkpoint <- callback_model_checkpoint("w.{epoch}.keras", resume = TRUE)
+  out <- reticulate::py_capture_output(
+    history <- tiny_fit(tiny_model(), checkpoint, epochs = 3L)
+  )
+  expect_match(out, "Not resumed from w.3.keras, it is damaged: it has 9 bytes")
+  expect_identical(as.integer(unlist(history$epoch)), 2L)
+})
+
+test_that("a folder that could be resumed is told", {
+  skip_if_no_keras()
+  withr::local_dir(withr::local_tempdir())
+  stopped("w.{epoch}.keras")
+  out <- reticulate::py_capture_output(
+    tiny_fit(tiny_model(), callback_model_checkpoint("w.{epoch}.keras"))
+  )
+  expect_match(out, "An earlier run left w.3.keras, .*in R `resume = TRUE`")
+})
+
+test_that("restore_best = TRUE leaves the best weights", {
+  skip_if_no_keras()
+  withr::local_dir(withr::local_tempdir())
+  model <- stopped(
+    "w.{epoch}.keras",
+    monitor = "loss", mode = "max", restore_best = TRUE
+  )
+  best <- tiny_model()
+  restore_checkpoint(best, "w.1.keras")
+  expect_identical(model$get_weights(), best$get_weights())
+})
+
+test_that("restore_checkpoint() returns what was restored", {
+  skip_if_no_keras()
+  withr::local_dir(withr::local_tempdir())
+  trained <- stopped("w.{epoch}.keras")
+  model <- tiny_model()
+  restored <- restore_checkpoint(model, "w.3.keras")
+  expect_identical(model$get_weights(), trained$get_weights())
+  expect_identical(
+    names(restored),
+    c(
+      "path", "epochs_done", "epoch", "batch", "samples", "value", "optimizer",
+      "seeds", "record"
+    )
+  )
+  expect_identical(basename(restored$path), "w.3.keras")
+  expect_identical(restored[c("epochs_done", "epoch")], list(epochs_done = 3L, epoch = 3L))
+  expect_null(restored$batch)
+  expect_identical(restored$samples, 24)
+  expect_identical(restored$value, restored$record$value)
+  expect_true(restored$optimizer)
+  expect_identical(restored$record$path, "w.3.keras")
+  x <- matrix(0, 8, 2)
+  history <- model$fit(
+    x, matrix(0, 8, 1),
+    epochs = 4L, initial_epoch = restored$epochs_done, verbose = 0L
+  )
+  expect_identical(as.integer(unlist(history$epoch)), 3L)
+})
+
+test_that("what cannot be restored is an error from the user's call", {
+  expect_error(restore_checkpoint(NULL), "`path` must be one non-empty string")
+  expect_error(restore_checkpoint(NULL, 3), "`path` must be .*, not 3")
+  skip_if_no_keras()
+  withr::local_dir(withr::local_tempdir())
+  stopped("w.{epoch}.keras", 1L)
+  writeBin(as.raw(1:9), "w.1.keras")
+  error <- expect_error(
+    restore_checkpoint(tiny_model(), "w.1.keras"),
+    "w.1.keras is damaged: it has 9 bytes, the journal says"
+  )
+  expect_identical(error$call[[1]], quote(restore_checkpoint))
+  expect_error(restore_checkpoint(tiny_model(), "none.keras"), "none.keras")
+})
+
+test_that("print() tells where a training begins, and what it ends with", {
+  skip_if_no_keras()
+  shown <- capture.output(print(
+    callback_model_checkpoint("{epoch}.keras", resume = TRUE, restore_best = TRUE)
+  ))
+  expect_match(shown, "^begins: +with the newest checkpoint", all = FALSE)
+  expect_match(shown, "^ends: +with the weights of the best", all = FALSE)
+  shown <- capture.output(print(callback_model_checkpoint("{epoch}.keras")))
+  expect_no_match(paste(shown, collapse = " "), "begins:|ends:")
+})
