@@ -1,7 +1,7 @@
 # What each vignette does first: which of its examples can run on this machine?
 #
 # Those with Keras run where RETICULATE_PYTHON names a Python that has Keras 3, as the
-# tests do, and those for a shell where the libraries of the command are there, too.
+# tests do, and those that need more (`needs`) where that is there, too.
 # Elsewhere they are shown and not run. MODELCHECKPOINT_DOCUMENTS=all, as `make docs`
 # has it, makes an error of an example that cannot run.
 
@@ -30,12 +30,13 @@ if (has_python) {
 has_keras <- has_python && reticulate::py_module_available("keras") &&
   reticulate::import("keras")$`__version__` >= "3"
 has_matplotlib <- has_keras && reticulate::py_module_available("matplotlib")
+has_pandas <- has_keras && reticulate::py_module_available("pandas")
 has_command <- has_keras && .Platform$OS.type == "unix" &&
   nzchar(Sys.which("modelcheckpoint")) &&
   system2("modelcheckpoint", "--version", stdout = FALSE, stderr = FALSE) == 0
 
 if (Sys.getenv("MODELCHECKPOINT_DOCUMENTS") == "all") {
-  stopifnot(has_keras, has_matplotlib, has_command)
+  stopifnot(has_keras, has_matplotlib, has_pandas, has_command)
 }
 
 knitr::opts_chunk$set(
