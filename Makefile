@@ -82,10 +82,12 @@ dist:
 		{ cat .setup/build.log; exit 1; }
 	@$(py) tests/packaging/check_dist.py dist
 
-## make docs         man/ and NAMESPACE from the comments in R/
+## make docs         man/ and NAMESPACE from the comments in R/, then the site in site/
 docs:
 	@tools/setup.sh python r docs
 	Rscript -e 'roxygen2::roxygenise()'
+	@tools/setup.sh python r docs
+	@tools/site.sh $(less_noise)
 
 ## make bench        what the callback costs per batch and per save, beside others
 bench:
@@ -103,4 +105,4 @@ setup:
 
 ## make clean        remove all that the set-up and the others made here
 clean:
-	rm -rf .venv .venvs .Rlib .setup dist demo-output
+	rm -rf .venv .venvs .Rlib .setup dist site demo-output

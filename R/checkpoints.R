@@ -30,11 +30,26 @@
 #'   }
 #'   With no checkpoints it has the same columns and no rows.
 #' @seealso `vignette("crash-safety", "modelcheckpoint")`
-#' @examples
-#' \dontrun{
-#' found <- verify_checkpoints("checkpoints")
+#' @examplesIf reticulate::py_available() && reticulate::py_module_available("keras")
+#' # These lines run in a session in which Python runs already.
+#' keras <- reticulate::import("keras")
+#' model <- keras$Sequential(list(keras$layers$Dense(1L)))
+#' model$compile(optimizer = "sgd", loss = "mse")
+#' folder <- tempfile("checkpoints-")
+#' checkpoint <- callback_model_checkpoint(
+#'   file.path(folder, "{epoch:02d}.keras"),
+#'   monitor = "loss"
+#' )
+#' x <- matrix(1:8 / 8)
+#' history <- model$fit(
+#'   x, 2 * x,
+#'   epochs = 4L, verbose = 0L, callbacks = list(checkpoint)
+#' )
+#'
+#' found <- verify_checkpoints(folder)
+#' found[c("path", "status", "epoch")]
 #' found[found$status != "good", c("path", "status", "reason")]
-#' }
+#' unlink(folder, recursive = TRUE)
 #' @export
 verify_checkpoints <- function(folder) {
   path <- as_filepath(folder)

@@ -49,12 +49,26 @@
 #'   columns above and no rows. `plot()` draws it: see
 #'   [plot.modelcheckpoint_list()].
 #' @seealso [latest_checkpoint()], [prune_checkpoints()]
-#' @examples
-#' \dontrun{
-#' found <- list_checkpoints("checkpoints")
-#' found[found$epoch > 10, c("name", "val_loss")]
-#' plot(found)
-#' }
+#' @examplesIf reticulate::py_available() && reticulate::py_module_available("keras")
+#' # These lines run in a session in which Python runs already.
+#' keras <- reticulate::import("keras")
+#' model <- keras$Sequential(list(keras$layers$Dense(1L)))
+#' model$compile(optimizer = "sgd", loss = "mse")
+#' folder <- tempfile("checkpoints-")
+#' checkpoint <- callback_model_checkpoint(
+#'   file.path(folder, "{epoch:02d}.keras"),
+#'   monitor = "loss"
+#' )
+#' x <- matrix(1:8 / 8)
+#' history <- model$fit(
+#'   x, 2 * x,
+#'   epochs = 4L, verbose = 0L, callbacks = list(checkpoint)
+#' )
+#'
+#' found <- list_checkpoints(folder)
+#' found
+#' found[found$epoch > 2, c("name", "loss")]
+#' unlink(folder, recursive = TRUE)
 #' @export
 list_checkpoints <- function(folder) {
   path <- as_filepath(folder)
@@ -86,10 +100,26 @@ list_checkpoints <- function(folder) {
 #' @return An absolute path that `load_model()` and `load_weights()` take. If
 #'   there is none, `NULL`, and a message that says so.
 #' @seealso [list_checkpoints()], [verify_checkpoints()]
-#' @examples
-#' \dontrun{
-#' model <- keras3::load_model(best_checkpoint("checkpoints"))
-#' }
+#' @examplesIf reticulate::py_available() && reticulate::py_module_available("keras")
+#' # These lines run in a session in which Python runs already.
+#' keras <- reticulate::import("keras")
+#' model <- keras$Sequential(list(keras$layers$Dense(1L)))
+#' model$compile(optimizer = "sgd", loss = "mse")
+#' folder <- tempfile("checkpoints-")
+#' checkpoint <- callback_model_checkpoint(
+#'   file.path(folder, "{epoch:02d}.keras"),
+#'   monitor = "loss"
+#' )
+#' x <- matrix(1:8 / 8)
+#' history <- model$fit(
+#'   x, 2 * x,
+#'   epochs = 4L, verbose = 0L, callbacks = list(checkpoint)
+#' )
+#'
+#' latest_checkpoint(folder)
+#' model <- keras$models$load_model(best_checkpoint(folder))
+#' # With keras3: model <- keras3::load_model(best_checkpoint(folder))
+#' unlink(folder, recursive = TRUE)
 #' @export
 latest_checkpoint <- function(folder) {
   path <- as_filepath(folder)
@@ -139,12 +169,26 @@ best_checkpoint <- function(folder, monitor = NULL, mode = NULL) {
 #' @return What was deleted, or would be: a data frame as [list_checkpoints()]
 #'   returns it, invisibly where something was deleted. A message sums it up.
 #' @seealso [list_checkpoints()]
-#' @examples
-#' \dontrun{
-#' prune_checkpoints("checkpoints", keep_latest = 3, keep_best = 1)
-#' prune_checkpoints("checkpoints", keep_latest = 3, keep_best = 1,
-#'                   dry_run = FALSE)
-#' }
+#' @examplesIf reticulate::py_available() && reticulate::py_module_available("keras")
+#' # These lines run in a session in which Python runs already.
+#' keras <- reticulate::import("keras")
+#' model <- keras$Sequential(list(keras$layers$Dense(1L)))
+#' model$compile(optimizer = "sgd", loss = "mse")
+#' folder <- tempfile("checkpoints-")
+#' checkpoint <- callback_model_checkpoint(
+#'   file.path(folder, "{epoch:02d}.keras"),
+#'   monitor = "loss"
+#' )
+#' x <- matrix(1:8 / 8)
+#' history <- model$fit(
+#'   x, 2 * x,
+#'   epochs = 4L, verbose = 0L, callbacks = list(checkpoint)
+#' )
+#'
+#' prune_checkpoints(folder, keep_latest = 2, keep_every = 3)
+#' prune_checkpoints(folder, keep_latest = 2, dry_run = FALSE)
+#' list.files(folder)
+#' unlink(folder, recursive = TRUE)
 #' @export
 prune_checkpoints <- function(
   folder,

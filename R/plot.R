@@ -22,10 +22,24 @@ legend_columns <- 2
 #' @param x What [list_checkpoints()] returned.
 #' @param ... Passed on to [graphics::plot.default()], such as `main` or `log`.
 #' @return `x`, invisibly.
-#' @examples
-#' \dontrun{
-#' plot(list_checkpoints("checkpoints"))
-#' }
+#' @examplesIf reticulate::py_available() && reticulate::py_module_available("keras")
+#' # These lines run in a session in which Python runs already.
+#' keras <- reticulate::import("keras")
+#' model <- keras$Sequential(list(keras$layers$Dense(1L)))
+#' model$compile(optimizer = "sgd", loss = "mse")
+#' folder <- tempfile("checkpoints-")
+#' checkpoint <- callback_model_checkpoint(
+#'   file.path(folder, "{epoch:02d}.keras"),
+#'   monitor = "loss"
+#' )
+#' x <- matrix(1:8 / 8)
+#' history <- model$fit(
+#'   x, 2 * x,
+#'   epochs = 4L, verbose = 0L, callbacks = list(checkpoint)
+#' )
+#'
+#' plot(list_checkpoints(folder))
+#' unlink(folder, recursive = TRUE)
 #' @export
 plot.modelcheckpoint_list <- function(x, ...) {
   points <- curve_of(x)

@@ -44,15 +44,31 @@
 #'   What nothing tells, as where the journal has no line for the file, is
 #'   `NULL`. A file that is damaged, or of another model, is an error, after which
 #'   the model is as it was.
-#' @examples
-#' \dontrun{
-#' restored <- restore_checkpoint(model, "checkpoints/w.04.keras")
-#' model |> fit( # of keras3, which counts from 1
-#'   x, y,
-#'   epochs = 10, initial_epoch = restored$epochs_done + 1L
+#' @examplesIf reticulate::py_available() && reticulate::py_module_available("keras")
+#' # These lines run in a session in which Python runs already.
+#' keras <- reticulate::import("keras")
+#' model <- keras$Sequential(list(keras$layers$Dense(1L)))
+#' model$compile(optimizer = "sgd", loss = "mse")
+#' folder <- tempfile("checkpoints-")
+#' checkpoint <- callback_model_checkpoint(
+#'   file.path(folder, "{epoch:02d}.keras"),
+#'   monitor = "loss"
 #' )
-#' model$fit(x, y, epochs = 10L, initial_epoch = restored$epochs_done)
-#' }
+#' x <- matrix(1:8 / 8)
+#' history <- model$fit(
+#'   x, 2 * x,
+#'   epochs = 4L, verbose = 0L, callbacks = list(checkpoint)
+#' )
+#'
+#' restored <- restore_checkpoint(model, file.path(folder, "03.keras"))
+#' restored$epochs_done
+#' history <- model$fit(
+#'   x, 2 * x,
+#'   initial_epoch = restored$epochs_done, epochs = 10L, verbose = 0L
+#' )
+#' length(history$epoch)
+#' # fit() of keras3 counts from 1: initial_epoch = restored$epochs_done + 1
+#' unlink(folder, recursive = TRUE)
 #' @export
 restore_checkpoint <- function(model, path) {
   path <- as_filepath(path)

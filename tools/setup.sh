@@ -6,7 +6,8 @@
 # python: a virtual environment in .venv with the project, TensorFlow, the tools
 # r:      R, the packages that DESCRIPTION names, the R package itself in .Rlib
 # test:   strace, by which a test kills; without root or sudo that test is skipped
-# check, docs: what `R CMD check` and roxygen want beside that
+# check:  what `R CMD check` wants beside that
+# docs:   what `make docs` wants: roxygen, pkgdown, pdoc
 #
 # What is there already is used, and nothing is done twice: .setup/ holds what
 # each part was made from, and setup.log, all that apt, pip and R said.
@@ -31,7 +32,7 @@ main() {
   : >"$log"
   system_packages
   if wants r; then r_packages; fi
-  if ! ready python; then virtual_environment; fi
+  if ! ready python || { wants docs && ! ready docs; }; then virtual_environment; fi
   if wants r; then r_package; fi
   for part in $wanted; do state "$part" >".setup/ready-$part"; done
 }
@@ -52,11 +53,12 @@ ready() {
 
 state() {
   cat tools/setup.sh tools/steps.sh | cksum
-  if [[ $1 == python ]]; then
+  if [[ $1 == python || $1 == docs ]]; then
     echo "$PWD ${PYTHON:-}"
     cat pyproject.toml .setup/constraints.txt | cksum
     .venv/bin/python -V
-  else
+  fi
+  if [[ $1 != python ]]; then
     cksum <DESCRIPTION
     R --version | head -n 1
   fi
@@ -80,6 +82,7 @@ debian_packages() {
     packages+=($(absent strace))
   fi
   if wants check; then packages+=($(absent pandoc qpdf tidy)); fi
+  if wants docs; then packages+=($(absent pandoc)); fi
   if ((${#packages[@]})); then apt_install "${packages[@]}"; fi
 }
 
@@ -143,7 +146,7 @@ as_root() {
 
 wanted_r_packages() {
   local name
-  if wants docs; then echo roxygen2; fi
+  if wants docs; then echo pkgdown roxygen2; fi
   echo jsonlite # examples/demo.R
   # The names in Imports and Suggests, without versions.
   awk '/^[^ \t]/ { on = /^(Imports|Suggests):/; sub(/^[^:]*:/, "") } on' DESCRIPTION |
@@ -201,7 +204,8 @@ r_package() {
 # ---- Python ------------------------------------------------------------------
 
 virtual_environment() {
-  local python
+  local python extras=tensorflow,test,dev
+  if wants docs; then extras+=,docs; fi
   if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     python=$(find_python)
     step ".venv from $python, $("$python" -V 2>&1)" "$python" -m venv .venv
@@ -211,7 +215,7 @@ virtual_environment() {
   touch .setup/constraints.txt
   step "TensorFlow, Keras and the tools into .venv (minutes the first time)" \
     .venv/bin/python -m pip install --disable-pip-version-check --no-input \
-    --constraint .setup/constraints.txt --editable '.[tensorflow,test,dev]'
+    --constraint .setup/constraints.txt --editable ".[$extras]"
 }
 
 find_python() {

@@ -1,0 +1,47 @@
+"""Write the reference of the Python package with pdoc: python_reference.py FOLDER.
+
+What it says comes from the docstrings. Only what is public is in it: the names in
+`modelcheckpoint.__all__`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+
+import pdoc
+
+import modelcheckpoint
+
+TEMPLATES = Path(__file__).resolve().parent.parent / "pkgdown" / "pdoc"
+
+
+def main(folder: str) -> None:
+    """Write the page into a folder."""
+    public = [name for name in modelcheckpoint.__all__ if name != "__version__"]
+    for name in public:
+        # They are loaded when they are asked for, and pdoc looks at what is there.
+        setattr(modelcheckpoint, name, getattr(modelcheckpoint, name))
+    modelcheckpoint.__all__[:] = sorted(public, key=_rank)
+    pdoc.render.configure(
+        docformat="google",
+        show_source=False,
+        search=False,
+        template_directory=TEMPLATES,
+    )
+    pdoc.pdoc("modelcheckpoint", output_directory=Path(folder))
+
+
+def _rank(name: str) -> tuple[int, str]:
+    """Return the place of a name: the callback, functions, records, exceptions."""
+    found = getattr(modelcheckpoint, name)
+    if name == "ModelCheckpoint":
+        return 0, name
+    if not inspect.isclass(found):
+        return 1, name
+    return (3 if issubclass(found, BaseException) else 2), name
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
