@@ -454,6 +454,32 @@ def test_an_append_starts_anew_after_a_torn_line(tmp_path, torn):
     assert (tmp_path / JOURNAL).read_bytes() == torn + b'\n{"b": 2}\n'
 
 
+class Neighbour:
+    """`os`, beside which another process ends its line before we look once more."""
+
+    def __init__(self, path):
+        self.path = path
+        self.looks = 0
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def lseek(self, file, at, whence):
+        self.looks += whence == os.SEEK_END
+        if self.looks == 2 and whence == os.SEEK_END:
+            with open(self.path, "ab") as other:
+                other.write(b" 1}\n")
+        return os.lseek(file, at, whence)
+
+
+def test_an_append_lets_another_one_end(tmp_path):
+    """A line that somebody is writing is not torn: no empty line comes after it."""
+    path = tmp_path / JOURNAL
+    path.write_bytes(b'{"a":')
+    LocalStorage(str(tmp_path), system=Neighbour(path)).append('{"b": 2}')
+    assert path.read_bytes() == b'{"a": 1}\n{"b": 2}\n'
+
+
 @pytest.mark.parametrize("whole", [b"", b'{"a": 1}\n', b"\n\n"])
 def test_an_append_leaves_no_empty_line(tmp_path, whole):
     """After a whole line, or in an empty journal, no newline is added."""

@@ -25,7 +25,7 @@ from modelcheckpoint.storage.local import LocalStorage
 keras = pytest.importorskip("keras", minversion="3.4")
 
 PACKAGE = str(pathlib.Path(modelcheckpoint.__file__).parent)
-TRIES = int(os.environ.get("MODELCHECKPOINT_INTERRUPTS", "40"))
+TRIES = int(os.environ.get("MODELCHECKPOINT_INTERRUPTS", "20"))
 POSIX = os.name != "nt"
 
 

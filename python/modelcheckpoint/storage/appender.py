@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,9 @@ from modelcheckpoint.storage.leftovers import JOURNAL
 from modelcheckpoint.storage.writer import write_some
 
 __all__ = ["Appender"]
+
+_LOOKS = 6
+"""How often the end of a line is looked for that somebody may be writing."""
 
 
 class Appender:
@@ -45,8 +49,7 @@ class Appender:
                 readers pass over, and the next line does not lean on it.
         """
         with self.opened() as journal:
-            size = self._os.lseek(journal, 0, os.SEEK_END)
-            torn = size > 0 and self._last_byte(journal, size) != b"\n"
+            size, torn = self._end_of(journal)
             data = "".join(f"{line}\n" for line in lines).encode()
             anew = torn or self._doubtful
             # Of a line that could not be flushed the newline may be lost on disk,
@@ -87,6 +90,19 @@ class Appender:
             rule = "the journal beside the checkpoints must be a file, and"
             reason = f"{rule} {error.strerror}"
             raise NotPlain(error.errno, reason, self._path) from None
+
+    def _end_of(self, journal: int) -> tuple[int, bool]:
+        """Return the journal's size, and whether its last line lacks its end.
+
+        Another process may be writing that line: it has some milliseconds to end it.
+        """
+        size = 0
+        for look in range(_LOOKS):
+            time.sleep(0.001 * look)
+            size = self._os.lseek(journal, 0, os.SEEK_END)
+            if not size or self._last_byte(journal, size) == b"\n":
+                return size, False
+        return size, True
 
     def _last_byte(self, journal: int, size: int) -> bytes:
         self._os.lseek(journal, size - 1, os.SEEK_SET)
