@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import subprocess
 from importlib.util import find_spec
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -51,6 +53,21 @@ def make_model(K, loss="mean_squared_error", **compiled):
 def fit(model, data, *callbacks, **arguments):
     arguments = {"batch_size": 4, "epochs": 1, "verbose": 0, **arguments}
     return model.fit(*data, callbacks=list(callbacks), **arguments)
+
+
+@contextlib.contextmanager
+def nested(folder, monkeypatch, count=1500):
+    """Give a folder with more folders in folders than calls can be nested."""
+    folder.mkdir()
+    with monkeypatch.context() as patch:
+        patch.chdir(folder)
+        for _ in range(count):
+            os.mkdir("a")
+            os.chdir("a")
+    try:
+        yield folder
+    finally:  # pytest could not delete them
+        subprocess.run(["rm", "-r", str(folder)], check=True)
 
 
 def lines(folder):

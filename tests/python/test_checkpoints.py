@@ -17,6 +17,7 @@ from dataclasses import replace
 from zlib import crc32
 
 import pytest
+from conftest import nested
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_hostile import RECORD, abandoned
@@ -269,12 +270,8 @@ def test_what_is_no_file(tmp_path):
 def test_folders_in_folders_in_folders(tmp_path, monkeypatch):
     """More of them than calls can be nested."""
     tell(tmp_path, record(weights(), "a/" * 1500 + "w.weights.h5"))
-    with monkeypatch.context() as patch:
-        patch.chdir(tmp_path)
-        for _ in range(1500):
-            os.mkdir("a")
-            os.chdir("a")
-    assert list(statuses(tmp_path).values()) == ["missing"]
+    with nested(tmp_path / "a", monkeypatch):
+        assert list(statuses(tmp_path).values()) == ["missing"]
 
 
 def test_a_number_beyond_all_floats(tmp_path):

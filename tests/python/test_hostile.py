@@ -10,6 +10,7 @@ import tracemalloc
 from dataclasses import asdict, replace
 
 import pytest
+from conftest import nested
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -170,6 +171,14 @@ def test_a_temporary_name_that_points_up(folder, up):
     path.write_bytes(b"x")
     assert sweep(LocalStorage(str(folder), 3)) == []
     assert path.exists()
+
+
+def test_a_temporary_folder_with_folders_in_folders(folder, monkeypatch):
+    """It stays, where it has more of them than can be deleted; a sweep goes on."""
+    with nested(abandoned(folder, suffix=".d"), monkeypatch):
+        other = abandoned(folder, suffix=".h5")
+        other.write_bytes(b"x")
+        assert sweep(LocalStorage(str(folder))) == [other.name]
 
 
 def test_a_temporary_folder_with_links_in_it(folder):

@@ -127,7 +127,11 @@ def delete_below(folder: str, name: str, system: Any = os) -> None:
         return
     with _folder_of(folder, name) as (inner, last):
         if stat.S_ISDIR(os.stat(last, dir_fd=inner, follow_symlinks=False).st_mode):
-            _delete_folder(last, inner)
+            try:
+                _delete_folder(last, inner)
+            except RecursionError:  # nothing of ours has so many folders in folders
+                reason = "there are too many folders in folders"
+                raise OSError(errno.ELOOP, reason, name) from None
         else:
             system.unlink(last, dir_fd=inner)
 
