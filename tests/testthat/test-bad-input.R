@@ -23,7 +23,8 @@ use_python_or_skip <- function(row, frame = parent.frame()) {
     the$python <- list(ModelCheckpoint = function(...) {
       skip("this row is for Python to judge, and there is no Keras")
     })
-    withr::defer(the$python <- NULL, envir = frame)
+    the$keras <- TRUE
+    withr::defer(the$python <- the$keras <- NULL, envir = frame)
   }
 }
 

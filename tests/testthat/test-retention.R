@@ -57,7 +57,7 @@ test_that("a save falls due when the seconds have passed", {
   checkpoint <- callback_model_checkpoint(
     file.path(tmp, "{epoch}-{batch}.weights.h5"),
     monitor = "loss", save_weights_only = TRUE, period = 100,
-    save_seconds = as.difftime(1, units = "secs") / 1000
+    save_seconds = as.difftime(1, units = "secs") / 1e6
   )
   reticulate::py_capture_output(tiny_fit(tiny_model(), checkpoint, epochs = 2L))
   expect_identical(
