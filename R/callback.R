@@ -252,8 +252,10 @@
 #'
 #' A session that is killed while it writes can leave a torn line, at which
 #' `stream_in()` stops; `Filter(jsonlite::validate, readLines(file))` leaves it
-#' out. The checkpoints load without the journal, and nothing breaks when it is
-#' deleted.
+#' out. A checkpoint that was deleted, or never came, has another line, with its
+#' name in `removed` and no `path`. The checkpoints load without the journal.
+#' When it is deleted, `resume` finds nothing to go on from, and what was saved
+#' before is listed, but neither verified nor deleted.
 #'
 #' @seealso Other callbacks, in the package keras3:
 #'   * [`callback_csv_logger()`](https://keras3.posit.co/reference/callback_csv_logger.html)
