@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pathlib
 import signal
 import subprocess
 from importlib.util import find_spec
@@ -19,6 +20,17 @@ import pytest
 # the processes that they start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The processes that tests start find the package where this one found it.
+PACKAGE = pathlib.Path(find_spec("modelcheckpoint").origin).parents[1]
+
+
+def before(folder):
+    """Return the PYTHONPATH of a process that looks into a folder first."""
+    return os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+
+
+os.environ["PYTHONPATH"] = before(PACKAGE)
 
 SAMPLES = 25
 # It knows no backend but TensorFlow.

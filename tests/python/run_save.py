@@ -16,7 +16,6 @@ import os
 import sys
 from pathlib import Path
 
-import modelcheckpoint
 from modelcheckpoint.decide.plan import Moment, Order
 from modelcheckpoint.decide.retention import Keep
 from modelcheckpoint.save.formats import format_of
@@ -24,9 +23,6 @@ from modelcheckpoint.save.pipeline import Pipeline, Receipt, Run
 from modelcheckpoint.save.snapshot import Snapshot
 from modelcheckpoint.storage.local import LocalStorage
 from modelcheckpoint.storage.sweep import sweep
-
-PYTHON = str(Path(modelcheckpoint.__file__).parents[1])
-"""Where the package is that a child is to find."""
 
 
 def pipeline_for(folder, job, system=os):

@@ -17,12 +17,12 @@ from dataclasses import replace
 from zlib import crc32
 
 import pytest
-from conftest import nested
+from conftest import before, nested
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_hostile import RECORD, abandoned
 
-from modelcheckpoint import checkpoints, verify_checkpoints
+from modelcheckpoint import verify_checkpoints
 from modelcheckpoint.records import Removal
 from modelcheckpoint.storage.inspection import Inspector
 from modelcheckpoint.storage.leftovers import JOURNAL
@@ -31,7 +31,6 @@ from modelcheckpoint.storage.verification import Verifier
 from modelcheckpoint.tell.r_table import verification_columns
 
 h5py = pytest.importorskip("h5py")
-PYTHON = str(pathlib.Path(checkpoints.__file__).parents[1])
 
 
 def weights(value=0.0):
@@ -388,7 +387,7 @@ def test_many_lines(tmp_path, names, lines):
 
 
 def run(*arguments, **named):
-    environment = {**os.environ, "PYTHONPATH": PYTHON, **named}
+    environment = {**os.environ, **named}
     command = [sys.executable, "-m", "modelcheckpoint", *map(str, arguments)]
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=60
@@ -439,8 +438,7 @@ def test_the_command_is_interrupted(mixed):
     os.truncate(mixed / "good.weights.h5", size)
     tell(mixed, replace(record(b"", "good.weights.h5"), bytes=size))
     command = [sys.executable, "-m", "modelcheckpoint", "verify", str(mixed)]
-    environment = {**os.environ, "PYTHONPATH": PYTHON}
-    with subprocess.Popen(command, env=environment) as process:
+    with subprocess.Popen(command) as process:
         time.sleep(3)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
@@ -488,16 +486,15 @@ def test_the_command_loads_no_keras(mixed):
         "try: main()\n"
         "finally: print(sorted({'keras', 'numpy', 'h5py'} & set(sys.modules)))"
     )
-    environment = {**os.environ, "PYTHONPATH": PYTHON}
     command = [sys.executable, "-c", code, str(mixed)]
-    said = subprocess.run(command, env=environment, capture_output=True, text=True)
+    said = subprocess.run(command, capture_output=True, text=True)
     assert said.stdout.splitlines()[-1] == "[]"
 
 
 def test_without_the_libraries_of_the_command(tmp_path):
     """It says what to install."""
     (tmp_path / "click.py").write_text("raise ImportError(name='click')")
-    ended = run("verify", ".", PYTHONPATH=os.pathsep.join([str(tmp_path), PYTHON]))
+    ended = run("verify", ".", PYTHONPATH=before(tmp_path))
     assert ended.returncode == 1
     assert 'pip install "modelcheckpoint[cli]"' in ended.stderr
 

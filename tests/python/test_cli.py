@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from test_checkpoints import PYTHON, put, run, weights
+from test_checkpoints import put, run, weights
 from test_prune import left, some
 
 pytest.importorskip("click")
@@ -21,7 +21,7 @@ pty = pytest.importorskip("pty", reason="a terminal, which Windows has not")
 def terminal(*arguments, width=80):
     """Return the lines that a terminal of this width is sent."""
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "PYTHONPATH": PYTHON, "COLUMNS": str(width)}
+    environment = {**os.environ, "COLUMNS": str(width)}
     command = [sys.executable, "-m", "modelcheckpoint", *map(str, arguments)]
     process = subprocess.Popen(command, env=environment, stdout=theirs, stderr=theirs)
     os.close(theirs)
@@ -216,7 +216,7 @@ def test_names_that_move_the_cursor(tmp_path, locale):
         assert "\x1b" not in ended.stdout
     assert "\\x1b[31m\\nred.keras" in run("list", tmp_path, LC_ALL=locale).stdout
     assert run("list", tmp_path, "--json", LC_ALL=locale).returncode == 0
-    environment = {**os.environ, "PYTHONPATH": PYTHON, "LC_ALL": locale}
+    environment = {**os.environ, "LC_ALL": locale}
     command = [sys.executable, "-m", "modelcheckpoint", "latest", str(tmp_path)]
     said = subprocess.run(command, env=environment, capture_output=True).stdout
     assert said == os.fsencode(tmp_path / name) + b"\n"
@@ -235,12 +235,8 @@ def test_no_keras_is_loaded(tmp_path, command):
         f"finally: print(sorted({heavy} & set(sys.modules)))"
     )
     arguments = [command, str(tmp_path), *["--keep-latest=1"] * (command == "prune")]
-    environment = {**os.environ, "PYTHONPATH": PYTHON}
     said = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True
     )
     assert said.stdout.splitlines()[-1] == "[]"
 
@@ -266,12 +262,9 @@ def test_how_long_it_takes(tmp_path):
 def test_a_reader_that_has_enough(tmp_path):
     """`modelcheckpoint list | head -1` is no error message."""
     some(tmp_path, 3)
-    environment = {**os.environ, "PYTHONPATH": PYTHON}
     path = pathlib.Path(tmp_path)
     shell = f"{sys.executable} -m modelcheckpoint list {path} | head -1"
-    ended = subprocess.run(
-        shell, shell=True, env=environment, capture_output=True, text=True
-    )
+    ended = subprocess.run(shell, shell=True, capture_output=True, text=True)
     assert (len(ended.stdout.splitlines()), ended.stderr) == (1, "")
 
 

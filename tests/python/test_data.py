@@ -6,7 +6,6 @@ hold the count after every single one.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -575,12 +574,7 @@ def mirrored(tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("mirrored")
     command = [sys.executable, HERE / "run_mirrored.py", folder]
-    # The same package and the same Keras as here, whatever way they were found.
-    path = os.pathsep.join(entry for entry in sys.path if entry)
-    environment = {**os.environ, "PYTHONPATH": path}
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=180, env=environment
-    )
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
 

@@ -30,14 +30,11 @@ def training(kind, folder, **job):
     """Give a process that trains, and its lines as they come."""
     folder.mkdir(exist_ok=True)
     job = json.dumps({"kind": kind, "folder": str(folder), **job})
-    above = str(pathlib.Path(modelcheckpoint.__file__).parents[1])
-    path = os.pathsep.join(filter(None, [above, os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
         [sys.executable, str(SCRIPT), job],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": path},
     )
     try:
         yield process

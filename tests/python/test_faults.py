@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import fit, make_model, told
-from run_save import PYTHON
 
 from modelcheckpoint import ModelCheckpoint, SaveError, verify_checkpoints
 from modelcheckpoint.save.formats.archive import member, pack
@@ -320,10 +319,7 @@ def group():
 def test_a_container_without_memory_for_a_copy(suffix, group, tmp_path):
     """Training waits while Keras saves, which is told once, and nobody is killed."""
     command = [sys.executable, HERE / "run_container.py", group, tmp_path, suffix]
-    environment = {**os.environ, "PYTHONPATH": PYTHON}
-    ended = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=100
-    )
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert ended.stdout.count("training waits") == 1, ended.stdout
     assert "saved []" in ended.stdout

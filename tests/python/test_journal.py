@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pathlib
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import modelcheckpoint
 from modelcheckpoint.records import Record
 from modelcheckpoint.storage import journal
 from modelcheckpoint.storage.leftovers import JOURNAL
@@ -202,14 +200,12 @@ for number in range(100):
 def test_two_processes_append_at_once(tmp_path, torn):
     """Every line of both is whole, and each one's are in order."""
     (tmp_path / JOURNAL).write_bytes(torn)
-    package = str(pathlib.Path(modelcheckpoint.__file__).parents[1])
     writers = [
         subprocess.Popen(
             [sys.executable, "-c", APPENDER, str(tmp_path), name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": package},
         )
         for name in ("a", "b")
     ]

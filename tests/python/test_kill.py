@@ -21,7 +21,7 @@ from pathlib import Path
 from zlib import crc32
 
 import pytest
-from run_save import PYTHON, pipeline_for, save
+from run_save import pipeline_for, save
 from test_hostile import RECORD
 
 from modelcheckpoint import verify_checkpoints
@@ -158,8 +158,7 @@ def started(folder, job):
     command = [sys.executable, HERE / "run_save.py", folder / "checkpoints"]
     job = json.dumps({**job, "image": str(folder / "image")})
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    environment = {**os.environ, "PYTHONPATH": PYTHON}
-    with subprocess.Popen([*command, job], env=environment, **pipes) as process:
+    with subprocess.Popen([*command, job], **pipes) as process:
         assert process.stdout.readline() == "ready\n"
         yield process
 

@@ -12,18 +12,12 @@ import sys
 
 import pytest
 
-import modelcheckpoint
 from modelcheckpoint.storage import leftovers
 from modelcheckpoint.storage.leftovers import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage
 from modelcheckpoint.storage.sweep import sweep
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills processes, makes links")
-
-ENVIRONMENT = {
-    **os.environ,
-    "PYTHONPATH": str(pathlib.Path(modelcheckpoint.__file__).parents[1]),
-}
 
 WRITER = """
 import os, sys
@@ -70,7 +64,6 @@ def writing(folder, depth=0, name="w.keras"):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=ENVIRONMENT,
     ) as process:
         try:
             yield process, pathlib.Path(process.stdout.readline().rstrip("\n"))
@@ -127,7 +120,7 @@ def test_many_files_are_swept_at_once(tmp_path):
 def test_a_file_that_could_not_be_deleted_is_swept(tmp_path):
     """Where even the unlink fails, the next start tries again."""
     command = [sys.executable, "-c", UNLUCKY, str(tmp_path)]
-    subprocess.run(command, check=True, env=ENVIRONMENT)
+    subprocess.run(command, check=True)
     assert len(list(tmp_path.glob(".*.tmp.keras"))) == 1
     assert len(sweep(LocalStorage(str(tmp_path)))) == 1
     assert [path.name for path in tmp_path.iterdir()] == [JOURNAL]
@@ -182,7 +175,7 @@ def test_the_file_of_a_living_process_stays(tmp_path):
     with writing(tmp_path) as (process, path):
         assert sweep(LocalStorage(str(tmp_path))) == []
         command = [sys.executable, "-c", SWEEPER, str(tmp_path), "0"]
-        said = subprocess.check_output(command, text=True, env=ENVIRONMENT)
+        said = subprocess.check_output(command, text=True)
         assert said == "[]\n"
         assert path.read_bytes() == b"half a model"
         process.communicate("")

@@ -14,10 +14,10 @@ from datetime import datetime, timedelta, timezone
 from importlib.util import find_spec
 
 import pytest
-from conftest import fit, make_model
+from conftest import before, fit, make_model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_checkpoints import PYTHON, put, record, tell
+from test_checkpoints import put, record, tell
 from test_hostile import RECORD, abandoned, in_time
 
 from modelcheckpoint import (
@@ -437,7 +437,7 @@ def test_without_pandas(tmp_path):
     """It says what to install."""
     (tmp_path / "pandas.py").write_text("raise ImportError")
     code = "import modelcheckpoint as m; m.list_checkpoints('.').to_dataframe()"
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{PYTHON}"}
+    environment = {**os.environ, "PYTHONPATH": before(tmp_path)}
     ended = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-from run_save import PYTHON
 
 from modelcheckpoint import verify_checkpoints
 from modelcheckpoint.records import Record
@@ -43,10 +42,8 @@ def writer(tmp_path, run, name):
     job = {"image": str(image), "name": name, "format": "weights.h5", "value": 1.0}
     job.update(run=run, saves=SAVES, sweep=True, parts=4)
     command = [sys.executable, HERE / "run_save.py", tmp_path / "checkpoints"]
-    environment = {**os.environ, "PYTHONPATH": PYTHON}
     process = subprocess.Popen(
         [*command, json.dumps(job)],
-        env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -82,7 +79,7 @@ def test_two_writers_a_reader_and_a_sweeper(tmp_path, name):
 
 FORKS = """
 import os, sys, threading, time
-sys.path[:0] = {paths!r}
+sys.path.insert(0, {path!r})
 from run_save import pipeline_for, save
 
 class Gate:
@@ -124,7 +121,7 @@ print("saved", flush=True)
 
 
 def forked(tmp_path, what):
-    code = FORKS.format(paths=[str(HERE), PYTHON])
+    code = FORKS.format(path=str(HERE))
     return subprocess.Popen(
         [sys.executable, "-c", code, tmp_path, what], stdout=subprocess.PIPE, text=True
     )

@@ -8,7 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from test_checkpoints import PYTHON, put, record, tell
+from conftest import before
+from test_checkpoints import put, record, tell
 
 from modelcheckpoint import list_checkpoints, plot_checkpoints
 from modelcheckpoint.decide.curve import COLOURS, EARLIER
@@ -211,7 +212,7 @@ def test_without_matplotlib(tmp_path):
     """It says what to install."""
     (tmp_path / "matplotlib.py").write_text("raise ImportError")
     code = "import modelcheckpoint as m; m.plot_checkpoints('.')"
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{PYTHON}"}
+    environment = {**os.environ, "PYTHONPATH": before(tmp_path)}
     ended = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )

@@ -33,15 +33,12 @@ def run_workers(kind, folder):
         pytest.skip("this Keras cannot spread a model over processes")
     command = [sys.executable, SCRIPT, kind]
     places = [free_ports(), folder]
-    # The same package and the same Keras as here, whatever way they were found.
-    path = os.pathsep.join(entry for entry in sys.path if entry)
     near = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-    environment = {**near, "PYTHONPATH": path}
     with contextlib.ExitStack() as stack:
         workers = []
         for index in ("0", "1"):
             log = stack.enter_context(open(folder / f"{index}.log", "wb"))
-            pipes = {"stdout": log, "stderr": subprocess.STDOUT, "env": environment}
+            pipes = {"stdout": log, "stderr": subprocess.STDOUT, "env": near}
             worker = subprocess.Popen([*command, index, *places], **pipes)
             stack.callback(worker.kill)
             workers.append(worker)
