@@ -16,6 +16,8 @@ from test_models import save_by_keras
 
 keras = pytest.importorskip("keras", minversion="3.4")
 
+from keras.src.legacy.saving import legacy_h5_format  # noqa: E402
+
 from modelcheckpoint.save.formats import format_of  # noqa: E402
 from modelcheckpoint.save.snapshot import CannotLayout, Snapshotter  # noqa: E402
 
@@ -329,3 +331,44 @@ def test_what_fails_is_for_keras(suffix, tmp_path):
             with pytest.raises(CannotLayout) as caught:
                 snapshotter.take(model)
             assert not caught.value.expected
+
+
+# Keras' own functions for HDF5
+
+
+@pytest.fixture(params=[".h5", ".hdf5"])
+def hdf5(request):
+    return request.param
+
+
+def test_keras_writes_hdf5_from_views(hdf5, tmp_path, monkeypatch):
+    """It makes no copy of a variable, and its module is as it was."""
+    model = small()
+    fit(model)
+    before, copied = dict(vars(legacy_h5_format)), []
+    monkeypatch.setattr(keras.src.backend, "convert_to_numpy", copied.append)
+    ours = written(Snapshotter(format_for(hdf5)).take(model))
+    assert copied == []
+    assert vars(legacy_h5_format) == before
+    monkeypatch.undo()
+    assert contents(ours, hdf5) == contents(keras_own(model, hdf5, tmp_path), hdf5)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_keras_that_writes_hdf5_by_other_functions(
+    order, hdf5, tmp_path, monkeypatch
+):
+    """Copies are looked at; arrays in another order are for Keras' public API."""
+    model, name = small(), "save_subset_weights_to_hdf5_group"
+    fit(model)
+    own = contents(keras_own(model, hdf5, tmp_path), hdf5)
+    write = getattr(legacy_h5_format, name)
+    monkeypatch.setattr(
+        legacy_h5_format, name, lambda group, some: write(group, some[::order])
+    )
+    snapshotter = Snapshotter(format_for(hdf5))
+    if order == 1:
+        assert contents(written(snapshotter.take(model)), hdf5) == own
+    else:
+        with pytest.raises(CannotLayout, match="in another order"):
+            snapshotter.take(model)

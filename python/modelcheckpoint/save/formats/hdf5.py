@@ -33,7 +33,7 @@ def write_model(model: Any, path: str) -> None:
     if legacy_format(model) is None or overrides(model, "save"):
         return keras_api.write(model, path, weights_only=False)
     with distinct_file(path) as file:
-        fill(model, file, weights_only=False)
+        fill(model, file, legacy_format(model), weights_only=False)
 
 
 def write_weights(model: Any, path: str) -> None:
@@ -44,15 +44,15 @@ def write_weights(model: Any, path: str) -> None:
     if legacy_format(model) is None or overrides(model, "save_weights"):
         return keras_api.write(model, path, weights_only=True)
     with distinct_file(path) as file:
-        fill(model, file, weights_only=True)
+        fill(model, file, legacy_format(model), weights_only=True)
 
 
-def fill(model: Any, file: Any, weights_only: bool) -> None:
+def fill(model: Any, file: Any, legacy: Any, weights_only: bool) -> None:
     """Write the model, or its weights, into what `distinct_file` has opened.
 
-    Keras is given an open file, and so does not advise against HDF5 at every save.
+    Keras (`legacy` is its module for HDF5) is given an open file, and so does not
+    advise against HDF5 at every save.
     """
-    legacy = legacy_format(model)
     if weights_only:
         legacy.save_weights_to_hdf5_group(file, model)
     else:

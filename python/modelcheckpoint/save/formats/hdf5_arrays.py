@@ -42,7 +42,14 @@ def _tools() -> tuple[Any, Any, dict[bool, Any]]:
     from h5py import h5p, h5s, h5t
 
     class Whole(h5py.Dataset):  # type: ignore[misc]
-        """A dataset that is written to all at once."""
+        """A dataset that is written to all at once.
+
+        Attributes:
+            written: The array that it was written from; None where h5py's own way
+                was taken.
+        """
+
+        written: Any = None
 
         def __setitem__(self, where: Any, value: Any) -> None:
             import numpy as np
@@ -55,7 +62,9 @@ def _tools() -> tuple[Any, Any, dict[bool, Any]]:
                 and array.dtype.kind in "fiub"
             ):
                 self.id.write(h5s.ALL, h5s.ALL, array)
+                self.written = array
             else:
+                self.written = None
                 super().__setitem__(where, value)
 
     properties = h5p.create(h5p.DATASET_CREATE)

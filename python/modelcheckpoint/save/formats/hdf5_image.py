@@ -9,6 +9,7 @@ from typing import Any
 from modelcheckpoint.save.formats import hdf5
 from modelcheckpoint.save.formats.hdf5_limits import legacy_format
 from modelcheckpoint.save.formats.hdf5_names import distinct_file
+from modelcheckpoint.save.formats.hdf5_views import with_views
 from modelcheckpoint.save.image import Block, Image, Misfit
 from modelcheckpoint.save.internals import CannotLayout, reader_of
 
@@ -22,9 +23,9 @@ Sources = list[tuple[str, list[Any]]]
 class HDF5Image:
     """The HDF5 file of a model, or of its weights, kept in memory from save to save.
 
-    Keras writes the first file into memory, and again when the model has other
-    weights, or names for them. What it says of the model (its config, and that of its
-    training) is asked anew at each save.
+    Keras writes the first file into memory, from views of the variables, and again when
+    the model has other weights, or names for them. What it says of the model (its
+    config, and that of its training) is asked anew at each save.
     """
 
     def __init__(self, weights_only: bool) -> None:
@@ -73,17 +74,27 @@ class HDF5Image:
             self._texts = _texts(attributes)
 
     def _written(self, model: Any, legacy: Any, sources: Sources, read: Read) -> Image:
-        self._block = self._block.with_room(_room(sources, read))
+        variables = _variables(sources)
+        views = {id(one): array for one, array in zip(variables, read(variables))}
+        self._block = self._block.with_room(_room(sources, views))
+        known: list[bool] = []
 
         def write(file: Any) -> Iterator[tuple[Any, tuple[int, ...], Any]]:
-            hdf5.fill(model, file, self._weights_only)
+            hdf5.fill(model, file, with_views(legacy, views), self._weights_only)
             self._texts = _texts(file.attrs)
             for path, (_, some) in zip(self._paths(file, legacy), sources):
-                yield from _datasets(file, path, legacy, len(some))
+                for dataset, variable in _datasets(file, path, legacy, some):
+                    source: Any = getattr(dataset, "written", None)
+                    known.append(
+                        source is views[id(variable)] and source.dtype == dataset.dtype
+                    )
+                    yield dataset.id, dataset.shape, dataset.dtype
 
         image = Image(self._block, write, distinct_file)
-        for place, array in zip(image.places, self._arrays(sources, image, read)):
-            if not _equal(place, array):
+        arrays = self._arrays(sources, image, read)
+        for place, array, is_known in zip(image.places, arrays, known):
+            # What Keras wrote from another array, or was mended, is looked at.
+            if not (is_known or _equal(place, array)):
                 raise CannotLayout("an HDF5 file holds its weights in another order")
         return image
 
@@ -96,8 +107,7 @@ class HDF5Image:
         return [*(f"{root}{name}" for name in own), "optimizer_weights"]
 
     def _arrays(self, sources: Sources, image: Image, read: Read) -> Iterator[Any]:
-        variables = [variable for _, some in sources for variable in some]
-        for place, array in zip(image.places, read(variables)):
+        for place, array in zip(image.places, read(_variables(sources))):
             # Where the file has float32 in place of bfloat16: it holds each value.
             mended = array.dtype.name == "bfloat16" and place.dtype == "float32"
             yield array.astype("float32") if mended else array
@@ -126,21 +136,25 @@ def _same(ones: Sources, others: Sources) -> bool:
     )
 
 
+def _variables(sources: Sources) -> list[Any]:
+    return [variable for _, some in sources for variable in some]
+
+
 def _datasets(
-    file: Any, path: str, legacy: Any, count: int
-) -> Iterator[tuple[Any, tuple[int, ...], Any]]:
+    file: Any, path: str, legacy: Any, variables: list[Any]
+) -> Iterator[tuple[Any, Any]]:
+    """Yield each dataset of a group, and the variable that should be in it."""
     names = legacy.load_attributes_from_hdf5_group(file[path], "weight_names")
-    if len(names) != count:
+    if len(names) != len(variables):
         raise CannotLayout(f"an HDF5 file holds other weights in {path!r}")
-    for name in names:
-        dataset = file.made[f"{path}/{name}"]  # to look it up in the file takes longer
-        yield dataset.id, dataset.shape, dataset.dtype
+    for name, variable in zip(names, variables):
+        # To look it up in the file takes longer.
+        yield file.made[f"{path}/{name}"], variable
 
 
-def _room(sources: Sources, read: Read) -> int:
-    variables = [variable for _, some in sources for variable in some]
+def _room(sources: Sources, views: Mapping[int, Any]) -> int:
     room = (1 << 20) + 8192 * len(sources)
-    for array in read(variables):
+    for array in views.values():
         twice = array.dtype.name == "bfloat16"
         room += array.nbytes * (2 if twice else 1) + 1024
     return room
