@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Union
@@ -110,11 +112,10 @@ def restore_checkpoint(model: Any, path: str | os.PathLike[str]) -> Restored:
         ValueError: If `path` is no path.
         OSError: If there is no such file, or it cannot be read.
         RestoreError: If the file is damaged, or of another model. The model is then as
-            it was before.
+            it was before, as it is when Ctrl-C ends the call.
     """
     file = os.path.abspath(os.path.expanduser(arguments.path("path", path)))
-    with open(file, "rb"):
-        pass  # what is not there is an error with its own name
+    _check_file(file)
     wait_for_all()
     if os.path.islink(file):
         file = os.path.realpath(file)
@@ -193,6 +194,16 @@ def could_resume(folder: str, template: Template, format: str) -> Record | None:
         if _size(os.path.join(folder, *record.path.split("/"))) == record.bytes:
             return record
     return None
+
+
+def _check_file(path: str) -> None:
+    """Raise, by the error's own name, where there is no file that can be read."""
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        # To open a pipe would wait for who writes into it.
+        raise OSError(errno.EINVAL, "This is no regular file", path)
+    with open(path, "rb"):
+        pass
 
 
 def _looked_up(file: str, inspect: Inspector) -> Verification:

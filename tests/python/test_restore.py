@@ -21,6 +21,7 @@ from modelcheckpoint import (
     RestoreError,
     restore_checkpoint,
 )
+from modelcheckpoint.load.into import load_weights_only
 
 NAMES = {
     "w.{epoch}.keras": (False, True),
@@ -148,6 +149,33 @@ def test_what_is_no_checkpoint(K, tmp_path):
     (tmp_path / "text.keras").write_text("no archive")
     with pytest.raises(RestoreError, match="is damaged: it cannot be opened"):
         restore_checkpoint(model, tmp_path / "text.keras")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+def test_a_pipe_is_not_waited_for(K, tmp_path):
+    """Nobody may ever write into it."""
+    os.mkfifo(tmp_path / "w.keras")
+    with pytest.raises(OSError, match=r"is no regular file: .*w\.keras"):
+        restore_checkpoint(make_model(K), tmp_path / "w.keras")
+
+
+@pytest.mark.parametrize("restore", [restore_checkpoint, load_weights_only])
+def test_ctrl_c_while_it_loads(K, restore, tmp_path, data, monkeypatch):
+    """The model is as it was, and the interrupt goes on."""
+    saved(K, tmp_path, data)
+    model = make_model(K)
+    fit(model, data)
+
+    def load_half(path):
+        model.layers[0].set_weights([w + 1 for w in model.layers[0].get_weights()])
+        raise KeyboardInterrupt
+
+    before = [*model.get_weights(), *optimizer_of(K, model)]
+    monkeypatch.setattr(model, "load_weights", load_half)
+    with pytest.raises(KeyboardInterrupt):
+        restore(model, str(tmp_path / "w.2.keras"))
+    after = [*model.get_weights(), *optimizer_of(K, model)]
+    assert all(map(np.array_equal, before, after))
 
 
 @pytest.mark.parametrize("name", ["w.{epoch}.keras", "w.{epoch}.h5", "w.{epoch}.hdf5"])

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from modelcheckpoint.errors import RestoreError
+from modelcheckpoint.errors import RestoreError, is_interrupt
 from modelcheckpoint.load.hdf5_tree import opened, shapes
 from modelcheckpoint.load.held import Held, optimizer_variables
 from modelcheckpoint.load.optimizer import build, fill_from_hdf5, fits_weights_file
@@ -36,7 +36,8 @@ def load(model: Any, path: str, record: Record | None) -> bool:
         record: What the journal says of it, or None.
 
     Raises:
-        RestoreError: If the file is of another model. The model is as it was.
+        RestoreError: If the file is of another model. The model is as it was, also
+            where Ctrl-C ends the call.
     """
     _be_built(model, path, record)
     compiled = build(model)
@@ -51,8 +52,10 @@ def load(model: Any, path: str, record: Record | None) -> bool:
         if compiled and full_hdf5:
             with opened(path) as file:
                 found = fill_from_hdf5(model, file)
-    except Exception as error:  # whatever Keras makes of it
+    except BaseException as error:  # whatever Keras makes of it, and Ctrl-C
         held.put_back()
+        if is_interrupt(error):
+            raise
         raise RestoreError(_misfit(path, str(error), held.complete)) from error
     return found
 
@@ -68,8 +71,10 @@ def load_weights_only(model: Any, path: str) -> None:
     weights = Held(_variables(model))
     try:
         _load_weights(model, path)
-    except Exception as error:  # whatever Keras makes of it
+    except BaseException as error:  # whatever Keras makes of it, and Ctrl-C
         weights.put_back()
+        if is_interrupt(error):
+            raise
         raise RestoreError(_misfit(path, str(error), weights.complete)) from error
     finally:
         optimizer.put_back()
