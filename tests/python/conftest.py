@@ -8,6 +8,8 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
+import threading
 from importlib.util import find_spec
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -80,6 +82,25 @@ def nested(folder, monkeypatch, count=1500):
         yield folder
     finally:  # pytest could not delete them
         subprocess.run(["rm", "-r", str(folder)], check=True)
+
+
+def run(*arguments, **named):
+    """Run the command line; `named` are variables of its environment."""
+    environment = {**os.environ, **named}
+    command = [sys.executable, "-m", "modelcheckpoint", *map(str, arguments)]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60
+    )
+
+
+def in_time(function):
+    """Return what a function returns, or fail where it hangs."""
+    found = []
+    thread = threading.Thread(target=lambda: found.append(function()), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert found, "it hangs"
+    return found[0]
 
 
 def lines(folder):

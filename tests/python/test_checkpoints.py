@@ -12,15 +12,13 @@ import subprocess
 import sys
 import threading
 import time
-import zipfile
 from dataclasses import replace
-from zlib import crc32
 
 import pytest
-from conftest import before, nested
+from conftest import before, nested, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_hostile import RECORD, abandoned
+from made import RECORD, abandoned, archive, put, record, statuses, tell, weights
 
 from modelcheckpoint import verify_checkpoints
 from modelcheckpoint.records import Removal
@@ -31,49 +29,6 @@ from modelcheckpoint.storage.verification import Verifier
 from modelcheckpoint.tell.r_table import verification_columns
 
 h5py = pytest.importorskip("h5py")
-
-
-def weights(value=0.0):
-    """Return a small HDF5 file."""
-    file = io.BytesIO()
-    with h5py.File(file, "w") as opened:
-        opened["layers/dense/vars/0"] = [[value] * 3] * 4
-    return file.getvalue()
-
-
-def archive(**changed):
-    """Return a small `.keras` archive."""
-    members = {"metadata.json": b"{}", "config.json": b"{}"}
-    members = {**members, "model.weights.h5": weights(), **changed}
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as opened:
-        for name, data in members.items():
-            if data is not None:
-                opened.writestr(name, data)
-    return file.getvalue()
-
-
-def record(data, path="w.weights.h5", **fields):
-    format = "keras" if path.endswith(".keras") else "weights.h5"
-    sums = {"bytes": len(data), "crc32": f"{crc32(data):08x}", "format": format}
-    return replace(RECORD, path=path, **sums, **fields)
-
-
-def put(folder, data, path="w.weights.h5", **fields):
-    """Save a file as a run does, and return its record."""
-    (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    (folder / path).write_bytes(data)
-    return tell(folder, record(data, path, **fields))
-
-
-def tell(folder, entry):
-    with open(folder / JOURNAL, "a", encoding="utf-8") as file:
-        file.write(entry.to_line() + "\n")
-    return entry
-
-
-def statuses(folder):
-    return {found.path: found.status for found in verify_checkpoints(folder)}
 
 
 def test_good_files(tmp_path):
@@ -384,14 +339,6 @@ def test_many_lines(tmp_path, names, lines):
 
 
 # The command line
-
-
-def run(*arguments, **named):
-    environment = {**os.environ, **named}
-    command = [sys.executable, "-m", "modelcheckpoint", *map(str, arguments)]
-    return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=60
-    )
 
 
 @pytest.fixture

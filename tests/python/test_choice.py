@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from test_hostile import RECORD
+from made import RECORD
 
 from modelcheckpoint.decide.choice import best, described, newest, value_of
 from modelcheckpoint.records import Removal

@@ -10,8 +10,8 @@ import sys
 import time
 
 import pytest
-from test_checkpoints import put, run, weights
-from test_prune import left, some
+from conftest import run
+from made import left, put, some, ten_thousand, weights
 
 pytest.importorskip("click")
 pytest.importorskip("tabulate")
@@ -243,8 +243,6 @@ def test_no_keras_is_loaded(tmp_path, command):
 
 def test_how_long_it_takes(tmp_path):
     """To start, and to list 10,000: 0.3 and 1 second on a quiet machine."""
-    from test_list import ten_thousand
-
     ten_thousand(tmp_path)
 
     def seconds(*arguments):

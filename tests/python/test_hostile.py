@@ -5,41 +5,23 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import threading
 import tracemalloc
 from dataclasses import asdict, replace
 
 import pytest
-from conftest import nested
+from conftest import in_time, nested
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made import RECORD, abandoned
 
 from modelcheckpoint.records import Record
-from modelcheckpoint.storage import below, journal, leftovers
+from modelcheckpoint.storage import below, journal
 from modelcheckpoint.storage.leftovers import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage
 from modelcheckpoint.storage.sweep import sweep
 
 pytestmark = pytest.mark.skipif(
     os.name == "nt", reason="makes links, pipes and devices"
-)
-
-RECORD = Record(
-    path="w.keras",
-    epoch=1,
-    batch=None,
-    samples=None,
-    logs={},
-    monitor="val_loss",
-    value=0.5,
-    mode="min",
-    best=True,
-    format="keras",
-    bytes=6,
-    crc32="0badcafe",
-    time="2025-01-31T12:00:00.000+00:00",
-    run="one",
-    template="w.keras",
 )
 
 OUTSIDE = ["../secret", "a/../../secret", "/etc/passwd", "a//b", "./w", "", ".", "a\0b"]
@@ -54,16 +36,6 @@ def folder(tmp_path):
     yield tmp_path / "checkpoints"
     assert (tmp_path / "secret").read_bytes() == b"secret"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "secret"]
-
-
-def in_time(function):
-    """Return what a function returns, or fail where it hangs."""
-    found = []
-    thread = threading.Thread(target=lambda: found.append(function()), daemon=True)
-    thread.start()
-    thread.join(20)
-    assert found, "it hangs"
-    return found[0]
 
 
 # Names in the journal
@@ -155,13 +127,6 @@ def test_a_journal_that_is_a_link(folder):
     with pytest.raises(OSError, match=r"journal .* must be a file, and it is a link"):
         storage.append(RECORD.to_line())
     assert list(journal.read(str(folder))) == []
-
-
-def abandoned(folder, up=0, suffix=".keras"):
-    """Return the path of a temporary file whose writer is dead."""
-    mark = leftovers.Mark("0" * 12, up)
-    name = leftovers.temporary_name(mark, suffix)
-    return folder / name.replace(f"-{os.getpid()}-", "-999999999-")
 
 
 @pytest.mark.parametrize("up", [1, 2, 999])

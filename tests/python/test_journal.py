@@ -8,33 +8,16 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import made
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelcheckpoint.records import Record
 from modelcheckpoint.storage import journal
 from modelcheckpoint.storage.leftovers import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage, Sealed
 
-RECORD = Record(
-    path="w.keras",
-    epoch=1,
-    batch=None,
-    samples=None,
-    logs={"loss": 0.5},
-    monitor="val_loss",
-    value=0.5,
-    mode="min",
-    best=True,
-    format="keras",
-    bytes=10,
-    crc32="0badcafe",
-    time="2025-01-31T12:00:00.000+00:00",
-    run="one",
-    template="w.keras",
-    versions={},
-)
+RECORD = replace(made.RECORD, logs={"loss": 0.5}, bytes=10)
 
 
 def line(record):

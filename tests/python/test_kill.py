@@ -21,8 +21,8 @@ from pathlib import Path
 from zlib import crc32
 
 import pytest
+from made import RECORD
 from run_save import pipeline_for, save
-from test_hostile import RECORD
 
 from modelcheckpoint import verify_checkpoints
 from modelcheckpoint.records import Record, Removal

@@ -14,11 +14,10 @@ from datetime import datetime, timedelta, timezone
 from importlib.util import find_spec
 
 import pytest
-from conftest import before, fit, make_model
+from conftest import before, fit, in_time, make_model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_checkpoints import put, record, tell
-from test_hostile import RECORD, abandoned, in_time
+from made import RECORD, abandoned, put, record, tell, ten_thousand
 
 from modelcheckpoint import (
     CheckpointList,
@@ -442,14 +441,6 @@ def test_without_pandas(tmp_path):
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )
     assert "needs the package 'pandas': pip install pandas" in ended.stderr
-
-
-def ten_thousand(folder):
-    with open(folder / JOURNAL, "w", encoding="utf-8") as file:
-        for number in range(10_000):
-            (folder / f"{number}.keras").write_bytes(b"x" * 6)
-            line = replace(RECORD, path=f"{number}.keras").to_line()
-            file.write(line + "\n")
 
 
 def test_ten_thousand(tmp_path):

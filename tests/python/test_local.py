@@ -10,13 +10,14 @@ import pathlib
 import shutil
 import stat
 import subprocess
+from dataclasses import replace
 from zlib import crc32
 
 import pytest
 from faulty import FaultyOS, ShortWrites, WithoutLinks, WithoutUnnamedFiles
+from made import RECORD
 
 from modelcheckpoint.decide.plan import Moment, Order
-from modelcheckpoint.records import Record
 from modelcheckpoint.save.pipeline import Pipeline, Receipt, Run
 from modelcheckpoint.storage import journal
 from modelcheckpoint.storage.leftovers import JOURNAL
@@ -514,23 +515,7 @@ def test_short_writes(tmp_path):
 
 def test_text_that_is_not_unicode(tmp_path):
     """A file name that is no UTF-8 does not stop the journal."""
-    record = Record(
-        path="\udcff.keras",
-        epoch=1,
-        batch=None,
-        samples=None,
-        logs={},
-        monitor="val_loss",
-        value=None,
-        mode="min",
-        best=False,
-        format="keras",
-        bytes=1,
-        crc32="00000000",
-        time="2026-01-01T00:00:00+00:00",
-        run="run",
-        template="w.keras",
-    )
+    record = replace(RECORD, path="\udcff.keras")
     LocalStorage(str(tmp_path)).append(record.to_line())
     assert list(journal.read(str(tmp_path))) == [record]
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from conftest import before
-from test_checkpoints import put, record, tell
+from made import put, record, tell
 
 from modelcheckpoint import list_checkpoints, plot_checkpoints
 from modelcheckpoint.decide.curve import COLOURS, EARLIER

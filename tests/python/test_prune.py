@@ -7,8 +7,7 @@ import subprocess
 
 import pytest
 from conftest import checkpoints, fit, lines, make_model
-from test_checkpoints import put, record, statuses, tell, weights
-from test_hostile import abandoned
+from made import abandoned, left, put, record, some, statuses, tell, weights
 
 import modelcheckpoint.storage.pruning as pruning
 from modelcheckpoint import ModelCheckpoint, list_checkpoints, prune_checkpoints
@@ -17,20 +16,8 @@ from modelcheckpoint.storage import contents
 from modelcheckpoint.storage.leftovers import JOURNAL
 
 
-def some(folder, count=6, **fields):
-    """Save files whose value is best in epoch 2."""
-    return [
-        put(folder, weights(n), f"{n}.weights.h5", epoch=n, value=abs(n - 2), **fields)
-        for n in range(1, count + 1)
-    ]
-
-
 def pruned(folder, **keep):
     return [one.name[0] for one in prune_checkpoints(folder, dry_run=False, **keep)]
-
-
-def left(folder):
-    return "".join(name[0] for name in checkpoints(folder))
 
 
 def test_a_real_run(tmp_path, K, data):

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made import RECORD
 
 from modelcheckpoint.decide.retention import Keep, settled, to_delete
-from modelcheckpoint.records import Record
 
 
 def record(epoch, value=None, mode="min", monitor="val_loss", path=None):
-    return Record(
+    return replace(
+        RECORD,
         path=path or f"{epoch}.keras",
         epoch=epoch,
-        batch=None,
-        samples=None,
-        logs={},
         monitor=monitor,
         value=value,
         mode=mode,
-        best=False,
-        format="keras",
-        bytes=1,
-        crc32="00000000",
-        time="2026-01-01T00:00:00.000+00:00",
-        run="a",
-        template="{epoch}.keras",
     )
 
 

@@ -7,15 +7,16 @@ import json
 import os
 import shutil
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from conftest import checkpoints, fit, lines, make_model, names, told
+from made import RECORD
 
 from modelcheckpoint import ModelCheckpoint, verify_checkpoints
 from modelcheckpoint.decide.retention import Keep
 from modelcheckpoint.errors import CheckpointWarning
-from modelcheckpoint.records import Record
 from modelcheckpoint.save.retirement import Retirement
 from modelcheckpoint.storage.below import NotPlain
 from modelcheckpoint.storage.local import LocalStorage
@@ -241,22 +242,15 @@ def record(storage, name, run="run", value=None, epoch=1):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w") as file:
         file.write("x" * 10)
-    made = Record(
+    made = replace(
+        RECORD,
         path=name,
         epoch=epoch,
-        batch=None,
-        samples=None,
-        logs={},
         monitor="loss",
         value=value,
-        mode="min",
         best=False,
-        format="keras",
         bytes=10,
-        crc32="00000000",
-        time="2026-01-01T00:00:00.000+00:00",
         run=run,
-        template="{epoch}.keras",
     )
     storage.append(made.to_line())
     return made

@@ -6,9 +6,10 @@ import os
 from dataclasses import replace
 from zlib import crc32
 
+import made
 import pytest
 
-from modelcheckpoint.records import Record, Removal
+from modelcheckpoint.records import Removal
 from modelcheckpoint.storage import journal, leftovers
 from modelcheckpoint.storage.local import LocalStorage
 from modelcheckpoint.storage.sweep import sweep
@@ -16,21 +17,11 @@ from modelcheckpoint.storage.sweep import sweep
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there no process id is tried")
 
 DATA = b"a whole model"
-RECORD = Record(
+RECORD = replace(
+    made.RECORD,
     path="2.keras",
-    epoch=2,
-    batch=None,
-    samples=None,
-    logs={},
-    monitor="val_loss",
-    value=None,
-    mode="min",
-    best=False,
-    format="keras",
     bytes=len(DATA),
     crc32=f"{crc32(DATA):08x}",
-    time="2025-01-31T12:00:00.000+00:00",
-    run="one",
     template="{epoch}.keras",
 )
 

@@ -201,7 +201,8 @@ def _variable(backend: ModuleType) -> type:
 def _skipped(saving_lib: ModuleType) -> Callable[[str], Iterable[str]]:
     newer = getattr(saving_lib, "get_attr_skipset", None)
     found: Callable[[str], Iterable[str]] = newer or saving_lib.get_attr_skiplist
-    return found
+    # Keras 3.15 means to keep the few that there are, and makes each anew.
+    return functools.lru_cache(found)
 
 
 def _makes_empty_groups(store_class: type) -> bool:

@@ -1,0 +1,107 @@
+"""Checkpoints as a run leaves them, files and lines, made without Keras."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from dataclasses import replace
+from zlib import crc32
+
+from conftest import checkpoints
+
+from modelcheckpoint import verify_checkpoints
+from modelcheckpoint.records import Record
+from modelcheckpoint.storage import leftovers
+from modelcheckpoint.storage.leftovers import JOURNAL
+
+RECORD = Record(
+    path="w.keras",
+    epoch=1,
+    batch=None,
+    samples=None,
+    logs={},
+    monitor="val_loss",
+    value=0.5,
+    mode="min",
+    best=True,
+    format="keras",
+    bytes=6,
+    crc32="0badcafe",
+    time="2025-01-31T12:00:00.000+00:00",
+    run="one",
+    template="w.keras",
+)
+
+
+def weights(value=0.0):
+    """Return a small HDF5 file."""
+    import h5py
+
+    file = io.BytesIO()
+    with h5py.File(file, "w") as opened:
+        opened["layers/dense/vars/0"] = [[value] * 3] * 4
+    return file.getvalue()
+
+
+def archive(**changed):
+    """Return a small `.keras` archive."""
+    members = {"metadata.json": b"{}", "config.json": b"{}"}
+    members = {**members, "model.weights.h5": weights(), **changed}
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as opened:
+        for name, data in members.items():
+            if data is not None:
+                opened.writestr(name, data)
+    return file.getvalue()
+
+
+def record(data, path="w.weights.h5", **fields):
+    format = "keras" if path.endswith(".keras") else "weights.h5"
+    sums = {"bytes": len(data), "crc32": f"{crc32(data):08x}", "format": format}
+    return replace(RECORD, path=path, **sums, **fields)
+
+
+def put(folder, data, path="w.weights.h5", **fields):
+    """Save a file as a run does, and return its record."""
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_bytes(data)
+    return tell(folder, record(data, path, **fields))
+
+
+def tell(folder, entry):
+    with open(folder / JOURNAL, "a", encoding="utf-8") as file:
+        file.write(entry.to_line() + "\n")
+    return entry
+
+
+def statuses(folder):
+    return {found.path: found.status for found in verify_checkpoints(folder)}
+
+
+def some(folder, count=6, **fields):
+    """Save files whose value is best in epoch 2."""
+    return [
+        put(folder, weights(n), f"{n}.weights.h5", epoch=n, value=abs(n - 2), **fields)
+        for n in range(1, count + 1)
+    ]
+
+
+def ten_thousand(folder):
+    with open(folder / JOURNAL, "w", encoding="utf-8") as file:
+        for number in range(10_000):
+            (folder / f"{number}.keras").write_bytes(b"x" * 6)
+            line = replace(RECORD, path=f"{number}.keras").to_line()
+            file.write(line + "\n")
+
+
+def abandoned(folder, up=0, suffix=".keras"):
+    """Return the path of a temporary file whose writer is dead."""
+    mark = leftovers.Mark("0" * 12, up)
+    name = leftovers.temporary_name(mark, suffix)
+    return folder / name.replace(f"-{os.getpid()}-", "-999999999-")
+
+
+def left(folder):
+    """Return the first letters of the checkpoints that are there."""
+    return "".join(name[0] for name in checkpoints(folder))
