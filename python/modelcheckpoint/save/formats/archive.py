@@ -7,6 +7,7 @@ import struct
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 from modelcheckpoint.storage.writer import ALIGNMENT, LARGE, Data, Part
@@ -30,7 +31,7 @@ def member(name: str, data: Data) -> Member:
 def pack(members: Sequence[Member]) -> Iterator[Part]:
     """Yield the parts of an archive, the members' own data uncopied and undeflated."""
     pieces = _Pieces()
-    known = {}
+    known: dict[int, int] = {}
     with zipfile.ZipFile(pieces, "w") as archive:
         for info, data in members:
             # zipfile fills in what it is given: a second archive may be made of it.
@@ -38,8 +39,9 @@ def pack(members: Sequence[Member]) -> Iterator[Part]:
             if len(data) >= LARGE:
                 copied.extra = _padding(archive.start_dir + _header_size(copied, data))
             archive.writestr(copied, data)
-            known[id(data)] = copied.CRC
-    return ((piece, known.get(id(piece))) for piece in pieces.in_order())
+            if data:
+                known[archive.start_dir - len(data)] = copied.CRC
+    return ((piece, known.get(offset)) for offset, piece in pieces.in_order())
 
 
 def _copy(info: zipfile.ZipInfo) -> zipfile.ZipInfo:
@@ -70,8 +72,8 @@ class _Pieces(io.RawIOBase):
         self._pieces: dict[int, Data] = {}
         self._end = self._at = 0
 
-    def in_order(self) -> list[Data]:
-        return [self._pieces[offset] for offset in sorted(self._pieces)]
+    def in_order(self) -> list[tuple[int, Data]]:
+        return sorted(self._pieces.items(), key=itemgetter(0))
 
     def write(self, data: Any) -> int:
         size = len(data)
