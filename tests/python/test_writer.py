@@ -7,6 +7,7 @@ import fcntl
 import io
 import mmap
 import os
+import threading
 import zipfile
 from zlib import crc32
 
@@ -146,8 +147,19 @@ def test_a_file_system_that_refuses(memory, tmp_path, most):
     assert not any(direct for direct, _ in system.writes)
 
 
+def test_where_no_thread_can_be_had(memory, tmp_path, monkeypatch):
+    """As when Python ends: the checksum is computed all the same."""
+
+    def start(thread):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    parts = [(b"begin", None), (memory, None)]
+    assert holds(tmp_path / "w", written(tmp_path / "w", parts), parts)
+
+
 def test_other_errors_come_through(memory, tmp_path):
-    """A full disk is told, not tried in another way."""
+    """A full disk is told, not tried in another way, and no thread is left."""
 
     class Full(Watched):
         def write(self, file, data):
@@ -155,6 +167,7 @@ def test_other_errors_come_through(memory, tmp_path):
 
     with pytest.raises(OSError, match="No space left"):
         written(tmp_path / "w", [(memory, None)], Full())
+    assert not any("checksum" in thread.name for thread in threading.enumerate())
 
 
 @pytest.mark.parametrize("size", [10, LARGE])

@@ -11,7 +11,9 @@ import contextlib
 import ctypes
 import errno
 import os
-from collections.abc import Iterator
+import queue
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any, Optional, Union
 from zlib import crc32
 
@@ -35,8 +37,7 @@ disk. Some disks ask for less; where a file system asks for more it refuses."""
 LARGE = 8 << 20
 """Bytes from which on that is worth it."""
 
-# So small that each stays in a processor's cache from the checksum to the write, and so
-# large that a disk is kept busy.
+# So large that a disk is kept busy.
 _PIECE = 1 << 20
 _DIRECT_PIECE = 4 << 20
 _REFUSALS = (errno.EINVAL, errno.EOPNOTSUPP)
@@ -51,7 +52,7 @@ def write_some(file: int, data: Data, system: Any = os) -> int:
 
 
 class Writer:
-    """Writes to an open file, and computes size and checksum on the way.
+    """Writes to an open file, and computes size and checksum meanwhile.
 
     Args:
         file: Descriptor, opened for writing, at the file's beginning.
@@ -79,16 +80,27 @@ class Writer:
         """
         if checksum is not None:
             self.checksum = joined(self.checksum, checksum, len(data))
-        for piece, direct in self._pieces(data):
-            if checksum is None:
-                self.checksum = crc32(piece, self.checksum)
-            self._write(piece, direct)
-            self._begin_to_flush()
+            self._write_all(data)
+        elif len(data) < LARGE:
+            self.checksum = crc32(data, self.checksum)
+            self._write_all(data)
+        else:
+            with _Checksum(self.checksum) as sums:
+                self._write_all(data, sums.add)
+            self.checksum = sums.value
 
     def finish(self) -> None:
         """Make what was written durable."""
         self._set_direct(False)
         self._os.fsync(self._file)
+
+    def _write_all(
+        self, data: Data, note: Callable[[Data], None] = lambda piece: None
+    ) -> None:
+        for piece, direct in self._pieces(data):
+            note(piece)
+            self._write(piece, direct)
+            self._begin_to_flush()
 
     def _pieces(self, data: Data) -> Iterator[tuple[Data, bool]]:
         at = 0
@@ -151,3 +163,43 @@ class Writer:
             with contextlib.suppress(AttributeError, OSError):  # not on every system
                 advice = os.POSIX_FADV_DONTNEED
                 self._os.posix_fadvise(self._file, start, self.size - start, advice)
+
+
+class _Checksum:
+    """A crc32 that another thread computes, while this one waits for the disk.
+
+    Attributes:
+        value: The crc32, complete when the block that this is used in has ended.
+    """
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+        self._pieces: queue.SimpleQueue[Data | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> _Checksum:
+        # A daemon: nobody has to wait for it but who wrote the file.
+        thread = threading.Thread(
+            target=self._work, name="modelcheckpoint checksum", daemon=True
+        )
+        # There may be too many threads, and Python starts none any more as it ends.
+        with contextlib.suppress(RuntimeError, MemoryError):
+            thread.start()
+            self._thread = thread
+        return self
+
+    def add(self, piece: Data) -> None:
+        """Take the next bytes, which must not change before the block has ended."""
+        if self._thread is None:
+            self.value = crc32(piece, self.value)
+        else:
+            self._pieces.put(piece)
+
+    def __exit__(self, *raised: object) -> None:
+        if self._thread is not None:
+            self._pieces.put(None)
+            self._thread.join()
+
+    def _work(self) -> None:
+        while (piece := self._pieces.get()) is not None:
+            self.value = crc32(piece, self.value)
