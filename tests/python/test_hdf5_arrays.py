@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from modelcheckpoint.save.formats.hdf5_arrays import new_dataset
+from modelcheckpoint.save.formats.hdf5_arrays import new_dataset, write_array
 
 ARRAYS = {
     "scalar": np.float32(1.5),
@@ -26,7 +26,7 @@ def described(file, name):
     return (
         dataset.dtype,
         dataset.shape,
-        dataset[()].tobytes(),
+        repr(dataset[()]),
         dict(dataset.attrs),
         plist.get_layout(),
         plist.get_obj_track_times(),
@@ -43,6 +43,18 @@ def test_equal_to_h5pys_own(tmp_path, name):
         with h5py.File(tmp_path / "theirs.h5", "w") as theirs:
             theirs.create_dataset(name, array.shape, dtype=array.dtype)[whole] = array
             assert described(ours, name) == described(theirs, name)
+
+
+@pytest.mark.parametrize(
+    "array", [*map(np.asarray, ARRAYS.values()), np.array("x", "O")]
+)
+def test_whole_arrays_equal_h5pys_own(tmp_path, array):
+    """Of any type, texts too."""
+    with h5py.File(tmp_path / "ours.h5", "w") as ours:
+        write_array(ours, "a/größe", array)
+        with h5py.File(tmp_path / "theirs.h5", "w") as theirs:
+            theirs.create_dataset("a/größe", data=array)
+            assert described(ours, "a/größe") == described(theirs, "a/größe")
 
 
 def test_what_is_not_written_at_once(tmp_path):

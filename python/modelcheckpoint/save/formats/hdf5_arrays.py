@@ -9,7 +9,16 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-__all__ = ["new_dataset"]
+__all__ = ["new_dataset", "write_array"]
+
+
+def write_array(group: Any, name: str, array: Any) -> Any:
+    """Return a new dataset that holds an array, as `create_dataset` does."""
+    if array.dtype.kind not in "fiub":
+        return group.create_dataset(name, data=array)
+    dataset = new_dataset(group, name, array.shape, array.dtype)
+    dataset[()] = array
+    return dataset
 
 
 def new_dataset(group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+from modelcheckpoint.save.formats.hdf5_arrays import write_array
 from modelcheckpoint.save.image import Block, Image, Misfit
 from modelcheckpoint.save.internals import reader_of
 from modelcheckpoint.save.layout import Layout, Layouts
@@ -89,7 +90,7 @@ def _write(
             written.attrs[name] = value
         for key in group.keys:
             array = next(arrays)
-            dataset = written.create_dataset(key, data=array)
+            dataset = write_array(written, key, array)
             if array.dtype.name == "bfloat16":  # which HDF5 does not know
                 dataset.attrs["dtype"] = "bfloat16"
             yield dataset.id, array.shape, array.dtype
