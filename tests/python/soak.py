@@ -112,12 +112,12 @@ class Folder:
                 yield f"{name} was told durable with {value}, and there is {one}"
 
 
-def soak(kills, seed, workers, root, say=print):
-    """Kill so many times, and return the folders."""
-    chance = random.Random(seed)
+def soak(kills, seed, workers, root, say=print, turn=0):
+    """Kill so many times, and return the folders; each turn has other moments."""
     every = list(jobs())
-    chance.shuffle(every)
+    random.Random(seed).shuffle(every)
     folders = [Folder(root / str(n), job) for n, job in enumerate(every[:kills])]
+    chance = random.Random(f"{seed}, {turn}")
     turns = [(folders[n % len(folders)], chance.random()) for n in range(kills)]
     shares = [
         [turn for turn in turns if folders.index(turn[0]) % workers == number]

@@ -241,11 +241,10 @@ def test_saves_under_way_are_waited_for(tmp_path):
     def save():
         release.wait(20)
         put(tmp_path, b"x")
-        pending.running.discard(threading.current_thread())
 
-    thread = threading.Thread(target=save)
-    pending.running.add(thread)
-    thread.start()
+    work = pending.Work(save)
+    pending.running.add(work)
+    work.start()
     threading.Timer(0.2, release.set).start()
     assert names(tmp_path) == ["w.weights.h5"]
 

@@ -128,6 +128,32 @@ def test_one_job_at_a_time():
     assert until_done(saver) == (0, None)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no alarms on this system")
+@pytest.mark.parametrize("wait", ["of the saver", "for all"])
+def test_a_wait_that_is_interrupted(wait):
+    """The job is under way as before, and can be waited for once more.
+
+    `Thread.join`, interrupted, takes the thread for one that has ended.
+    """
+    saver, go_on = Saver(), threading.Event()
+
+    def ring(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, ring)
+    saver.start(go_on.wait)
+    for _ in range(3):
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            saver.wait() if wait == "of the saver" else wait_for_all()
+        assert saver.busy
+        assert saver.outcome() is None
+    signal.signal(signal.SIGALRM, before)
+    go_on.set()
+    wait_for_all()
+    assert until_done(saver) == (True, None)
+
+
 def test_wait_for_all():
     """It returns when the jobs of all savers have ended."""
     savers = [Saver() for _ in range(3)]

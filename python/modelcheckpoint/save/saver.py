@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from modelcheckpoint.pending import running
+from modelcheckpoint.pending import Work, running
 
 __all__ = ["Outcome", "Saver"]
 
@@ -25,13 +25,13 @@ class Saver:
     """
 
     def __init__(self) -> None:
-        self._thread: threading.Thread | None = None
+        self._work: Work | None = None
         self._outcome: Outcome | None = None
 
     @property
     def busy(self) -> bool:
         """Whether a job runs, or nobody has forgotten yet what came of it."""
-        return self._outcome is not None or _is_alive(self._thread)
+        return self._outcome is not None or self._is_under_way
 
     def start(self, job: Job) -> None:
         """Run a job on another thread, and return at once.
@@ -42,17 +42,15 @@ class Saver:
         if self.busy:
             raise RuntimeError("a saver runs one job at a time")
         claim = threading.Lock()
-        thread = threading.Thread(
-            target=self._work, args=(job, claim), name="modelcheckpoint"
-        )
+        work = Work(self._run, job, claim)
         try:
-            self._thread = thread
-            running.add(thread)
-            thread.start()
+            self._work = work
+            running.add(work)
+            work.start()
         except BaseException as error:
             if claim.acquire(blocking=False):  # it has not begun, and now never will
-                self._thread = None
-                running.discard(thread)
+                self._work = None
+                running.discard(work)
                 if _is_refusal(error):
                     self._outcome = None, error
                     return
@@ -60,37 +58,33 @@ class Saver:
 
     def wait(self) -> None:
         """Return when no job is running; an interrupt stops the wait, not the job."""
-        thread = self._thread
-        if thread is not None and _is_alive(thread):
-            thread.join()
+        if self._work is not None:
+            self._work.wait()
 
     def outcome(self) -> Outcome | None:
         """Return what came of the job; None while it runs, or if there was none.
 
         None, too, in the child of a fork: the parent, where it lives, has the outcome.
         """
-        return None if _is_alive(self._thread) else self._outcome
+        return None if self._is_under_way else self._outcome
 
     def forget(self) -> None:
         """Forget what came of the last job, so that the next one may start."""
         self.wait()  # the thread has little left to do
-        self._thread = self._outcome = None
+        self._work = self._outcome = None
 
-    def _work(self, job: Job, claim: threading.Lock) -> None:
-        try:
-            if claim.acquire(blocking=False):
-                self._outcome = _outcome_of(job)
-        finally:
-            running.discard(threading.current_thread())
+    @property
+    def _is_under_way(self) -> bool:
+        return self._work is not None and self._work.is_under_way
+
+    def _run(self, job: Job, claim: threading.Lock) -> None:
+        if claim.acquire(blocking=False):
+            self._outcome = _outcome_of(job)
 
 
 def _is_refusal(error: BaseException) -> bool:
     # In R an interrupt can come as a RuntimeError, too.
     return isinstance(error, MemoryError) or "start new thread" in str(error)
-
-
-def _is_alive(thread: threading.Thread | None) -> bool:
-    return thread is not None and thread.is_alive()
 
 
 def _outcome_of(job: Job) -> Outcome:
