@@ -42,7 +42,7 @@ from modelcheckpoint.observe.keras_models import versions_of
 from modelcheckpoint.observe.logs import numbers
 from modelcheckpoint.observe.progress import Progress
 from modelcheckpoint.observe.seeds import random_of, seeds_of
-from modelcheckpoint.observe.stack import Training, fits_that_call
+from modelcheckpoint.observe.stack import TrainingOnStack, fits_that_call
 from modelcheckpoint.records import Record
 from modelcheckpoint.resume import (
     Restored,
@@ -577,7 +577,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         if saves_together(model):
             self._tell.no_signals("a save takes all workers, not only those it reaches")
             return None
-        exit = ExitSignals(Training(self).runs)
+        exit = ExitSignals(TrainingOnStack(self).runs)
         if not exit.watch():
             self._tell.no_signals("Python takes them on its main thread, not on this")
             return None
