@@ -30,9 +30,9 @@ from modelcheckpoint.errors import (
 )
 from modelcheckpoint.observe.building import build_config_of
 from modelcheckpoint.observe.chief import (
+    check_reach,
     is_alone,
     is_chief,
-    out_of_reach,
     saves_together,
 )
 from modelcheckpoint.observe.direction import stated_direction
@@ -542,7 +542,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self._thread = threading.get_ident()
         self._chief = is_chief(model)
         self._format.check(model)
-        _check_reach(model)
+        check_reach(model)
         # Keras' fit hands over its parameters. A loop that drives the hooks by hand
         # may train as it likes, so there only the loop itself knows the sizes.
         params = getattr(self, "params", None) or {}
@@ -711,7 +711,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         if self.keep_best is not None and order.value is None:
             self._tell.no_best(order)
         model = self.model
-        _check_reach(model)
+        check_reach(model)
         state = State(seeds_of(model), random_of(model), build_config_of(model))
         order = replace(order, state=state)
         if not self._chief:
@@ -811,15 +811,3 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
 
 def _moment_of(record: Record) -> tuple[int, int]:
     return record.epochs_done, record.samples or 0
-
-
-def _check_reach(model: Any) -> None:
-    # In every worker alike: an error in one of them alone would leave the others
-    # waiting for it.
-    variable = out_of_reach(model)
-    if variable is not None:
-        raise CheckpointError(
-            f"The variable {variable!r} is spread over several processes, of which "
-            "none can read all of it. Save from a distribution that keeps every "
-            "variable whole in each process (`keras.distribution.DataParallel`)."
-        )
