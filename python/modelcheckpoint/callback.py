@@ -1,103 +1,31 @@
-"""The door for Keras: hooks ask the plan, hand orders on, and tell the user."""
+"""The door for Keras: the arguments, what can be read, and the hooks."""
 
 from __future__ import annotations
 
 import glob
 import os
 import re
-import secrets
-import threading
-import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Callable
 
 import keras
 
-from modelcheckpoint import __version__
-from modelcheckpoint.decide import arguments
-from modelcheckpoint.decide.monitor import direction_of
-from modelcheckpoint.decide.naming import Template
-from modelcheckpoint.decide.plan import Moment, Order, Plan, Skip, State
-from modelcheckpoint.decide.retention import Keep
-from modelcheckpoint.decide.triggers import Every, Seconds
-from modelcheckpoint.errors import (
-    CheckpointError,
-    FieldError,
-    RestoreError,
-    SaveError,
-    is_interrupt,
-)
-from modelcheckpoint.observe.building import build_config_of
-from modelcheckpoint.observe.chief import (
-    is_alone,
-    is_chief,
-    out_of_reach,
-    saves_together,
-)
-from modelcheckpoint.observe.direction import stated_direction
-from modelcheckpoint.observe.exit_signals import ExitSignals
-from modelcheckpoint.observe.first_epoch import Start, start_at, started, take_back
-from modelcheckpoint.observe.keras_models import versions_of
-from modelcheckpoint.observe.logs import numbers
-from modelcheckpoint.observe.progress import Progress
-from modelcheckpoint.observe.seeds import random_of, seeds_of
-from modelcheckpoint.observe.stack import Training, fits_that_call
+from modelcheckpoint.batch_hooks import BatchHook, TestBatchHook
+from modelcheckpoint.errors import CheckpointError
+from modelcheckpoint.follow.leaving import Leaving
+from modelcheckpoint.follow.training import Training
+from modelcheckpoint.observe.stack import fits_that_call
 from modelcheckpoint.records import Record
-from modelcheckpoint.resume import (
-    Restored,
-    could_resume,
-    find,
-    restore,
-    restore_weights,
-)
-from modelcheckpoint.save.formats import format_of
-from modelcheckpoint.save.pipeline import Failure, Pipeline, Run
-from modelcheckpoint.storage.local import LocalStorage, NotFlushed
-from modelcheckpoint.storage.sweep import sweep
-from modelcheckpoint.tell import messages
+from modelcheckpoint.resume import Restored
+from modelcheckpoint.settings import checked
 from modelcheckpoint.tell.narrator import Narrator
 
 __all__ = ["ModelCheckpoint"]
 
-_KEEP = ("keep_latest", "keep_best", "keep_every")
 _ONE_FIT = (
     "ModelCheckpoint serves one `fit` at a time, and one that is running has this "
     "callback: give the `fit`, or `evaluate`, inside it a callback of its own."
 )
-
-
-class _BatchHook:
-    """A batch hook that is Keras' own empty one where no batch is watched.
-
-    Keras dispatches hooks asynchronously on JAX and Torch only if no callback has a
-    batch hook; it asks the method, which says so by `_is_default`.
-    """
-
-    needed_for = "_watches_batches"
-
-    def __init__(self, hook: Callable[..., None]) -> None:
-        self.hook = hook
-        self.__doc__ = hook.__doc__
-
-    def __get__(self, callback: Any, owner: type | None = None) -> Any:
-        if callback is None:
-            return self.hook
-        hook = self.hook if getattr(callback, self.needed_for) else _no_hook
-        return hook.__get__(callback, owner)
-
-
-class _TestBatchHook(_BatchHook):
-    """The same, for the batches of a validation."""
-
-    needed_for = "save_on_exit"
-
-
-def _no_hook(self: Any, batch: int, logs: Any = None) -> None:
-    """Do nothing; pool threads may call this at each batch."""
-
-
-_no_hook._is_default = True  # type: ignore[attr-defined]
 
 
 class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
@@ -223,12 +151,6 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             is untouched.
     """
 
-    _begun: bool
-    _saved_ever: bool
-    _may_resume: bool
-    _epochs_begun: bool
-    _start: Start | None = None
-
     def __init__(
         self,
         filepath: str | os.PathLike[str],
@@ -256,57 +178,62 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         # Keras 2: hand over its tensors as they are; most hooks never look at them.
         self._supports_tf_logs = True
-        self.filepath = arguments.path("filepath", filepath)
-        self.monitor = arguments.text("monitor", monitor)
-        self.verbose = arguments.verbosity("verbose", verbose)
-        self.save_best_only = arguments.flag("save_best_only", save_best_only)
-        self.save_weights_only = arguments.flag("save_weights_only", save_weights_only)
-        self.mode = arguments.choice("mode", mode, ("auto", "min", "max"))
-        self.period = arguments.period(period)
-        self.save_freq = arguments.save_freq(save_freq)
-        self.save_freq_unit = arguments.choice(
-            "save_freq_unit", save_freq_unit, ("samples", "batches")
+        self._settings = settings = checked(
+            filepath=filepath,
+            monitor=monitor,
+            verbose=verbose,
+            save_best_only=save_best_only,
+            save_weights_only=save_weights_only,
+            mode=mode,
+            period=period,
+            save_freq=save_freq,
+            save_freq_unit=save_freq_unit,
+            initial_value_threshold=initial_value_threshold,
+            on_error=on_error,
+            background=background,
+            on_saved=on_saved,
+            keep_latest=keep_latest,
+            keep_best=keep_best,
+            keep_every=keep_every,
+            save_seconds=save_seconds,
+            save_on_exit=save_on_exit,
+            resume=resume,
+            restore_best=restore_best,
         )
-        self.initial_value_threshold = arguments.number_or_none(
-            "initial_value_threshold", initial_value_threshold
-        )
-        self.on_error = arguments.choice("on_error", on_error, ("warn", "raise"))
-        self.background = arguments.flag("background", background)
-        self.on_saved = arguments.function_or_none("on_saved", on_saved)
-        self.keep_latest = arguments.count_or_none("keep_latest", keep_latest)
-        self.keep_best = arguments.count_or_none("keep_best", keep_best)
-        self.keep_every = arguments.count_or_none("keep_every", keep_every)
-        self.save_seconds = arguments.seconds_or_none("save_seconds", save_seconds)
-        self.save_on_exit = arguments.flag("save_on_exit", save_on_exit)
-        arguments.last_is_saved(self.save_on_exit, self.save_best_only)
-        self.resume = arguments.flag("resume", resume)
-        self._template = Template(self.filepath, self._watches_batches)
-        self.restore_best = arguments.restore_best(
-            restore_best, self.filepath, self._template.fields, self.save_best_only
-        )
-        self._format = format_of(
-            self.filepath, self._template.tail, self.save_weights_only
-        )
+        self.filepath = settings.filepath
+        self.monitor = settings.monitor
+        self.verbose = settings.verbose
+        self.save_best_only = settings.save_best_only
+        self.save_weights_only = settings.save_weights_only
+        self.mode = settings.mode
+        self.period = settings.period
+        self.save_freq = settings.save_freq
+        self.save_freq_unit = settings.save_freq_unit
+        self.initial_value_threshold = settings.initial_value_threshold
+        self.on_error = settings.on_error
+        self.background = settings.background
+        self.on_saved = settings.on_saved
+        self.keep_latest = settings.keep_latest
+        self.keep_best = settings.keep_best
+        self.keep_every = settings.keep_every
+        self.save_seconds = settings.save_seconds
+        self.save_on_exit = settings.save_on_exit
+        self.resume = settings.resume
+        self.restore_best = settings.restore_best
         self._tell = Narrator(
-            self.filepath,
-            self._template.folder,
-            self.monitor,
-            self.save_best_only,
-            bool(self.verbose),
-        )
-        arguments.keeps_several(
-            {name: getattr(self, name) for name in _KEEP},
-            self.filepath,
-            self._template.fields,
+            settings.filepath,
+            settings.template.folder,
+            settings.monitor,
+            settings.save_best_only,
+            bool(settings.verbose),
         )
         self._trained: Any = None
-        self._pipeline: Pipeline | None = None
-        self._exit: ExitSignals | None = None
+        self._leaving = Leaving(self._tell)
         self._start_over()
-        if self._counts_batches and self.period != 1:
+        if settings.counts_batches and settings.period != 1:
             self._tell.problem(
-                f"`period={self.period}` is ignored: `save_freq={self.save_freq}` "
-                "says when to save."
+                f"`period={settings.period}` is ignored: "
+                f"`save_freq={settings.save_freq}` says when to save."
             )
 
     # What can be read
@@ -314,7 +241,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
     @property
     def best(self) -> float | None:
         """The best value of `monitor` that was saved, or the threshold, or None."""
-        return self._plan.best
+        return self._training.best
 
     @property
     def problems(self) -> list[str]:
@@ -324,7 +251,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
     @property
     def restored(self) -> Restored | None:
         """What `resume` has restored; None before, and where there was nothing."""
-        return self._restored
+        return self._training.restored
 
     # Hooks
 
@@ -341,7 +268,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             raise CheckpointError(_ONE_FIT)
         super().set_model(model)
         if another:
-            self._settle(wait=True)
+            self._training.settle(wait=True)
             self._start_over()
         self._trained = model
 
@@ -353,7 +280,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         """
         if fits_that_call(self) > 1:
             raise CheckpointError(_ONE_FIT)
-        self._begin()
+        self._training.begin(self._trained, self)
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Wait for what is being saved, and sum up what went wrong.
@@ -361,87 +288,38 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         Where nothing was ever saved, it says so loudly.
         """
         try:
-            self._end()
+            self._training.end()
         finally:
-            exit, self._exit = self._exit, None
-            if exit is not None:
-                exit.stop()
-
-    def _end(self) -> None:
-        self._settle(wait=True)
-        if self._begun and self.save_on_exit:
-            self._save_last()
-        if self._pipeline is not None:
-            self._pipeline.release()
-        if self._begun:
-            take_back(self._trained, self._start)
-            self._may_resume = self._may_resume and not self._epochs_begun
-            self._give_back_best()
-        if self._begun and self._chief:
-            self._tell.end(self._saved_ever, f"{self._interval} had not passed yet")
-        self._begun = False
+            self._leaving.end()
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Note the epoch (`epoch` counts from 0)."""
-        self._begin_if_driven_by_hand()
-        self._settle(wait=False)
-        self._check_first_epoch(int(epoch))
-        self._leave_if_asked()
-        self._progress.start_epoch(int(epoch) + 1)
+        self._running().begin_epoch(int(epoch) + 1)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Save, if a save is due at the end of this epoch or waited for it."""
-        self._begin_if_driven_by_hand()
-        uncounted = self._progress.end_epoch(int(epoch) + 1)
-        self._tell_rough_count()
-        if not self._progress.batch:  # no batch's end has told that it was trained
-            self._unsaved = True
-        self._logs = logs
-        due = self._plan.due(uncounted if self._counts_batches else 1)
-        self._settle(wait=due or self._plan.waits)
-        moment = self._moment(logs)
-        self._follow(self._plan.at_epoch_end(moment, self._direction(moment), due))
-        self._leave_if_asked()
+        self._running().end_epoch(int(epoch) + 1, logs)
 
-    @_BatchHook
+    @BatchHook
     def on_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Take note that a batch begins (`batch` counts from 0)."""
-        self._begin_if_driven_by_hand()
-        self._progress.begin_batch()
+        self._running().begin_batch()
 
-    @_BatchHook
+    @BatchHook
     def on_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Count the batch (`batch` counts from 0), and save if a save is due."""
-        self._begin_if_driven_by_hand()
-        if threading.get_ident() != self._thread:
-            raise CheckpointError(
-                f"{self._why_batches} needs the batches in order: pass the callbacks "
-                "as a list, `callbacks=[...]` (in R `list(...)`)."
-            )
-        batches, amount = self._progress.end_batch(batch + 1, logs)
-        self._unsaved, self._logs = True, logs
-        if self._first_batch:
-            self._tell_small_save_freq(amount // batches)
-        due = self._plan.due(amount if self._counts_batches else 0, time.monotonic())
-        self._settle(wait=due)
-        if due:
-            moment = self._moment(logs)
-            self._follow(self._plan.in_epoch(moment, self._direction(moment)))
-        self._leave_if_asked()
+        self._running().end_batch(batch + 1, logs)
 
-    @_TestBatchHook
+    @TestBatchHook
     def on_test_batch_end(
         self, batch: int, logs: Mapping[str, Any] | None = None
     ) -> None:
         """Save and leave, if a signal came that asks for it."""
-        if self._begun and threading.get_ident() == self._thread:
-            self._leave_if_asked()
+        self._training.end_test_batch()
 
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Take note that Keras' metrics now hold what an evaluation put into them."""
-        if self._begun:
-            self._progress.end_test()
-            self._leave_if_asked()
+        self._training.end_test()
 
     def wait(self) -> None:
         """Return once everything that was saved is durable, and tell what came of it.
@@ -452,18 +330,16 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         Raises:
             SaveError: If the save failed and `on_error` is `"raise"`.
         """
-        if self._pipeline is not None and threading.get_ident() != self._thread:
-            self._pipeline.wait()  # the training's own thread is the one that tells
-        else:
-            self._settle(wait=True)
+        self._training.wait()
 
     # tf_keras asks these; Keras 3 looks at the methods.
 
     def _implements_train_batch_hooks(self) -> bool:
-        return self._watches_batches or self._subclass_has("batch", "train_batch")
+        watches = self._settings.watches_batches
+        return watches or self._subclass_has("batch", "train_batch")
 
     def _implements_test_batch_hooks(self) -> bool:
-        return self.save_on_exit or self._subclass_has("test_batch")
+        return self._settings.save_on_exit or self._subclass_has("test_batch")
 
     def _implements_predict_batch_hooks(self) -> bool:
         return self._subclass_has("predict_batch")
@@ -481,345 +357,11 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         found = glob.glob(re.sub(r"\{[^{}]*\}", "*", glob.escape(pattern)))
         return max(found, key=lambda p: (os.path.getmtime(p), p), default=None)
 
-    # Beginning
-
-    @property
-    def _counts_batches(self) -> bool:
-        return self.save_freq != "epoch"
-
-    @property
-    def _watches_batches(self) -> bool:
-        timed = self.save_seconds is not None
-        return self._counts_batches or timed or self.save_on_exit
-
-    @property
-    def _why_batches(self) -> str:
-        if self._counts_batches:
-            return "`save_freq` as a number"
-        return "`save_on_exit`" if self.save_seconds is None else "`save_seconds`"
-
-    @property
-    def _unit(self) -> str:
-        return self.save_freq_unit if self._counts_batches else "epochs"
-
-    @property
-    def _interval(self) -> str:
-        every = self.save_freq if self._counts_batches else self.period
-        unit = self._unit if every != 1 or self._counts_batches else "epoch"
-        seconds = self.save_seconds
-        timed = "" if seconds is None else f" or {seconds:g} seconds"
-        return f"{every} {unit}{timed}"
-
     def _start_over(self) -> None:
-        every = self.save_freq if self._counts_batches else self.period
-        self._plan = Plan(
-            self._template,
-            Every(int(every)),
-            self.monitor,
-            self.save_best_only,
-            self.initial_value_threshold,
-            None if self.save_seconds is None else Seconds(self.save_seconds),
-        )
-        began = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-        self._run_id = f"{began}-{secrets.token_hex(3)}"
-        self._inferred_mode: str | None = None
-        self._begun = self._saved_ever = self._unsaved = self._leaving = False
-        self._restored: Restored | None = None
-        self._best_record: Record | None = None
-        self._may_resume = True
+        self._training = Training(self._settings, self._tell, self._leaving)
 
-    def _begin_if_driven_by_hand(self) -> None:
-        if not self._begun:
-            self._begin()
-
-    def _begin(self) -> None:
-        self._settle(wait=True)
-        model = self._trained
-        if model is None:
-            raise CheckpointError(
-                "ModelCheckpoint has no model: call `set_model(model)` before it."
-            )
-        self._thread = threading.get_ident()
-        self._chief = is_chief(model)
-        self._format.check(model)
-        _check_reach(model)
-        # Keras' fit hands over its parameters. A loop that drives the hooks by hand
-        # may train as it likes, so there only the loop itself knows the sizes.
-        params = getattr(self, "params", None) or {}
-        in_fit = "steps" in params
-        self._progress = Progress(model, in_fit, self._unit, params.get("steps"))
-        if self.restore_best and not is_alone(model):
-            raise CheckpointError(
-                "`restore_best` is for a training in one process, and several train "
-                "this model: load the best checkpoint after it."
-            )
-        storage = self._storage()
-        self._plan.start(time.monotonic())
-        told = self._counts_batches or self.save_seconds is not None
-        if self._chief:
-            self._tell.begin(self._interval if told else None)
-        self._go_on(model, storage.folder, params.get("epochs") if in_fit else None)
-        self._pipeline = Pipeline(
-            storage,
-            self._format,
-            self._run(model),
-            self.background,
-            Keep(self.keep_latest, self.keep_best, self.keep_every),
-        )
-        self._saved_in_fit, self._first_batch = False, self._counts_batches
-        self._unsaved, self._logs = False, None
-        self._begun = True
-        if self._chief:
-            self._pipeline.expect(model)
-        self._exit = self._exit_signals(model) if self.save_on_exit else None
-
-    def _exit_signals(self, model: Any) -> ExitSignals | None:
-        if saves_together(model):
-            self._tell.no_signals("a save takes all workers, not only those it reaches")
-            return None
-        exit = ExitSignals(Training(self).runs)
-        if not exit.watch():
-            self._tell.no_signals("Python takes them on its main thread, not on this")
-            return None
-        return exit
-
-    # Going on where an earlier run stopped
-
-    def _go_on(self, model: Any, folder: str, epochs: int | None) -> None:
-        """Resume, if that was asked for, or tell that it could be.
-
-        Not where an epoch was trained since, in a `fit` that ended as it should: the
-        model is then further than any file.
-        """
-        take_back(model, self._start)  # a `fit` that never came so far has left it
-        self._start, self._epochs_begun = None, False
-        if self._may_resume and self.resume:
-            self._resume(model, folder, epochs)
-        elif self._may_resume and self._chief:
-            record = could_resume(folder, self._template, self._format.name)
-            if record is not None and record.run != self._run_id:
-                self._tell.could_resume(record)
-
-    def _resume(self, model: Any, folder: str, epochs: int | None) -> None:
-        found = find(folder, self._template, self._format.name)
-        record = found.record
-        for one in found.damaged if self._chief else ():
-            self._tell.passed_over(one.path, one.reason)
-        if record is None:
-            if self._chief:
-                self._tell.nothing_to_resume()
-            return
-        self._run_id, self._saved_ever = record.run, True
-        self._best_record = best = found.best(self.monitor)
-        self._plan.go_on(best.value if best else None, record.mode, record.since)
-        ahead = started(model)
-        if ahead is not None and ahead.moment >= _moment_of(record):
-            # Another callback of this training has a newer state, and restored it.
-            self._progress.go_on(ahead.samples)
-            return
-        path = os.path.join(folder, *record.path.split("/"))
-        self._restored = restored = restore(model, path, record)
-        self._progress.go_on(record.samples)
-        self._start = start_at(model, record.epochs_done, record.samples)
-        if self._chief:
-            self._tell.resumed(record, restored.optimizer, restored.seeds, epochs)
-
-    def _check_first_epoch(self, epoch: int) -> None:
-        self._epochs_begun = True
-        if self._start is None or self._restored is None:
-            return
-        ahead, record = started(self._trained), self._restored.record
-        if ahead is not None and ahead is not self._start:
-            self._progress.go_on(ahead.samples)  # a later callback has restored more
-        elif record is not None and epoch != record.epochs_done and self._chief:
-            self._tell.wrong_epoch(record, epoch + 1)
-        take_back(self._trained, self._start)
-        self._start = None
-
-    def _give_back_best(self) -> None:
-        if not self.restore_best:
-            return
-        assert self._pipeline is not None  # there is one since `_begin`
-        best = self._best_record
-        if best is None:
-            self._tell.best_is_lost(f"no checkpoint was the best by {self.monitor!r}")
-            return
-        try:
-            restore_weights(self.model, self._pipeline.storage.folder, best)
-        except (OSError, RestoreError) as error:
-            self._tell.best_is_lost(str(error))
-        else:
-            self._tell.best_is_back(best)
-
-    def _storage(self) -> LocalStorage:
-        folder = os.path.abspath(self._template.folder)
-        storage = LocalStorage(folder, self._template.depth)
-        if self._chief:
-            known = None if self._template.fields else self._template.fill({}).path
-            storage.check(known)
-            sweep(storage)
-        return storage
-
-    def _run(self, model: Any) -> Run:
-        return Run(
-            self._run_id,
-            self.filepath,
-            self.monitor,
-            self.save_best_only,
-            {"modelcheckpoint": __version__, **versions_of(model)},
-        )
-
-    # Saving
-
-    def _moment(self, logs: Mapping[str, Any] | None) -> Moment:
-        progress = self._progress
-        return Moment(
-            progress.epoch,
-            progress.batch or None,
-            progress.samples,
-            numbers(logs),
-            at_end=not (progress.within or self._counts_batches),
-            epochs_done=progress.epochs_done,
-        )
-
-    def _direction(self, moment: Moment) -> str:
-        if self.mode != "auto":
-            return self.mode
-        if self._inferred_mode is None:
-            stated = stated_direction(self._trained, self.monitor)
-            mode = stated or direction_of(self.monitor)
-            if mode is None and self.monitor not in moment.logs:
-                return "min"  # there is nothing to compare
-            if mode is None:
-                self._tell.problem(
-                    f"`mode='auto'` cannot tell from the name {self.monitor!r} whether "
-                    "more of it is better; taking 'min'. Pass `mode='min'` or 'max'."
-                )
-            self._inferred_mode = mode or "min"
-        return self._inferred_mode
-
-    def _follow(self, decision: Order | Skip | None) -> None:
-        if isinstance(decision, Order):
-            self._save(decision)
-        elif decision is not None and self._chief:
-            self._tell.skipped(decision, self._progress.within)
-
-    def _save(self, order: Order) -> None:
-        assert self._pipeline is not None  # there is one since `_begin`
-        if order.missing:
-            self._tell_missing(order)
-        if self.keep_best is not None and order.value is None:
-            self._tell.no_best(order)
-        model = self.model
-        _check_reach(model)
-        state = State(seeds_of(model), random_of(model), build_config_of(model))
-        order = replace(order, state=state)
-        if not self._chief:
-            if saves_together(model):
-                self._pipeline.save_nowhere(model)
-            self._plan.saved(order)
-            self._unsaved = False
-            self._plan.begun(time.monotonic())
-            return
-        self._within = self._progress.within
-        mode = self._direction(order.moment)
-        self._pipeline.save(model, order, mode, at_once=not self._saved_in_fit)
-        self._unsaved = False
-        self._plan.begun(time.monotonic())
-        self._tell.detour(self._pipeline.detour)
-        self._settle(wait=False)
-
-    def _save_last(self) -> None:
-        """Save what was trained since the last save, and return when it is durable."""
-        self._settle(wait=True)
-        if self._unsaved:
-            moment = self._moment(self._logs)
-            self._leaving = True
-            try:
-                self._follow(self._plan.at_exit(moment, self._direction(moment)))
-            finally:
-                self._leaving = False
-        self._settle(wait=True)
-
-    def _leave_if_asked(self) -> None:
-        """Save and let the signal act that came since the last hook, if one did."""
-        if self._exit is None or self._exit.noted is None:
-            return
-        exit, name = self._exit, self._exit.noted.name
-        try:
-            self._save_last()
-            self._tell.leaves(name)
-        except CheckpointError as error:
-            self._tell.say(str(error))  # the signal may leave no time to tell it later
-            raise
-        finally:
-            exit.hand_on()
-
-    def _settle(self, wait: bool) -> None:
-        """Tell what came of the save that was begun last, if it has ended."""
-        if self._pipeline is None or not self._pipeline.busy:
-            return
-        outcome = self._pipeline.outcome(wait)
-        if outcome is None:
-            return
-        # An interrupt may come at any line: before `forget` all of it is done once
-        # more by the next hook, after it no file is told of twice.
-        if isinstance(outcome, Failure):
-            if isinstance(outcome.error, NotFlushed):
-                self._plan.saved(outcome.order)  # the file with this name is this one
-            self._pipeline.forget()
-            self._fail(outcome)
-        else:
-            self._plan.saved(outcome.order)
-            self._saved_in_fit = self._saved_ever = True
-            if outcome.order.improved:
-                self._best_record = outcome.record
-            self._pipeline.forget()
-            self._tell.saved(outcome.order, outcome, self._within)
-            if self.on_saved is not None:
-                self.on_saved(outcome.record)
-
-    def _fail(self, failure: Failure) -> None:
-        if is_interrupt(failure.error):
-            raise failure.error  # while it saved on this thread
-        self._unsaved = True
-        text = messages.failed(self._tell.path(failure.order.path), failure.error)
-        if self.on_error == "raise" or not self._saved_in_fit:
-            self._tell.problems.append(text)
-            raise SaveError(text) from failure.error
-        self._tell.problem(text)
-
-    # Telling
-
-    def _tell_missing(self, order: Order) -> None:
-        text = messages.no_field(self.filepath, order)
-        if self.on_error == "raise" and not self._leaving:
-            self._tell.problems.append(text)
-            raise FieldError(text)
-        self._tell.problem(f"{text} Written as nan.", once=f"fields {order.missing}")
-
-    def _tell_small_save_freq(self, size: int) -> None:
-        self._first_batch = False
-        if self._unit == "samples" and size >= int(self.save_freq) and self._chief:
-            self._tell.small_save_freq(int(self.save_freq), size)
-
-    def _tell_rough_count(self) -> None:
-        problem = self._progress.problem
-        if problem is not None and self._chief:
-            self._tell.problem(problem, once="samples")
-
-
-def _moment_of(record: Record) -> tuple[int, int]:
-    return record.epochs_done, record.samples or 0
-
-
-def _check_reach(model: Any) -> None:
-    # In every worker alike: an error in one of them alone would leave the others
-    # waiting for it.
-    variable = out_of_reach(model)
-    if variable is not None:
-        raise CheckpointError(
-            f"The variable {variable!r} is spread over several processes, of which "
-            "none can read all of it. Save from a distribution that keeps every "
-            "variable whole in each process (`keras.distribution.DataParallel`)."
-        )
+    def _running(self) -> Training:
+        """Return the training; it begins here where a loop calls other hooks only."""
+        if not self._training.begun:
+            self._training.begin(self._trained, self)
+        return self._training

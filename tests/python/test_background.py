@@ -80,11 +80,13 @@ class Gated(ModelCheckpoint):
 
     def __init__(self, *arguments, gate, **named):
         super().__init__(*arguments, **named)
-        self.gate = gate
+        plain = self._training._storage
 
-    def _storage(self):
-        found = super()._storage()
-        return LocalStorage(found.folder, found.depth, system=self.gate)
+        def storage(chief):
+            found = plain(chief)
+            return LocalStorage(found.folder, found.depth, system=gate)
+
+        self._training._storage = storage
 
 
 def at_epochs(function):

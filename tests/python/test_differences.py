@@ -412,7 +412,7 @@ def test_only_the_chief_writes(tmp_path, data, monkeypatch):
     """Another worker decides alike and writes nothing."""
     import keras
 
-    monkeypatch.setattr("modelcheckpoint.callback.is_chief", lambda model: False)
+    monkeypatch.setattr("modelcheckpoint.observe.fit.is_chief", lambda model: False)
     path = tmp_path / "w.keras"
     callback = ModelCheckpoint(path, monitor="loss", save_best_only=True)
     fit(make_model(keras), data, callback, epochs=2)

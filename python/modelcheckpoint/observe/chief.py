@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from modelcheckpoint.errors import CheckpointError
 from modelcheckpoint.observe.keras_models import backend_of
 
-__all__ = ["is_alone", "is_chief", "out_of_reach", "saves_together"]
+__all__ = ["check_reach", "is_alone", "is_chief", "saves_together"]
 
 
 def is_chief(model: Any) -> bool:
@@ -49,7 +50,23 @@ def saves_together(model: Any) -> bool:
     return bool(multi_worker and multi_worker())
 
 
-def out_of_reach(model: Any) -> str | None:
+def check_reach(model: Any) -> None:
+    """Check that this process can read all of the model.
+
+    Raises:
+        CheckpointError: If not, in every worker alike: an error in one of them alone
+            would leave the others waiting for it.
+    """
+    variable = _out_of_reach(model)
+    if variable is not None:
+        raise CheckpointError(
+            f"The variable {variable!r} is spread over several processes, of which "
+            "none can read all of it. Save from a distribution that keeps every "
+            "variable whole in each process (`keras.distribution.DataParallel`)."
+        )
+
+
+def _out_of_reach(model: Any) -> str | None:
     """Return the path of a variable that no process alone can read, or None.
 
     JAX can lay parts of one array on devices of several processes.

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["Training", "fits_that_call"]
+__all__ = ["TrainingOnStack", "fits_that_call"]
 
 
 def fits_that_call(callback: Any) -> int:
@@ -31,7 +31,7 @@ def fits_that_call(callback: Any) -> int:
     return len(found)
 
 
-class Training:
+class TrainingOnStack:
     """The training that begins now: does it still run, when that is asked later?
 
     A `fit` runs as long as it is on the stack; a loop that drives the hooks by hand as

@@ -1,0 +1,41 @@
+"""Batch hooks that are there only where they are needed."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+__all__ = ["BatchHook", "TestBatchHook"]
+
+
+class BatchHook:
+    """A batch hook that is Keras' own empty one where no batch is watched.
+
+    Keras dispatches hooks asynchronously on JAX and Torch only if no callback has a
+    batch hook; it asks the method, which says so by `_is_default`.
+    """
+
+    needed_for = "watches_batches"
+
+    def __init__(self, hook: Callable[..., None]) -> None:
+        self.hook = hook
+        self.__doc__ = hook.__doc__
+
+    def __get__(self, callback: Any, owner: type | None = None) -> Any:
+        if callback is None:
+            return self.hook
+        needed = getattr(callback._settings, self.needed_for)
+        hook = self.hook if needed else _no_hook
+        return hook.__get__(callback, owner)
+
+
+class TestBatchHook(BatchHook):
+    """The same, for the batches of a validation."""
+
+    needed_for = "save_on_exit"
+
+
+def _no_hook(self: Any, batch: int, logs: Any = None) -> None:
+    """Do nothing; pool threads may call this at each batch."""
+
+
+_no_hook._is_default = True  # type: ignore[attr-defined]

@@ -1,0 +1,54 @@
+"""What lasts from one `fit` to the next, until another model comes."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any
+
+from modelcheckpoint import __version__
+from modelcheckpoint.decide.plan import Plan
+from modelcheckpoint.decide.triggers import Every, Seconds
+from modelcheckpoint.observe.keras_models import versions_of
+from modelcheckpoint.records import Record
+from modelcheckpoint.save.pipeline import Run
+from modelcheckpoint.settings import Settings
+
+__all__ = ["RunState"]
+
+
+class RunState:
+    """One run: what all its checkpoints share, and what they have come to.
+
+    Attributes:
+        id: Identifier of the run; that of an earlier one, once it was resumed.
+        plan: Decides on its saves, and has the best value.
+        saved_ever: Whether anything was saved in it.
+        best_record: Of its best checkpoint; None before.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        seconds = settings.save_seconds
+        self.plan = Plan(
+            settings.template,
+            Every(settings.every),
+            settings.monitor,
+            settings.save_best_only,
+            settings.initial_value_threshold,
+            None if seconds is None else Seconds(seconds),
+        )
+        began = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+        self.id = f"{began}-{secrets.token_hex(3)}"
+        self.saved_ever = False
+        self.best_record: Record | None = None
+        self._settings = settings
+
+    def in_common(self, model: Any) -> Run:
+        """Return what the journal says of each checkpoint of this run alike."""
+        return Run(
+            self.id,
+            self._settings.filepath,
+            self._settings.monitor,
+            self._settings.save_best_only,
+            {"modelcheckpoint": __version__, **versions_of(model)},
+        )

@@ -1,0 +1,137 @@
+"""The arguments of the callback, checked, and what follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Callable
+
+from modelcheckpoint.decide import arguments
+from modelcheckpoint.decide.naming import Template
+from modelcheckpoint.decide.retention import Keep
+from modelcheckpoint.records import Record
+from modelcheckpoint.save.formats import Format, format_of
+
+__all__ = ["Settings", "checked"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `ModelCheckpoint` was given, each value in its plain type.
+
+    Attributes:
+        counts_batches: Whether a save falls due by batches or samples, not by epochs.
+        watches_batches: Whether anything can happen at the end of a batch.
+        template: `filepath`, ready to be filled.
+        format: What the files hold.
+    """
+
+    filepath: str
+    monitor: str
+    verbose: int
+    save_best_only: bool
+    save_weights_only: bool
+    mode: str
+    period: int
+    save_freq: int | str
+    save_freq_unit: str
+    initial_value_threshold: float | None
+    on_error: str
+    background: bool
+    on_saved: Callable[[Record], Any] | None
+    keep_latest: int | None
+    keep_best: int | None
+    keep_every: int | None
+    save_seconds: float | None
+    save_on_exit: bool
+    resume: bool
+    restore_best: bool
+    counts_batches: bool
+    watches_batches: bool
+    template: Template
+    format: Format
+
+    @property
+    def why_batches(self) -> str:
+        """The argument for which batches are watched, as a sentence begins with it."""
+        if self.counts_batches:
+            return "`save_freq` as a number"
+        return "`save_on_exit`" if self.save_seconds is None else "`save_seconds`"
+
+    @property
+    def unit(self) -> str:
+        """What is counted between two saves: epochs, samples or batches."""
+        return self.save_freq_unit if self.counts_batches else "epochs"
+
+    @property
+    def every(self) -> int:
+        """How many of them."""
+        return int(self.save_freq if self.counts_batches else self.period)
+
+    @property
+    def interval(self) -> str:
+        """What lies between two saves, as people read it."""
+        unit = self.unit if self.every != 1 or self.counts_batches else "epoch"
+        seconds = self.save_seconds
+        timed = "" if seconds is None else f" or {seconds:g} seconds"
+        return f"{self.every} {unit}{timed}"
+
+    @property
+    def keep(self) -> Keep:
+        """Which checkpoints of the run are kept."""
+        return Keep(self.keep_latest, self.keep_best, self.keep_every)
+
+
+def checked(**given: Any) -> Settings:
+    """Return the arguments of `ModelCheckpoint` as settings.
+
+    Raises:
+        ValueError: If one of them is invalid, or does not go with another.
+    """
+    values = {name: rule(name, given[name]) for name, rule in _RULES.items()}
+    path, only_best = values["filepath"], values["save_best_only"]
+    arguments.last_is_saved(values["save_on_exit"], only_best)
+    values["resume"] = arguments.flag("resume", given["resume"])
+    counts = values["save_freq"] != "epoch"
+    timed = values["save_seconds"] is not None
+    watches = counts or timed or values["save_on_exit"]
+    template = Template(path, watches)
+    values["restore_best"] = arguments.restore_best(
+        given["restore_best"], path, template.fields, only_best
+    )
+    format = format_of(path, template.tail, values["save_weights_only"])
+    arguments.keeps_several(
+        {name: values[name] for name in _KEEP}, path, template.fields
+    )
+    return Settings(
+        **values,
+        counts_batches=counts,
+        watches_batches=watches,
+        template=template,
+        format=format,
+    )
+
+
+_KEEP = ("keep_latest", "keep_best", "keep_every")
+
+# In the order in which they are checked: the first that is wrong is the one told.
+_RULES: dict[str, Callable[[str, Any], Any]] = {
+    "filepath": arguments.path,
+    "monitor": arguments.text,
+    "verbose": arguments.verbosity,
+    "save_best_only": arguments.flag,
+    "save_weights_only": arguments.flag,
+    "mode": partial(arguments.choice, options=("auto", "min", "max")),
+    "period": lambda _, value: arguments.period(value),
+    "save_freq": lambda _, value: arguments.save_freq(value),
+    "save_freq_unit": partial(arguments.choice, options=("samples", "batches")),
+    "initial_value_threshold": arguments.number_or_none,
+    "on_error": partial(arguments.choice, options=("warn", "raise")),
+    "background": arguments.flag,
+    "on_saved": arguments.function_or_none,
+    "keep_latest": arguments.count_or_none,
+    "keep_best": arguments.count_or_none,
+    "keep_every": arguments.count_or_none,
+    "save_seconds": arguments.seconds_or_none,
+    "save_on_exit": arguments.flag,
+}
