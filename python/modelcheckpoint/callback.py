@@ -17,7 +17,7 @@ from modelcheckpoint.follow.training import Training
 from modelcheckpoint.observe.stack import fits_that_call
 from modelcheckpoint.records import Record
 from modelcheckpoint.resume import Restored
-from modelcheckpoint.settings import checked
+from modelcheckpoint.settings import ARGUMENTS, checked
 from modelcheckpoint.tell.narrator import Narrator
 
 __all__ = ["ModelCheckpoint"]
@@ -178,7 +178,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         # Keras 2: hand over its tensors as they are; most hooks never look at them.
         self._supports_tf_logs = True
-        self._settings = settings = checked(
+        settings = checked(
             filepath=filepath,
             monitor=monitor,
             verbose=verbose,
@@ -220,6 +220,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self.save_on_exit = settings.save_on_exit
         self.resume = settings.resume
         self.restore_best = settings.restore_best
+        self._settings = settings  # from here on the arguments stay as they are
         self._tell = Narrator(
             settings.filepath,
             settings.template.folder,
@@ -235,6 +236,14 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
                 f"`period={settings.period}` is ignored: "
                 f"`save_freq={settings.save_freq}` says when to save."
             )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ARGUMENTS and hasattr(self, "_settings"):
+            raise AttributeError(
+                f"`{name}` must be given when ModelCheckpoint is made, not set later: "
+                "make another one."
+            )
+        super().__setattr__(name, value)
 
     # What can be read
 

@@ -12,7 +12,7 @@ from modelcheckpoint.decide.retention import Keep
 from modelcheckpoint.records import Record
 from modelcheckpoint.save.formats import Format, format_of
 
-__all__ = ["Settings", "checked"]
+__all__ = ["ARGUMENTS", "Settings", "checked"]
 
 
 @dataclass(frozen=True)
@@ -135,3 +135,6 @@ _RULES: dict[str, Callable[[str, Any], Any]] = {
     "save_seconds": arguments.seconds_or_none,
     "save_on_exit": arguments.flag,
 }
+
+ARGUMENTS = frozenset([*_RULES, "resume", "restore_best"])
+"""The names of all arguments."""

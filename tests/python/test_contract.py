@@ -72,6 +72,15 @@ def test_arguments_can_be_read(tmp_path):
     assert ModelCheckpoint(pathlib.Path("w.keras")).filepath == "w.keras"
 
 
+@pytest.mark.parametrize("name", inspect.signature(ModelCheckpoint).parameters)
+def test_arguments_stay_as_they_are(name, tmp_path):
+    """To set one later would change nothing, and says so; a subclass has its own."""
+    callback = ModelCheckpoint(tmp_path / "w.keras")
+    with pytest.raises(AttributeError, match=f"`{name}` must be given when"):
+        setattr(callback, name, None)
+    callback.of_its_own = None
+
+
 @pytest.mark.parametrize(("name", "weights_only"), FORMATS)
 def test_every_format_loads_with_plain_keras(K, name, weights_only, tmp_path, data):
     """What is written loads with the same Keras' own functions and predicts alike."""
