@@ -46,7 +46,7 @@ class Case:
 
 
 CASES = {
-    "big": Case(2048, 6, 32, 1.0, epochs=5, rounds=2, pairs=8, shared=False),
+    "big": Case(2048, 6, 32, 1.0, epochs=5, rounds=3, pairs=8, shared=False),
     "layers": Case(25, 600, 8, 0.1, epochs=5, rounds=2, pairs=8, shared=True),
     "tiny": Case(8, 2, 8, 0.1, epochs=5, rounds=5, pairs=8, shared=True),
 }
