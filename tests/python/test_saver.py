@@ -164,7 +164,7 @@ def test_wait_for_all():
 
 
 SLOW = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
 from modelcheckpoint.save.saver import Saver
 
 def slow():
@@ -173,11 +173,18 @@ def slow():
 
 saver = Saver()
 saver.start(slow)
+if sys.argv[2] == "interrupt":
+    signal.signal(signal.SIGALRM, lambda *told: sys.exit(4))
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    saver.wait()
 raise SystemExit(3) if sys.argv[2] == "exit" else ValueError
 """
 
 
-@pytest.mark.parametrize(("end", "code"), [("exit", 3), ("error", 1)])
+ENDS = [("exit", 3), ("error", 1), *[("interrupt", 4)] * (os.name != "nt")]
+
+
+@pytest.mark.parametrize(("end", "code"), ENDS)
 def test_python_waits_for_a_job_before_it_ends(end, code, tmp_path):
     """However the program ends, what was begun is finished."""
     command = [sys.executable, "-c", SLOW, tmp_path / "file", end]

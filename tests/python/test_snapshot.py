@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import threading
 import warnings
+import weakref
 import zipfile
 
 import numpy as np
@@ -18,7 +20,8 @@ keras = pytest.importorskip("keras", minversion="3.4")
 
 from keras.src.legacy.saving import legacy_h5_format  # noqa: E402
 
-from modelcheckpoint.save.formats import format_of  # noqa: E402
+from modelcheckpoint.save import internals  # noqa: E402
+from modelcheckpoint.save.formats import format_of, hdf5_image  # noqa: E402
 from modelcheckpoint.save.snapshot import CannotLayout, Snapshotter  # noqa: E402
 
 
@@ -352,6 +355,34 @@ def test_keras_writes_hdf5_from_views(hdf5, tmp_path, monkeypatch):
     assert vars(legacy_h5_format) == before
     monkeypatch.undo()
     assert contents(ours, hdf5) == contents(keras_own(model, hdf5, tmp_path), hdf5)
+
+
+def test_no_array_is_held(hdf5, monkeypatch):
+    """Not even until garbage is collected: each would hold memory of training's."""
+    arrays = []
+
+    def reader_of(model):
+        read = internals.reader_of(model)
+
+        def copies(variables):
+            for array in read(variables):
+                copy = np.array(array)
+                arrays.append(weakref.ref(copy))
+                yield copy
+
+        return copies
+
+    monkeypatch.setattr(hdf5_image, "reader_of", reader_of)
+    model, snapshotter = small(), Snapshotter(format_for(hdf5))
+    fit(model)
+    gc.collect()
+    gc.disable()
+    try:
+        snapshotter.take(model)
+        assert arrays
+        assert [held for held in arrays if held() is not None] == []
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("order", [1, -1])

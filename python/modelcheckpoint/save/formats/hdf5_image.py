@@ -80,7 +80,8 @@ class HDF5Image:
         known: list[bool] = []
 
         def write(file: Any) -> Iterator[tuple[Any, tuple[int, ...], Any]]:
-            hdf5.fill(model, file, with_views(legacy, views), self._weights_only)
+            with with_views(legacy, views) as lent:
+                hdf5.fill(model, file, lent, self._weights_only)
             self._texts = _texts(file.attrs)
             for path, (_, some) in zip(self._paths(file, legacy), sources):
                 for dataset, variable in _datasets(file, path, legacy, some):

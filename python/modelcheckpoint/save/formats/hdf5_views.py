@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from types import FunctionType, ModuleType
 from typing import Any
 
 __all__ = ["with_views"]
 
 
-def with_views(legacy: ModuleType, views: Mapping[int, Any]) -> ModuleType:
-    """Return Keras' module for HDF5 with another way from variables to arrays.
+@contextlib.contextmanager
+def with_views(legacy: ModuleType, views: Mapping[int, Any]) -> Iterator[ModuleType]:
+    """Lend Keras' module for HDF5 with another way from variables to arrays.
 
     Keras copies each variable before it writes it, and all of an optimizer's at once,
     into memory that nothing has touched before: that takes longer than all the rest.
-    What is returned runs Keras' own code, whatever that writes; only
+    What is lent runs Keras' own code, whatever that writes; only
     `backend.convert_to_numpy` first looks into `views` there. Keras' module stays as it
     is. Should a Keras not ask `backend` for arrays, it makes its copies as ever.
 
@@ -36,7 +38,12 @@ def with_views(legacy: ModuleType, views: Mapping[int, Any]) -> ModuleType:
 
         vars(lent)["backend"] = _copy(backend)
         vars(lent.backend)["convert_to_numpy"] = view
-    return lent
+    try:
+        yield lent
+    finally:
+        # It and its functions hold each other, and would hold the arrays: on JAX then
+        # also the memory of a state that is gone.
+        vars(lent).clear()
 
 
 def _copy(module: ModuleType) -> ModuleType:
