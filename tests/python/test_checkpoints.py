@@ -335,7 +335,7 @@ def test_many_lines(tmp_path, names, lines):
             file.write(line + "\n")
     began = time.perf_counter()
     assert len(verify_checkpoints(tmp_path)) == names
-    assert time.perf_counter() - began < 20  # what grows with the square takes minutes
+    assert time.perf_counter() - began < 90  # what grows with the square takes minutes
 
 
 # The command line

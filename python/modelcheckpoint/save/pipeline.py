@@ -191,7 +191,8 @@ class Pipeline:
         try:
             snapshot = self._snapshotter.take(model)
         except CannotLayout as error:
-            self.detour = error
+            # Its frames would hold what they saw of the model's state.
+            self.detour = error.with_traceback(None)
             return None
         self.detour = None
         return snapshot

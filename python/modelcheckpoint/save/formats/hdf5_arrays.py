@@ -54,11 +54,11 @@ def _tools() -> tuple[Any, Any, dict[bool, Any]]:
         """A dataset that is written to all at once.
 
         Attributes:
-            written: The array that it was written from; None where h5py's own way
-                was taken.
+            written: The `id` of the array that it was written from, which is not kept
+                alive; None where h5py's own way was taken.
         """
 
-        written: Any = None
+        written: int | None = None
 
         def __setitem__(self, where: Any, value: Any) -> None:
             import numpy as np
@@ -71,7 +71,7 @@ def _tools() -> tuple[Any, Any, dict[bool, Any]]:
                 and array.dtype.kind in "fiub"
             ):
                 self.id.write(h5s.ALL, h5s.ALL, array)
-                self.written = array
+                self.written = id(array)
             else:
                 self.written = None
                 super().__setitem__(where, value)

@@ -74,9 +74,9 @@ class HDF5Image:
             self._texts = _texts(attributes)
 
     def _written(self, model: Any, legacy: Any, sources: Sources, read: Read) -> Image:
+        self._block = self._block.with_room(_room(sources, read))
         variables = _variables(sources)
         views = {id(one): array for one, array in zip(variables, read(variables))}
-        self._block = self._block.with_room(_room(sources, views))
         known: list[bool] = []
 
         def write(file: Any) -> Iterator[tuple[Any, tuple[int, ...], Any]]:
@@ -85,10 +85,9 @@ class HDF5Image:
             self._texts = _texts(file.attrs)
             for path, (_, some) in zip(self._paths(file, legacy), sources):
                 for dataset, variable in _datasets(file, path, legacy, some):
-                    source: Any = getattr(dataset, "written", None)
-                    known.append(
-                        source is views[id(variable)] and source.dtype == dataset.dtype
-                    )
+                    view: Any = views[id(variable)]
+                    source = getattr(dataset, "written", None)
+                    known.append(source == id(view) and view.dtype == dataset.dtype)
                     yield dataset.id, dataset.shape, dataset.dtype
 
         image = Image(self._block, write, distinct_file)
@@ -153,9 +152,9 @@ def _datasets(
         yield file.made[f"{path}/{name}"], variable
 
 
-def _room(sources: Sources, views: Mapping[int, Any]) -> int:
+def _room(sources: Sources, read: Read) -> int:
     room = (1 << 20) + 8192 * len(sources)
-    for array in views.values():
+    for array in read(_variables(sources)):
         twice = array.dtype.name == "bfloat16"
         room += array.nbytes * (2 if twice else 1) + 1024
     return room
