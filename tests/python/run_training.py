@@ -5,8 +5,8 @@
 JOB, in JSON: `name`, `weights_only`, `background`, `save_freq`, `width`, `best`. Before
 each save all weights are set to one number, the moment's, which is `value` in the
 journal: a file of two moments would hold two numbers. First, all that earlier trainings
-left is loaded by Keras and looked at; "whole N" says how many there were. Then "saving"
-is said, and "durable NAME VALUE" of each file.
+left is loaded by Keras and looked at; "whole N" says how many there were. "saving" is
+said before the first save, and "durable NAME VALUE" of each file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Mark(keras.callbacks.Callback):
 
     def __init__(self, moment):
         super().__init__()
-        self.moment = moment
+        self.moment, self.begun = moment, False
 
     def on_epoch_end(self, epoch, logs=None):
         self.mark(logs)
@@ -38,6 +38,9 @@ class Mark(keras.callbacks.Callback):
         self.mark(logs)
 
     def mark(self, logs):
+        if not self.begun:  # all is compiled, which takes as long as it takes
+            print("saving", flush=True)
+            self.begun = True
         self.moment += 1
         for variable in self.model.variables:
             if variable.dtype == "float32" and "seed" not in variable.path:
@@ -85,7 +88,6 @@ def main():
         on_saved=lambda record: print("durable", record.path, record.value, flush=True),
     )
     x = np.zeros((8, job["width"]), "float32")
-    print("saving", flush=True)
     arguments = {"batch_size": 4, "verbose": 0, "callbacks": [mark, callback]}
     model.fit(x, x, epochs=100_000, **arguments)
 
