@@ -76,7 +76,9 @@ class Folder:
                 target=lambda: errors.extend(process.stderr.readlines())
             )
             reader.start()
-            alive = self._follow(process, until="saving")
+            # The first save takes seconds where Keras imports TensorFlow for it, and
+            # kills from there alone might never come to a second.
+            alive = self._follow(process, until=chance.choice(["saving", "durable"]))
             if alive:
                 # Small moments as often as large ones: the first saves are special.
                 time.sleep(LONGEST * chance.random() ** 2)
