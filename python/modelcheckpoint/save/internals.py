@@ -19,6 +19,7 @@ from typing import Any
 import modelcheckpoint.observe.keras_models as keras_models
 from modelcheckpoint.errors import is_interrupt
 from modelcheckpoint.observe.chief import saves_together
+from modelcheckpoint.save.lent import lent
 
 __all__ = [
     "CannotLayout",
@@ -129,12 +130,16 @@ def saving_of_keras() -> Saving:
         found = tuple(inspect.signature(saving_lib._save_state).parameters)
         if found != _SAVE_STATE:
             raise CannotLayout(f"this Keras walks a model by {found}")
+        # Keras 3.15 means to keep the few lists that there are, and makes each anew.
+        newer = hasattr(saving_lib, "get_attr_skipset")
+        name = "get_attr_skipset" if newer else "get_attr_skiplist"
+        skipped = functools.lru_cache(getattr(saving_lib, name))
         return Saving(
-            save_state=saving_lib._save_state,
+            save_state=lent(saving_lib, **{name: skipped})._save_state,
             weights_store=saving_lib.H5IOStore,
             assets_store=saving_lib.DiskIOStore,
             saveable=KerasSaveable,
-            skipped=_skipped(saving_lib),
+            skipped=skipped,
             to_json=saving_lib._serialize_model_as_json,
             to_numpy=backend.convert_to_numpy,
             own_variables=BaseOptimizer.save_own_variables,
@@ -196,13 +201,6 @@ def _variable(backend: ModuleType) -> type:
     if not isinstance(found, type):
         raise CannotLayout("this Keras has no class for variables")
     return found
-
-
-def _skipped(saving_lib: ModuleType) -> Callable[[str], Iterable[str]]:
-    newer = getattr(saving_lib, "get_attr_skipset", None)
-    found: Callable[[str], Iterable[str]] = newer or saving_lib.get_attr_skiplist
-    # Keras 3.15 means to keep the few that there are, and makes each anew.
-    return functools.lru_cache(found)
 
 
 def _makes_empty_groups(store_class: type) -> bool:
