@@ -5,7 +5,8 @@ any; prints one table for each and, at the end, the bars that this project sets 
 BENCHMARKS.md tells what the columns mean.
 
 Run it by `make bench`, or with interpreters of your own. Each backend has a process
-of its own, and with the big model each callback has one.
+of its own, and with the big model each callback has one, and all of them share one
+more, where what a fit takes is measured in turn.
 """
 
 from __future__ import annotations
@@ -152,6 +153,9 @@ def of_case(child: Child, name: str, callbacks: int) -> dict[str, Any]:
     for number in range(callbacks):
         one = child.run(name, "--only", str(number), "--steps", str(found["steps"]))
         found.update(one, rows=[*found["rows"], *one["rows"]])
+    times = child.run(name, "--turns", "--steps", str(found["steps"]))
+    for row, more in zip(found["rows"], times["rows"]):
+        row.update(more)
     return found
 
 

@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, help="file for what was found")
     parser.add_argument("--folder", required=True, help="where checkpoints go")
     parser.add_argument("--only", type=int, help="number of a callback")
+    parser.add_argument("--turns", action="store_true", help="only what a fit takes")
     parser.add_argument("--steps", type=int, default=0, help="batches of an epoch")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
@@ -56,12 +57,14 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     if options.what == "versions":
         return versions(backend)
     if options.what == "epoch-mode":
-        pairs, seconds = (5, 0.3) if options.quick else (21, 0.6)
+        pairs, seconds = (5, 0.3) if options.quick else (21, 2.0)
         return epoch_mode(pairs, seconds, options.folder)
     kinds = callbacks_here(backend)
     if options.only is not None:
         kinds = [kinds[options.only]]
     case = (QUICK if options.quick else CASES)[options.what]
+    if options.turns:
+        return turns(case, kinds, options.steps, options.folder)
     return fits(case, kinds, options.steps, options.folder)
 
 
@@ -102,6 +105,22 @@ def fits(
         "variables": len(variables_of(model)),
         "rows": list(rows.values()),
     }
+
+
+def turns(
+    case: Case, kinds: list[tuple[str, str]], steps: int, folder: str
+) -> dict[str, Any]:
+    """Measure what a fit takes, with each callback and without any, one by one."""
+    train = trainer_of(model_of(case), case)
+    warm_up(kinds, folder)
+    train(1, 2, [])
+    rows: list[dict[str, Any]] = [{} for _ in kinds]
+    for turn in range(case.turns):
+        order = [None, *kinds][:: -1 if turn % 2 else 1]
+        found = {kind: one_fit(train, case, steps, kind, folder) for kind in order}
+        for kind, row in zip(kinds, rows):
+            note_times(row, found[None], found[kind])
+    return {"rows": rows}
 
 
 def warm_up(kinds: list[tuple[str, str]], folder: str) -> None:
@@ -175,12 +194,11 @@ def timed(base: type) -> type:
 
 
 def row(maker: str, suffix: str) -> dict[str, Any]:
-    lists = ("first", "later", "end", "plain_wall", "wall", "plain_cpu", "cpu")
-    peaks = ("peak_first", "peak_later")
+    lists = ("first", "later", "end", "peak_first", "peak_later")
     return {
         "maker": maker,
         "suffix": suffix,
-        **{name: [] for name in (*lists, *peaks)},
+        **{name: [] for name in lists},
         "detour": None,
     }
 
@@ -189,15 +207,21 @@ def note(row: dict[str, Any], plain: dict[str, Any], saved: dict[str, Any]) -> N
     row["first"].append(saved["stalls"][0])
     row["later"].extend(saved["stalls"][1:])
     row["end"].append(saved["end"])
-    for name in ("wall", "cpu"):
-        row[f"plain_{name}"].append(plain[name])
-        row[name].append(saved[name])
+    note_times(row, plain, saved)
     for name, with_it, without in zip(
         ("peak_first", "peak_later"), saved["peaks"], plain["peaks"]
     ):
         if with_it is not None and without is not None:
             row[name].append(with_it - without)
     row["detour"] = row["detour"] or saved["detour"]
+
+
+def note_times(
+    row: dict[str, Any], plain: dict[str, Any], saved: dict[str, Any]
+) -> None:
+    for name in ("wall", "cpu"):
+        row.setdefault(f"plain_{name}", []).append(plain[name])
+        row.setdefault(name, []).append(saved[name])
 
 
 def detour_of(callback: Any) -> str | None:

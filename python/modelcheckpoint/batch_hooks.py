@@ -20,12 +20,19 @@ class BatchHook:
         self.hook = hook
         self.__doc__ = hook.__doc__
 
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
     def __get__(self, callback: Any, owner: type | None = None) -> Any:
         if callback is None:
             return self.hook
-        needed = getattr(callback._settings, self.needed_for)
-        hook = self.hook if needed else _no_hook
-        return hook.__get__(callback, owner)
+        if getattr(callback._settings, self.needed_for):
+            return self.hook.__get__(callback, owner)
+        # Looked up twice a batch: from now on it is found without asking. Not where a
+        # subclass has a hook of its own, which calls this one.
+        if getattr(type(callback), self.name) is self.hook:
+            vars(callback)[self.name] = _no_hook
+        return _no_hook
 
 
 class TestBatchHook(BatchHook):
@@ -34,7 +41,7 @@ class TestBatchHook(BatchHook):
     needed_for = "save_on_exit"
 
 
-def _no_hook(self: Any, batch: int, logs: Any = None) -> None:
+def _no_hook(batch: int, logs: Any = None) -> None:
     """Do nothing; pool threads may call this at each batch."""
 
 
