@@ -23,6 +23,7 @@ from conftest import (
 )
 
 from modelcheckpoint import CheckpointError, ModelCheckpoint
+from modelcheckpoint.batch_hooks import BatchHook
 
 FORMATS = [
     ("w.keras", False),
@@ -318,6 +319,20 @@ def test_pickled_and_copied_before_use(tmp_path, data):
         fit(make_model(keras), data, one)
         assert one.problems == []
     assert checkpoints(tmp_path) == ["w.1.keras"]
+
+
+def test_an_unneeded_batch_hook_is_looked_up_once(K, tmp_path, data, monkeypatch):
+    """Not at each batch, where the look-up itself would take time."""
+    looked_up, look_up = [], BatchHook.__get__
+
+    def counted(self, callback, owner=None):
+        looked_up.extend([self.name] if callback is not None else [])
+        return look_up(self, callback, owner)
+
+    monkeypatch.setattr(BatchHook, "__get__", counted)
+    callback = ModelCheckpoint(str(tmp_path / "m.keras"))
+    fit(make_model(K), data, callback, epochs=2)
+    assert len(looked_up) == len(set(looked_up))
 
 
 def test_subclass_hooks_run(K, tmp_path, data):

@@ -403,3 +403,22 @@ def test_a_keras_that_writes_hdf5_by_other_functions(
     else:
         with pytest.raises(CannotLayout, match="in another order"):
             snapshotter.take(model)
+
+
+def test_keras_lists_of_names_are_made_once(monkeypatch):
+    """Not once for each part, which is what Keras 3.15 does."""
+    from keras.src.saving import saving_lib
+
+    newer = hasattr(saving_lib, "get_attr_skipset")
+    name = "get_attr_skipset" if newer else "get_attr_skiplist"
+    asked, ask = [], getattr(saving_lib, name)
+    monkeypatch.setattr(saving_lib, name, lambda kind: asked.append(kind) or ask(kind))
+    internals.saving_of_keras.cache_clear()
+    try:
+        model = keras.Sequential([keras.Input((2,)), *map(keras.layers.Dense, (2, 2))])
+        model.compile("sgd", "mean_squared_error")
+        Snapshotter(format_for(".weights.h5")).take(model)
+    finally:
+        internals.saving_of_keras.cache_clear()
+    assert "Layer" in asked
+    assert len(asked) == len(set(asked))
