@@ -117,6 +117,30 @@ def test_names_hold_epoch_and_metrics(K, tmp_path, data):
     assert checkpoints(tmp_path / "a") == wanted
 
 
+def test_any_metric_can_stand_in_a_name(K, tmp_path, data):
+    """What is between the braces is a key of `logs`, and makes no folder.
+
+    A later run of the same names resumes, so the journal knows them, too.
+    """
+    model = make_model(K, metrics=[K.metrics.MeanSquaredError("F1 score"), "mae"])
+    values = {"val_out/acc": 0.25, "top-5": 93.125}
+    others = K.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: logs.update(values)
+    )
+    name = "{epoch}-{F1 score:.2f}-{val_out/acc:.3f}-{top-5:.1f}.weights.h5"
+    arguments = {"monitor": "F1 score", "save_weights_only": True}
+    callback = ModelCheckpoint(tmp_path / name, **arguments)
+    scores = fit(model, data, others, callback, epochs=2).history["F1 score"]
+    wanted = [f"{i}-{s:.2f}-0.250-93.1.weights.h5" for i, s in enumerate(scores, 1)]
+    assert checkpoints(tmp_path) == wanted
+    assert callback.problems == []
+    callback = ModelCheckpoint(tmp_path / name, resume=True, **arguments)
+    fit(make_model(K), data, others, callback, epochs=3)
+    assert callback.restored.epochs_done == 2
+    # A metric that this model lacks is nan, as in any other field.
+    assert checkpoints(tmp_path) == [*wanted, "3-nan-0.250-93.1.weights.h5"]
+
+
 def test_folders_can_have_fields(tmp_path, data):
     """A field in a folder's name makes a folder for each value, one journal for all."""
     import keras

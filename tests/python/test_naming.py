@@ -120,6 +120,28 @@ def test_the_folder_ends_before_the_first_field(text, folder, path):
     assert template.text == text
 
 
+@pytest.mark.parametrize(
+    ("name", "spec", "written"),
+    [
+        ("F1 score", ":.2f", "0.50"),
+        ("val_out/acc", ":.3f", "0.500"),
+        ("out\\acc", "", "0.5"),
+        ("top-5", ":.1f", "0.5"),
+        ("/acc/", ":06.2f", "000.50"),
+        ("Genauigkeit (größte)", ":.0%", "50%"),
+        ("a\tb", ":.1f", "0.5"),
+        ("~", "", "0.5"),
+        ("5-fold", "", "0.5"),
+    ],
+)
+def test_any_metric_can_stand_in_a_name(name, spec, written):
+    """What stands before the format is a key of `logs`; its number alone is written."""
+    template = Template(f"a/w-{{{name}{spec}}}.keras")
+    assert (template.folder, template.fields, template.depth) == ("a", (name,), 0)
+    assert template.fill({name: 0.5}).path == f"w-{written}.keras"
+    assert template.fill({}).missing == (name,)
+
+
 def test_the_home_folder(monkeypatch):
     """`~` is the home folder, in front only."""
     monkeypatch.setenv("HOME", "/home/me")
@@ -212,14 +234,16 @@ def test_braces_are_balanced(text):
         "{epoch.__class__}",
         "{logs[0]}",
         "{epoch!r}",
-        "{a/b}",
-        "{a\tb}",
         "{a!s:>3}",
+        "{a]}",
+        "{ }",
+        "{epoch }",
+        "{\tepoch:02d}",
     ],
 )
-def test_a_field_is_a_plain_name(text):
-    """Positions, attributes, items and conversions are no keys of `logs`."""
-    with pytest.raises(ValueError, match="only plain named fields"):
+def test_a_field_is_a_name(text):
+    """Positions, attributes, items, conversions and slips are no keys of `logs`."""
+    with pytest.raises(ValueError, match="only named fields such as"):
         Template(f"w.{text}.keras")
 
 
@@ -289,6 +313,20 @@ def test_a_name_that_is_too_long():
     for text in ("a" + fits, f"{fits}a/w.keras", "ä" * 130, "a{epoch}" + fits):
         with pytest.raises(ValueError, match="at most 255 bytes"):
             Template(text)
+
+
+@pytest.mark.parametrize(
+    ("field", "written"),
+    [("{epoch}", "1"), ("{epoch:02d}", "01"), ("{x:.1f}", "0.5"), ("{x:.3f}", "0.500")],
+)
+def test_a_name_is_as_long_as_its_numbers(field, written):
+    """What counts is its length with a number; `nan` is longer, or shorter."""
+    rest = "a" * (LONGEST_NAME - len(written) - len(".keras")) + ".keras"
+    for text in (f"{field}{rest}", f"{field}{rest}/w.keras"):
+        name = fill(text, epoch=1, x=0.5).split("/")[0]
+        assert name == f"{written}{rest}"
+        with pytest.raises(ValueError, match="not 256 "):
+            Template(f"a{text}")
 
 
 def test_the_nearest_name():

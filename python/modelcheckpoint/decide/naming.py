@@ -64,8 +64,9 @@ class Template:
             wherever their folders are.
 
     Raises:
-        ValueError: If the text is empty, names a URL, has a field that is not a plain
-            name with a format for numbers, or could leave its folder.
+        ValueError: If the text is empty, names a URL, has a field that is not a name
+            with a format for numbers, could leave its folder, or makes names that are
+            too long whatever the numbers are.
     """
 
     def __init__(self, text: str, counts_batches: bool = True) -> None:
@@ -80,9 +81,8 @@ class Template:
         self.folder = os.path.dirname(head)
         self._parts[0] = (_below(head, self.folder), *self._parts[0][1:])
         self.below = tuple(self._parts)
-        trial = self.fill({})
-        self.depth = trial.path.count("/")
-        _check_length(f"{self.folder}/{trial.path}".replace(os.sep, "/"))
+        self.depth = self.fill({}).path.count("/")
+        _check_length(f"{self.folder}/{self._shortest()}".replace(os.sep, "/"))
 
     def fill(self, values: Mapping[str, Number]) -> Name:
         """Return the file's name for these values.
@@ -111,6 +111,13 @@ class Template:
                 f"with the name {path!r}."
             )
         return Name(path, tuple(dict.fromkeys(missing)))
+
+    def _shortest(self) -> str:
+        # `nan` is no measure: it is longer than most counters, and shorter than 0.50.
+        return "".join(
+            literal + (min(_trials(spec, name), key=len) if name else "")
+            for literal, name, spec in self._parts
+        )
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -188,19 +195,22 @@ def _joined(parts: list[_Part]) -> list[_Part]:
 
 def _check_field(text: str, name: str, spec: str, conversion: str | None) -> None:
     shown = name + (f"!{conversion}" if conversion else "") + (spec and f":{spec}")
-    # `{epoch.__class__}` and `{logs[0]}` would read attributes and items, `{}` and
-    # `{0}` arguments by position, which there are none of.
-    if not name or name.isdigit() or re.search(r"[.\[\]/\\\s]", name) or conversion:
+    # A metric can be called `F1 score` or `output/acc`: only its number reaches the
+    # path. `{epoch.__class__}` and `{logs[0]}` would read attributes and items, `{}`
+    # and `{0}` arguments by position, of which there are none. A space at either end
+    # is a slip that would cost the field its value.
+    if name.isdigit() or re.search(r"^$|^\s|\s$|[.\[\]]", name) or conversion:
         raise ValueError(
-            "`filepath` must have only plain named fields such as {epoch:02d} or "
-            f"{{val_loss:.2f}}, not {{{shown}}} (in {text!r})."
+            "`filepath` must have only named fields such as {epoch:02d} or "
+            "{val_loss:.2f}, with no `.`, `[`, `]` or `!` in the name and no space at "
+            f"its ends, not {{{shown}}} (in {text!r})."
         )
     match = _SPEC.fullmatch(spec)
     sizes = [int(size) for size in (match.groups() if match else ()) if size]
     if (
         match is None
         or any(size > _WIDEST for size in sizes)
-        or not _usable(spec, name)
+        or not _trials(spec, name)
     ):
         raise ValueError(
             "`filepath` must have fields with a format for numbers such as .2f, of at "
@@ -218,9 +228,11 @@ def _check_counters(text: str, names: Iterable[str]) -> None:
             )
 
 
-def _usable(spec: str, name: str) -> bool:
-    samples = (1,) if name in COUNTERS else (1, 0.5)
-    return any(_write(value, spec) is not None for value in samples)
+def _trials(spec: str, name: str) -> list[str]:
+    """Return how a field can look, as short as numbers make it; empty for none."""
+    values = (1,) if name in COUNTERS else (1, 0.5)
+    written = [_write(value, spec) for value in values]
+    return [text for text in written if text is not None]
 
 
 def _write(value: Number, spec: str) -> str | None:
