@@ -35,7 +35,11 @@
 #'   1, and the name of each metric that training logs, such as `{loss}` or
 #'   `{val_loss}`; with a number as `save_freq`, with `save_seconds` or
 #'   `save_on_exit` also `{batch}` (of this epoch, from 1) and `{samples}` (seen
-#'   since training began, over all its epochs). A format may follow the name: with
+#'   since training began, over all its epochs). These three are always the
+#'   callback's own counts: a metric of such a name is reported once. Any other
+#'   metric can stand in a field, also `{F1 score}` and `{out/acc}`, unless its
+#'   name has `.`, `[`, `]`, `!`, `:` or a brace in it; only its number reaches
+#'   the path. A format may follow the name: with
 #'   `"weights.{epoch:02d}-{val_loss:.2f}.hdf5"` a file is named
 #'   `weights.03-0.41.hdf5`. A field that has no value when a save falls due is
 #'   written as `nan`, and a message lists the names there are; with

@@ -33,7 +33,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
 
     Used in `model.fit(..., callbacks=[ModelCheckpoint(...)])` of Keras 3 and tf_keras,
     or driven by hand from a custom loop (`set_model`, then the hooks in order;
-    `logs["size"]` at a batch's end tells its samples).
+    `logs["size"]` at a batch's end tells its samples; in a `fit` that key is a metric).
 
     Each file appears whole or not at all: on a local file system, a power cut or a kill
     leaves the file that was there before, or the new one. Training waits while its
@@ -50,8 +50,12 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             such as `weights.{epoch:02d}-{val_loss:.2f}.hdf5`: `epoch` (from 1), the
             keys in `logs` and, with an integer `save_freq`, `save_seconds` or
             `save_on_exit`, `batch` (of this epoch, from 1) and `samples` (since
-            training began). A field that has no value when a save happens is written
-            as `nan`, and told once. The suffix tells the format: `.keras` (full model),
+            training began). Any metric can stand in a field, also `{F1 score:.2f}` or
+            `{out/acc:.3f}`, unless its name has `.`, `[`, `]`, `!`, `:` or a brace in
+            it; only its number reaches the path. `epoch`, `batch` and `samples` are
+            always the callback's own counts: a metric of such a name is reported once.
+            A field that has no value when a save happens is written as `nan`, and told
+            once. The suffix tells the format: `.keras` (full model),
             `.weights.h5` (weights and optimizer state, with `save_weights_only`), `.h5`
             or `.hdf5` (HDF5: full model, or weights).
         monitor: Key in `logs` that decides what is best.

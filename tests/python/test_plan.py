@@ -181,11 +181,20 @@ def test_a_missing_monitor_at_the_end_is_a_skip():
 
 
 def test_keys_of_logs_that_are_named_like_counters():
-    """`logs["batch"]` of a custom loop is taken, `logs["epoch"]` never."""
+    """In a name the counters are always the callback's own, from 1."""
     plan = make_plan("{epoch}-{batch}-{samples}.keras")
     moment = at(2, batch=3, samples=12, logs_epoch=0)
-    moment.logs.update(epoch=99, batch=7)
-    assert plan.in_epoch(moment, "min").path == "2-7-12.keras"
+    moment.logs.update(epoch=99, batch=7, samples=100)
+    assert plan.in_epoch(moment, "min").path == "2-3-12.keras"
+
+
+def test_a_counter_that_nobody_counts_is_not_taken_from_logs():
+    """A metric called `samples` is no count of samples."""
+    plan = make_plan("{samples}.keras")
+    moment = at(1, batch=2, samples=None)
+    moment.logs.update(samples=100)
+    order = plan.in_epoch(moment, "min")
+    assert (order.path, order.missing) == ("nan.keras", ("samples",))
 
 
 def test_nobody_counts_samples():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Union
 
 from modelcheckpoint.decide.monitor import improves
-from modelcheckpoint.decide.naming import Template
+from modelcheckpoint.decide.naming import COUNTERS, Template
 from modelcheckpoint.decide.triggers import Every, Seconds
 
 __all__ = ["Moment", "Order", "Plan", "Skip", "State"]
@@ -163,7 +163,7 @@ class Plan:
         None where the decision or the name needs a key, such as `val_loss`, that
         there is only at the epoch's end: the save is then taken there, once.
         """
-        needed = set(self.template.fields) - {"epoch", "batch", "samples"}
+        needed = set(self.template.fields) - set(COUNTERS)
         if self.save_best_only:
             needed.add(self.monitor)
         if needed - set(moment.logs):
@@ -214,10 +214,9 @@ class Plan:
 
 
 def _fields(moment: Moment) -> dict[str, Number]:
-    # Keras lets `logs["batch"]`, where a custom loop gives one, win over its own.
-    values: dict[str, Number] = {}
-    for name in ("batch", "samples"):
-        count = getattr(moment, name)
-        if count is not None:
-            values[name] = count
-    return {**values, **moment.logs, "epoch": moment.epoch}
+    # A metric can be called `batch` or `samples`, too, and a loop may put the number of
+    # the batch, from 0, into `logs`: in a name the counters are always ours.
+    counts = {name: getattr(moment, name) for name in COUNTERS}
+    values = {key: value for key, value in moment.logs.items() if key not in counts}
+    known = {name: count for name, count in counts.items() if count is not None}
+    return {**values, **known}

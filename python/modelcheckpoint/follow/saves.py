@@ -126,6 +126,7 @@ class Saves:
 
     def _write(self, model: Any, order: Order, mode: str) -> None:
         self._within = self._fit.progress.within
+        self._tell.counters_in_logs(self._settings.template.fields, order)
         self.pipeline.save(model, order, mode, at_once=not self._saved_in_fit)
         self._begun()
         self._tell.detour(self.pipeline.detour)

@@ -9,6 +9,7 @@ from typing import Any
 
 from modelcheckpoint.observe.chief import is_chief
 from modelcheckpoint.observe.progress import Progress
+from modelcheckpoint.observe.stack import fit_runs
 
 __all__ = ["Fit"]
 
@@ -46,13 +47,15 @@ class Fit:
         Raises:
             SampleCountError: If that is samples, and they cannot be counted.
         """
-        # Keras' fit hands over its parameters. A loop that drives the hooks by hand
-        # may train as it likes, so there only the loop itself knows the sizes.
+        # Keras' fit hands over its parameters, and so can a loop that drives the hooks
+        # as `fit` does. Any other may train as it likes: only the loop itself knows the
+        # sizes of its batches.
         params = getattr(callback, "params", None) or {}
         in_fit = "steps" in params
+        by_hand = not fit_runs(model)
         return cls(
             model,
-            Progress(model, in_fit, unit, params.get("steps")),
+            Progress(model, in_fit, unit, params.get("steps"), by_hand),
             params.get("epochs") if in_fit else None,
             is_chief(model),
             threading.get_ident(),

@@ -16,9 +16,10 @@ class Progress:
 
     Args:
         model: The model in training.
-        in_fit: Whether `fit` drives the hooks, or a custom loop does.
+        in_fit: Whether hooks come as from `fit`.
         unit: `"epochs"`, `"batches"` or `"samples"`: what the batches are counted in.
         steps: How many batches an epoch has; None where that is not known.
+        by_hand: Whether a custom loop drives the hooks, which may tell its batch sizes.
 
     Attributes:
         epoch: From 1.
@@ -30,7 +31,12 @@ class Progress:
     """
 
     def __init__(
-        self, model: Any, in_fit: bool, unit: str, steps: int | None = None
+        self,
+        model: Any,
+        in_fit: bool,
+        unit: str,
+        steps: int | None = None,
+        by_hand: bool = False,
     ) -> None:
         self.epoch, self.batch = 1, 0
         self._steps, self._done = steps, 0
@@ -39,7 +45,7 @@ class Progress:
         self._lost = False
         self._samples: SampleCounter | None = None
         try:
-            self._samples = SampleCounter(model, in_fit)
+            self._samples = SampleCounter(model, in_fit, by_hand)
         except SampleCountError:
             if unit == "samples":
                 raise

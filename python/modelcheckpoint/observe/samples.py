@@ -96,24 +96,22 @@ class SampleCounter:
 
     Args:
         model: The model in training.
-        in_fit: Whether `fit` drives the hooks. In a custom loop the loop tells:
-            `logs["size"]` is the size of the batch.
+        in_fit: Whether hooks come as from `fit`, so that Keras' mean can be read.
+        by_hand: Whether a custom loop drives the hooks. It can pass the size of each
+            batch as `logs["size"]`; in a `fit` such a key is a metric's.
 
     Raises:
         SampleCountError: If this model's training cannot be counted.
     """
 
-    def __init__(self, model: Any, in_fit: bool) -> None:
+    def __init__(self, model: Any, in_fit: bool, by_hand: bool) -> None:
         self._read: Callable[[], float] | None = None
         if in_fit:
             mean = _mean_of_loss(model)
             self._read = _reader(model, mean.count, "metrics_variables")
             hear_resets(mean, self)
         self._model = model
-        self._has_metric_size = any(
-            getattr(metric, "name", "") == "size"
-            for metric in getattr(model, "metrics", None) or ()
-        )
+        self._by_hand = by_hand
         self._epoch = EpochCount()
         self._epoch.leave()  # until an epoch begins
         self._total: int | None = 0 if in_fit else None
@@ -217,7 +215,7 @@ class SampleCounter:
 
     def take_size(self, logs: Mapping[str, Any] | None) -> int | None:
         """Count what a custom loop tells in `logs["size"]`, and return it, or None."""
-        if not logs or "size" not in logs or self._has_metric_size:
+        if not self._by_hand or not logs or "size" not in logs:
             return None
         return self._add(int(logs["size"]))
 

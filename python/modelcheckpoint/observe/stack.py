@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["TrainingOnStack", "fits_that_call"]
+__all__ = ["TrainingOnStack", "fit_runs", "fits_that_call"]
+
+_KERAS = ("keras", "tf_keras")
 
 
 def fits_that_call(callback: Any) -> int:
@@ -29,6 +31,20 @@ def fits_that_call(callback: Any) -> int:
             found[id(held)] = held
         frame = frame.f_back
     return len(found)
+
+
+def fit_runs(model: Any) -> bool:
+    """Return whether Keras' own `fit` of this model runs, on the thread that asks.
+
+    `params` do not tell: they stay after a `fit`, and a loop that drives the hooks by
+    hand may set them.
+    """
+    return any(
+        frame.f_code.co_name == "fit"
+        and _package(frame) in _KERAS
+        and frame.f_locals.get("self") is model
+        for frame in _stack(sys._getframe(1))
+    )
 
 
 class TrainingOnStack:
@@ -59,10 +75,13 @@ class TrainingOnStack:
 def _user_code() -> tuple[int, CodeType] | None:
     """Identify the innermost frame that is neither ours nor Keras'."""
     for frame in _stack(sys._getframe(1)):
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if package not in ("modelcheckpoint", "keras", "tf_keras"):
+        if _package(frame) not in ("modelcheckpoint", *_KERAS):
             return _identity(frame)
     return None
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
 def _stack(frame: FrameType | None) -> Iterator[FrameType]:

@@ -11,6 +11,7 @@ from modelcheckpoint.records import Record
 
 __all__ = [
     "could_resume",
+    "counters_in_logs",
     "deleted",
     "failed",
     "kept_aside",
@@ -50,17 +51,35 @@ def no_field(filepath: str, order: Order) -> str:
 
     The beginning is Keras' own, which people search for.
     """
-    logs = order.moment.logs
-    names = ", ".join(repr(name) for name in order.missing)
-    if all(name in logs for name in order.missing):
-        return (
-            "Failed to format this callback filepath: the format of the field "
-            f"{names} in `filepath` {filepath!r} cannot write its number."
+    logs, where = order.moment.logs, f"in `filepath` {filepath!r}"
+    uncounted = [name for name in order.missing if name in COUNTERS]
+    others = [name for name in order.missing if name not in COUNTERS]
+    unwritten = [name for name in others if name in logs]
+    absent = [name for name in others if name not in logs]
+    reasons = []
+    if uncounted:
+        reasons.append(
+            f"this training does not let {_quoted(uncounted)} {where} be counted"
         )
-    hints = "".join(_hint(name, {*logs, *COUNTERS}) for name in order.missing)
+    if unwritten:
+        names = _quoted(unwritten)
+        reasons.append(
+            f"the format of the field {names} {where} cannot write its number"
+        )
+    if absent:
+        names = _quoted(absent)
+        reasons.append(
+            f"`logs` has no number for {names} {where}; it has {_listed(logs)}"
+        )
+    hints = "".join(_hint(name, {*logs, *COUNTERS}) for name in absent)
+    return f"Failed to format this callback filepath: {'; '.join(reasons)}.{hints}"
+
+
+def counters_in_logs(filepath: str, names: Sequence[str]) -> str:
+    """Say which of two numbers a field holds that could mean either."""
     return (
-        f"Failed to format this callback filepath: `logs` has no number for {names} in "
-        f"`filepath` {filepath!r}; it has {_listed(logs)}.{hints}"
+        f"`logs` has {_quoted(names)}, too, and in `filepath` {filepath!r} that field "
+        "is the callback's own count: rename that key to have its value in the name."
     )
 
 
@@ -141,6 +160,10 @@ def not_deleted(path: str, others: int, error: OSError) -> str:
 
 def _and_more(count: int) -> str:
     return f" and {count} more" if count > 0 else ""
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in names)
 
 
 def _listed(logs: Mapping[str, Any]) -> str:

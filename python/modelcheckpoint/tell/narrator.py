@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
+from modelcheckpoint.decide.naming import COUNTERS
 from modelcheckpoint.decide.plan import Moment, Order, Skip
 from modelcheckpoint.records import Record
 from modelcheckpoint.save.pipeline import Receipt
@@ -85,6 +87,15 @@ class Narrator(Teller):
         reason = messages.no_monitor(self.monitor, order.moment.logs)
         text = f"`keep_best` does not count {self.path(order.path)}: {reason}"
         self.problem(text, once="monitor")
+
+    def counters_in_logs(self, fields: Iterable[str], order: Order) -> None:
+        """Report, once, counters in the name that `logs` has as well."""
+        filled = [name for name in fields if name not in order.missing]
+        counters = [name for name in filled if name in COUNTERS]
+        both = [name for name in counters if name in order.moment.logs]
+        if both:
+            text = messages.counters_in_logs(self.filepath, both)
+            self.problem(text, once="counters")
 
     def no_signals(self, reason: str) -> None:
         """Tell, once, that a signal ends training without a last checkpoint."""
