@@ -238,4 +238,10 @@ def _without_nan(value: Any) -> Any:
 def _number(value: Any) -> Any:
     if isinstance(value, str):
         return _WORDS.get(value)
-    return value if isinstance(value, (int, float)) else None
+    if not isinstance(value, (int, float)):
+        return None
+    try:
+        float(value)
+    except OverflowError:  # a whole number beyond all floats
+        return math.inf if value > 0 else -math.inf
+    return value

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 import os
 import pathlib
 import pickle
 import subprocess
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -139,6 +141,34 @@ def test_any_metric_can_stand_in_a_name(K, tmp_path, data):
     assert callback.restored.epochs_done == 2
     # A metric that this model lacks is nan, as in any other field.
     assert checkpoints(tmp_path) == [*wanted, "3-nan-0.250-93.1.weights.h5"]
+
+
+def test_a_number_beyond_all_floats_is_infinite(K, tmp_path, data, capsys):
+    """10**400 ends no training: not in a name, a comparison, a sentence or a line."""
+    values = {"huge": 10**400, "deep": -(10**5000), "ratio": Fraction(10**400)}
+    others = K.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: logs.update(values)
+    )
+    name = tmp_path / "{epoch}-{huge:.1f}-{deep}-{ratio:e}.weights.h5"
+    arguments = {"monitor": "huge", "mode": "max", "verbose": 1, "keep_best": 1}
+    records = []
+    each = ModelCheckpoint(
+        name, save_weights_only=True, on_saved=records.append, **arguments
+    )
+    best = ModelCheckpoint(
+        tmp_path / "best.keras",
+        monitor="deep",
+        mode="min",
+        verbose=1,
+        save_best_only=True,
+    )
+    fit(make_model(K), data, others, each, best)
+    assert checkpoints(tmp_path) == ["1-inf--inf-inf.weights.h5"]
+    assert (each.best, best.best) == (None, None)
+    assert "deep did not improve" in capsys.readouterr().out
+    (record,), (line,) = records, lines(tmp_path)
+    assert (record.value, line["value"]) == (math.inf, "Inf")
+    assert (line["logs"]["deep"], line["logs"]["ratio"]) == ("-Inf", "Inf")
 
 
 def test_folders_can_have_fields(tmp_path, data):

@@ -110,6 +110,13 @@ def test_numbers_that_json_has_not_are_words():
     assert found["value"] == "-Inf"
 
 
+def test_a_whole_number_beyond_all_floats_is_infinite():
+    """Earlier versions wrote its digits, which stopped whoever compared the value."""
+    huge = replace(RECORD, value=-(10**400), logs={"a": 10**400, "b": 10**300})
+    found = Record.from_line(huge.to_line())
+    assert (found.value, found.logs) == (-math.inf, {"a": math.inf, "b": 10**300})
+
+
 def test_text_stays_readable():
     """Letters of all scripts are written as they are."""
     assert "Zähler-数.keras" in replace(RECORD, path="Zähler-数.keras").to_line()

@@ -87,8 +87,8 @@ class Template:
     def fill(self, values: Mapping[str, Number]) -> Name:
         """Return the file's name for these values.
 
-        A field whose value is absent, or that its format cannot write, becomes
-        `nan` and is listed in `missing`.
+        A field whose value is absent, or that its format cannot write in as many
+        characters as a name may have, becomes `nan` and is listed in `missing`.
 
         Raises:
             ValueError: If the name would leave the template's folder.
@@ -237,7 +237,8 @@ def _trials(spec: str, name: str) -> list[str]:
 
 def _write(value: Number, spec: str) -> str | None:
     try:
-        return format(value, spec)
+        text = format(value, spec)
+        return text if len(text) <= LONGEST_NAME else None
     except (ValueError, OverflowError):
         pass
     # `{step:05d}` with a metric that is a whole number, which Keras reports as float.

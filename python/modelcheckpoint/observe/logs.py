@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from numbers import Integral
+from numbers import Integral, Rational
 from typing import Any
 
 __all__ = ["numbers"]
@@ -12,7 +13,8 @@ __all__ = ["numbers"]
 def numbers(logs: Mapping[str, Any] | None) -> dict[str, int | float]:
     """Return what is one number in `logs`: tensors and arrays of one value included.
 
-    Whole numbers stay whole. What is no number (text, a vector, None) is left out.
+    Whole numbers stay whole; one beyond all floats, such as 10**400, is infinite. What
+    is no number (text, a vector, None) is left out.
     """
     found = {str(key): _number(value) for key, value in (logs or {}).items()}
     return {key: value for key, value in found.items() if value is not None}
@@ -21,9 +23,14 @@ def numbers(logs: Mapping[str, Any] | None) -> dict[str, int | float]:
 def _number(value: Any) -> int | float | None:
     if isinstance(value, (str, bytes)):
         return None
-    if isinstance(value, Integral):
-        return int(value)
     try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
+        number = float(value)
+    except OverflowError:  # it cannot be compared, formatted or printed as others
+        return _infinity(value) if isinstance(value, Rational) else None
+    except (TypeError, ValueError):
         return None
+    return int(value) if isinstance(value, Integral) else number
+
+
+def _infinity(value: Rational) -> float:
+    return math.inf if value.numerator > 0 else -math.inf
