@@ -33,4 +33,4 @@ def _number(value: Any) -> int | float | None:
 
 
 def _infinity(value: Rational) -> float:
-    return math.inf if value.numerator > 0 else -math.inf
+    return math.inf if int(value.numerator) > 0 else -math.inf
