@@ -44,7 +44,9 @@
 #'   `weights.03-0.41.hdf5`. A field that has no value when a save falls due is
 #'   written as `nan`, and a message lists the names there are; with
 #'   `on_error = "raise"` it is an error. Missing folders are made. `~` is the
-#'   home folder. The suffix decides the format, see the section *Formats*.
+#'   home folder. A symbolic link that has the name of the file is replaced by
+#'   it; what the link points to stays as it is. The suffix decides the format,
+#'   see the section *Formats*.
 #' @param monitor The metric that decides what is best: one of the names that
 #'   training logs. Where it is missing from the logs, no model counts as the
 #'   best: with `save_best_only = TRUE` nothing is saved then, and a message

@@ -57,7 +57,8 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             A field that has no value when a save happens is written as `nan`, and told
             once. The suffix tells the format: `.keras` (full model),
             `.weights.h5` (weights and optimizer state, with `save_weights_only`), `.h5`
-            or `.hdf5` (HDF5: full model, or weights).
+            or `.hdf5` (HDF5: full model, or weights). A symbolic link that has the name
+            of the file is replaced by it; what the link points to stays as it is.
         monitor: Key in `logs` that decides what is best.
         verbose: 0 is silent, 1 prints one line for each decision.
         save_best_only: Save only when `monitor` is better than ever before. NaN never

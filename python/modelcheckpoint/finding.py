@@ -118,12 +118,13 @@ def pruned(
 
 def checked(folder: Folder) -> str:
     """Return the absolute path of a folder that is there and can be read."""
-    path = os.path.abspath(os.path.expanduser(arguments.path("folder", folder)))
+    given = arguments.path("folder", folder)
+    path = os.path.abspath(os.path.expanduser(given))
     if not os.path.isdir(path):
         there = os.path.lexists(path)
         kind = NotADirectoryError if there else FileNotFoundError
         number = errno.ENOTDIR if there else errno.ENOENT
-        raise kind(number, "`folder` must be a folder that exists", path)
+        raise kind(number, "`folder` must be a folder that exists", given)
     os.scandir(path).close()
     return path
 

@@ -27,6 +27,8 @@ from conftest import (
 from modelcheckpoint import CheckpointError, ModelCheckpoint
 from modelcheckpoint.batch_hooks import BatchHook
 
+posix = pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
+
 FORMATS = [
     ("w.keras", False),
     ("w.h5", False),
@@ -141,6 +143,24 @@ def test_any_metric_can_stand_in_a_name(K, tmp_path, data):
     assert callback.restored.epochs_done == 2
     # A metric that this model lacks is nan, as in any other field.
     assert checkpoints(tmp_path) == [*wanted, "3-nan-0.250-93.1.weights.h5"]
+
+
+@posix
+@pytest.mark.parametrize("target", ["kept.keras", "nowhere"])
+def test_a_link_is_replaced(tmp_path, data, target):
+    """The checkpoint takes a link's place, and nothing is written to where it leads."""
+    import keras
+
+    (tmp_path / "kept.keras").write_bytes(b"somebody else's")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "w.keras").symlink_to(tmp_path / target)
+    callback = ModelCheckpoint(tmp_path / "runs" / "w.keras")
+    fit(make_model(keras), data, callback)
+    assert not (tmp_path / "runs" / "w.keras").is_symlink()
+    assert keras.models.load_model(tmp_path / "runs" / "w.keras").built
+    assert (tmp_path / "kept.keras").read_bytes() == b"somebody else's"
+    assert not (tmp_path / "nowhere").exists()
+    assert callback.problems == []
 
 
 def test_a_number_beyond_all_floats_is_infinite(K, tmp_path, data, capsys):

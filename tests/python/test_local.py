@@ -698,7 +698,8 @@ def test_a_check_of_a_read_only_folder(read_only, below, system):
     with pytest.raises(OSError, match="`filepath` must lie in a folder that") as caught:
         LocalStorage(folder, system=system).check("w.keras")
     assert caught.value.errno == errno.EROFS
-    assert caught.value.filename == str(read_only)
+    assert caught.value.filename == folder
+    assert str(read_only) in str(caught.value)
 
 
 @posix
@@ -715,9 +716,34 @@ def test_a_check_of_a_forbidden_folder(tmp_path):
 def test_a_file_in_the_folders_place(tmp_path, below):
     """It is found at any height, and named."""
     (tmp_path / "file").write_bytes(OLD)
+    folder = str(tmp_path / below)
     with pytest.raises(NotADirectoryError, match="not in a file") as caught:
-        LocalStorage(str(tmp_path / below)).check()
-    assert caught.value.filename == str(tmp_path / "file")
+        LocalStorage(folder).check()
+    assert caught.value.filename == folder
+    above = f"({str(tmp_path / 'file')!r} is no folder)"
+    assert (above in str(caught.value)) == (below != "file")
+
+
+def test_an_error_names_the_folder_as_it_was_given(tmp_path):
+    """Not by the nearest folder above it, nor by an absolute path."""
+    (tmp_path / "runs" / "w.keras").mkdir(parents=True)
+    storage = LocalStorage(str(tmp_path / "runs"))
+    with pytest.raises(IsADirectoryError, match="not an existing folder") as caught:
+        storage.check("w.keras", "~/runs")
+    assert caught.value.filename == os.path.join("~/runs", "w.keras")
+    (tmp_path / "file").write_bytes(OLD)
+    with pytest.raises(NotADirectoryError) as caught:
+        LocalStorage(str(tmp_path / "file")).check(given="file")
+    assert str(caught.value).endswith("not in a file: 'file'")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="there is no /proc")
+def test_a_folder_that_cannot_be_made():
+    """Nobody makes folders in `/proc`: that is the reason, and not what is named."""
+    with pytest.raises(OSError, match="`filepath` must lie in a folder that") as caught:
+        LocalStorage("/proc/nowhere/a").check()
+    assert caught.value.filename == "/proc/nowhere/a"
+    assert "(no folder can be made in '/proc': " in str(caught.value)
 
 
 @posix

@@ -147,6 +147,7 @@ def test_the_home_folder(monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
     assert Template("~/a/{epoch}.keras").folder == "/home/me/a"
     assert Template("~/a/{epoch}.keras").text == "~/a/{epoch}.keras"
+    assert Template("~/a/{epoch}.keras").given_folder == "~/a"
     assert Template("a/~/{epoch}.keras").folder == "a/~"
 
 

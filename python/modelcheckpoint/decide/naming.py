@@ -57,6 +57,7 @@ class Template:
     Attributes:
         text: As given.
         folder: The part before the first field that names a folder, `~` expanded.
+        given_folder: The same with its `~`, as it stands in `text`.
         fields: The names of the fields.
         tail: The literal text after the last field; the suffix is at its end.
         depth: How many folders below `folder` the file lies.
@@ -77,6 +78,7 @@ class Template:
         if not counts_batches:
             _check_counters(text, self.fields)
         self.tail = self._parts[-1][0] if self._parts[-1][1] is None else ""
+        self.given_folder = os.path.dirname(self._parts[0][0])
         head = _expand_home(self._parts[0][0])
         self.folder = os.path.dirname(head)
         self._parts[0] = (_below(head, self.folder), *self._parts[0][1:])

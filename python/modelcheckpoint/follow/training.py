@@ -194,7 +194,8 @@ class Training:
         template = self._settings.template
         storage = LocalStorage(os.path.abspath(template.folder), template.depth)
         if chief:
-            storage.check(None if template.fields else template.fill({}).path)
+            name = None if template.fields else template.fill({}).path
+            storage.check(name, template.given_folder)
             sweep(storage)
         return storage
 

@@ -64,11 +64,12 @@ class LocalStorage:
         self._journal = Appender(folder, self._folders, system)
         self._undeleted: set[str] = set()
 
-    def check(self, name: str | None = None) -> None:
+    def check(self, name: str | None = None, given: str | None = None) -> None:
         """Raise if a checkpoint could not be written here, and leave no trace.
 
         Args:
             name: Name of the file, where it is known.
+            given: The folder as the user gave it, which errors name; None: by its path.
 
         Raises:
             OSError: If the folder, or the nearest one above it that exists, is not
@@ -76,10 +77,12 @@ class LocalStorage:
                 journal is a link or something else than a file.
         """
         mark = leftovers.Mark(self._token, up=0)
-        check_folder(self.folder, leftovers.temporary_name(mark, ".run"), self._os)
+        probe = leftovers.temporary_name(mark, ".run")
+        given = self.folder if given is None else given
+        check_folder(self.folder, given or os.curdir, probe, self._os)
         self._journal.check()
         if name is not None:
-            check_not_a_folder(self.path(name))
+            check_not_a_folder(self.path(name), os.path.join(given, name))
 
     @contextlib.contextmanager
     def temporary(self, name: str, suffix: str) -> Iterator[str]:

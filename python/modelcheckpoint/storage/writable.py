@@ -11,41 +11,50 @@ __all__ = ["check_folder", "check_not_a_folder"]
 _NO_UNNAMED_FILES = (errno.ENOTSUP, errno.EISDIR, errno.EINVAL)
 
 
-def check_folder(folder: str, probe: str, system: Any = os) -> None:
+def check_folder(folder: str, given: str, probe: str, system: Any = os) -> None:
     """Raise if no file could be made in a folder, or in the nearest one above it.
 
     Args:
         folder: Absolute path; it need not exist.
+        given: The same as the user gave it, which the error names.
         probe: Name of a file to be made, and deleted, where there is no other way.
         system: What carries out the calls.
 
     Raises:
-        OSError: If the nearest folder that exists is none, or cannot be written to.
+        OSError: If the nearest folder that exists is none, or cannot be written to;
+            where that is another one, the error names both.
     """
     nearest = folder
     while not os.path.lexists(nearest) and os.path.dirname(nearest) != nearest:
         nearest = os.path.dirname(nearest)
+    above = nearest != folder
     if not os.path.isdir(nearest):
-        raise NotADirectoryError(
-            errno.ENOTDIR, "`filepath` must lie in a folder, not in a file", nearest
-        )
+        rule = "`filepath` must lie in a folder, not in a file"
+        reason = f"{rule} ({nearest!r} is no folder)" if above else rule
+        raise NotADirectoryError(errno.ENOTDIR, reason, given)
     try:
         _try_to_write(nearest, probe, system)
     except OSError as error:
         rule = "`filepath` must lie in a folder that can be written to"
-        reason = f"{rule}: {error.strerror or error}"
-        raise type(error)(error.errno, reason, nearest) from error
+        where = f"no folder can be made in {nearest!r}: " if above else ""
+        reason = f"{rule} ({where}{error.strerror or error})"
+        raise type(error)(error.errno, reason, given) from error
 
 
-def check_not_a_folder(path: str) -> None:
-    """Raise if a folder has the name that a file is to have."""
+def check_not_a_folder(path: str, given: str) -> None:
+    """Raise if a folder has the name that a file is to have.
+
+    Args:
+        path: Absolute path of the file.
+        given: The same as the user gave it, which the error names.
+    """
     if os.path.isdir(path):
         # The last sentence is Keras' own, which people search for.
         raise IsADirectoryError(
             errno.EISDIR,
             "`filepath` must name a file, not an existing folder. Please specify a "
             "non-directory filepath for ModelCheckpoint.",
-            path,
+            given,
         )
 
 
