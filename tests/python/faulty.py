@@ -102,3 +102,63 @@ class ShortWrites:
 
     def write(self, file, data):
         return os.write(file, data[:3])
+
+
+class InUse:
+    """`os` on Windows, where somebody has open what is to be renamed or deleted.
+
+    Args:
+        times: How often each rename or delete is refused, before it succeeds.
+        winerror: The error of Windows; None for a refusal of another system.
+    """
+
+    supports_dir_fd = frozenset()
+
+    def __init__(self, times, winerror=32):
+        self.times = times
+        self.winerror = winerror
+        self.refused = []
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def replace(self, path, target):
+        self._refuse("replace", path)
+        os.replace(path, target)
+
+    def unlink(self, path):
+        self._refuse("unlink", path)
+        os.unlink(path)
+
+    def rmdir(self, path):
+        self._refuse("rmdir", path)
+        os.rmdir(path)
+
+    def _refuse(self, name, path):
+        if self.refused.count((name, path)) < self.times and os.path.exists(path):
+            self.refused.append((name, path))
+            error = PermissionError(errno.EACCES, "Permission denied", path)
+            if self.winerror is not None:
+                error.winerror = self.winerror
+            raise error
+
+
+class FullFlush:
+    """`fcntl` of macOS, which has a flush that reaches the disk.
+
+    Args:
+        error: What a file system answers that cannot; None if it can.
+    """
+
+    F_FULLFSYNC = 51
+
+    def __init__(self, error=None):
+        self.error = error
+        self.flushed = 0
+
+    def fcntl(self, file, command):
+        assert command == self.F_FULLFSYNC
+        if self.error is not None:
+            raise OSError(self.error, os.strerror(self.error))
+        os.fstat(file)  # it is open
+        self.flushed += 1

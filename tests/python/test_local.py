@@ -423,15 +423,16 @@ def test_a_name_that_is_not_flushed(tmp_path):
                 raise OSError(errno.EIO, "Input/output error")
             return super()._call(name, function, target, *arguments)
 
-    storage = LocalStorage(str(tmp_path), system=Flaky())
+    system = Flaky()
+    storage = LocalStorage(str(tmp_path), system=system)
     with pytest.raises(NotFlushed, match="Input/output error"):
         save(storage)
     assert (tmp_path / "w.keras").read_bytes() == NEW
     assert files(tmp_path) == [JOURNAL, "w.keras"]
-    storage._os.fails = False
-    storage._os.calls.clear()
+    system.fails = False
+    system.calls.clear()
     with storage.temporary("x.keras", ".keras"):
-        flushed = [path for name, path in storage._os.calls if name == "fsync"]
+        flushed = [path for name, path in system.calls if name == "fsync"]
     assert str(tmp_path) in flushed
 
 

@@ -10,6 +10,7 @@ from modelcheckpoint.decide.retention import Keep, settled, to_delete
 from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.storage.journal import Follower
 from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.storage.system import one_wait
 
 __all__ = ["Retired", "Retirement"]
 
@@ -116,14 +117,15 @@ class Retirement:
         except OSError as error:
             return Retired(undeleted=_all(doomed, error))
         deleted, undeleted = [], []
-        for record in doomed:
-            try:
-                if self._storage.retire(record.path, record.bytes):
-                    deleted.append(record.path)
-            except OSError as error:
-                undeleted.append((record.path, error))
-            else:
-                self._forget(record.path)
+        with one_wait():
+            for record in doomed:
+                try:
+                    if self._storage.retire(record.path, record.bytes):
+                        deleted.append(record.path)
+                except OSError as error:
+                    undeleted.append((record.path, error))
+                else:
+                    self._forget(record.path)
         return Retired(tuple(deleted), tuple(undeleted))
 
     def _announce(self, records: Sequence[Record]) -> None:

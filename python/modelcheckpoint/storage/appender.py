@@ -11,6 +11,7 @@ from typing import Any
 from modelcheckpoint.storage.below import PLAIN, NotPlain, check_plain
 from modelcheckpoint.storage.durable import Folders
 from modelcheckpoint.storage.leftovers import JOURNAL
+from modelcheckpoint.storage.system import as_system
 from modelcheckpoint.storage.writer import write_some
 
 __all__ = ["Appender"]
@@ -32,7 +33,7 @@ class Appender:
         self._path = os.path.join(folder, JOURNAL)
         self._folder = folder
         self._folders = folders
-        self._os = system
+        self._os = as_system(system)
         self._doubtful = False
 
     def check(self) -> None:

@@ -14,6 +14,8 @@ import stat
 from collections.abc import Iterator
 from typing import Any
 
+from modelcheckpoint.storage.system import System, as_system
+
 __all__ = [
     "PLAIN",
     "NotPlain",
@@ -112,7 +114,7 @@ def size_below(folder: str, name: str) -> int:
     return found.st_size
 
 
-def delete_below(folder: str, name: str, system: Any = os) -> None:
+def delete_below(folder: str, name: str, calls: Any = os) -> None:
     """Delete what has this name below a folder; a folder with all that is in it.
 
     Raises:
@@ -120,15 +122,19 @@ def delete_below(folder: str, name: str, system: Any = os) -> None:
             has the name itself is deleted, and not what it leads to.
         OSError: If it is not there, or cannot be deleted.
     """
-    if os.unlink not in os.supports_dir_fd:
+    system = as_system(calls)
+    if os.unlink not in system.supports_dir_fd:
         path = _checked_path(folder, name)
         is_folder = os.path.isdir(path) and not os.path.islink(path)
-        shutil.rmtree(path) if is_folder else system.unlink(path)
+        if is_folder:
+            system.patiently(shutil.rmtree, path)
+        else:
+            system.unlink(path)
         return
     with _folder_of(folder, name) as (inner, last):
         if stat.S_ISDIR(os.stat(last, dir_fd=inner, follow_symlinks=False).st_mode):
             try:
-                _delete_folder(last, inner)
+                _delete_folder(last, inner, system)
             except RecursionError:  # nothing of ours has so many folders in folders
                 reason = "there are too many folders in folders"
                 raise OSError(errno.ELOOP, reason, name) from None
@@ -136,17 +142,18 @@ def delete_below(folder: str, name: str, system: Any = os) -> None:
             system.unlink(last, dir_fd=inner)
 
 
-def delete_empty_above(folder: str, name: str) -> None:
+def delete_empty_above(folder: str, name: str, calls: Any = os) -> None:
     """Delete the folders between a folder and a name in it that are empty, if any."""
+    system = as_system(calls)
     *above, _ = name.split("/")
     with contextlib.suppress(OSError):
         for count in range(len(above), 0, -1):
             inner = "/".join(above[:count])
-            if os.rmdir not in os.supports_dir_fd:
-                os.rmdir(_checked_path(folder, inner))
+            if os.rmdir not in system.supports_dir_fd:
+                system.rmdir(_checked_path(folder, inner))
             else:
                 with _folder_of(folder, inner) as (descriptor, last):
-                    os.rmdir(last, dir_fd=descriptor)
+                    system.rmdir(last, dir_fd=descriptor)
 
 
 def check_plain(found: os.stat_result, name: str) -> None:
@@ -180,7 +187,7 @@ def _open_folder(part: str, above: int) -> int:
     return os.open(part, os.O_RDONLY | _FOLDER, dir_fd=above)
 
 
-def _delete_folder(name: str, above: int) -> None:
+def _delete_folder(name: str, above: int, system: System) -> None:
     # What walks into it must not be led away by a link that takes its place.
     inner = _open_folder(name, above)
     try:
@@ -188,12 +195,12 @@ def _delete_folder(name: str, above: int) -> None:
             found = [(e.name, e.is_dir(follow_symlinks=False)) for e in entries]
         for entry, is_folder in found:
             if is_folder:
-                _delete_folder(entry, inner)
+                _delete_folder(entry, inner, system)
             else:
-                os.unlink(entry, dir_fd=inner)
+                system.unlink(entry, dir_fd=inner)
     finally:
         os.close(inner)
-    os.rmdir(name, dir_fd=above)
+    system.rmdir(name, dir_fd=above)
 
 
 def _checked_path(folder: str, name: str) -> str:

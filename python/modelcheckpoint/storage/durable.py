@@ -7,6 +7,8 @@ import errno
 import os
 from typing import Any
 
+from modelcheckpoint.storage.system import as_system
+
 __all__ = ["Folders"]
 
 # A file system that cannot flush a folder says so by one of these.
@@ -21,7 +23,7 @@ class Folders:
     """
 
     def __init__(self, system: Any = os) -> None:
-        self.system = system
+        self.system = as_system(system)
         self._left: set[str] = set()
         self._trusted: set[str] = set()
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from zlib import crc32
 
+from modelcheckpoint.storage import processes
 from modelcheckpoint.storage.below import open_below
 
 try:
@@ -167,7 +168,7 @@ def _is_abandoned(folder: str, name: str, level: int) -> bool:
         pid = int(match["pid"])
         if pid == os.getpid():  # as in a container that was started anew
             return match["token"] not in _tokens
-        return not _runs(pid)
+        return not processes.runs(pid)
     return free is True
 
 
@@ -205,15 +206,3 @@ def _place() -> str:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             boot = file.read()
     return f"{crc32(f'{socket.gethostname()} {namespace} {boot}'.encode()):08x}"
-
-
-def _runs(pid: int) -> bool:
-    if os.name == "nt":  # there os.kill(pid, 0) would stop it; deleting fails if open
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -23,6 +23,7 @@ from modelcheckpoint.storage.below import (
 )
 from modelcheckpoint.storage.durable import Folders
 from modelcheckpoint.storage.measuring import Sealed, measured
+from modelcheckpoint.storage.system import System, as_system, one_wait
 from modelcheckpoint.storage.writable import check_folder, check_not_a_folder
 from modelcheckpoint.storage.writer import Part, Writer, write_some
 
@@ -57,7 +58,7 @@ class LocalStorage:
     def __init__(self, folder: str, depth: int = 0, system: Any = os) -> None:
         self.folder = folder
         self.depth = depth
-        self._os = system
+        self._os = system = as_system(system)
         self._token = leftovers.new_token()
         self._folders = Folders(system)
         self._process = os.getpid()
@@ -109,8 +110,9 @@ class LocalStorage:
 
     def tidy(self) -> None:
         """Delete the temporary files that could not be deleted when they should."""
-        for path in list(self._undeleted):
-            self._unlink(path)
+        with one_wait():
+            for path in list(self._undeleted):
+                self._unlink(path)
 
     def write(self, temporary: str, parts: Iterable[Part]) -> Sealed:
         """Write a temporary file, make it durable, and measure it on the way.
@@ -211,7 +213,7 @@ class LocalStorage:
             self.delete(name)
         except (FileNotFoundError, NotADirectoryError):
             return False
-        delete_empty_above(self.folder, name)
+        delete_empty_above(self.folder, name, self._os)
         return True
 
     def measure(self, name: str) -> Sealed | None:
@@ -329,4 +331,5 @@ def folder_of_its_own(temporary: str) -> Iterator[str]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # then a sweep deletes what is left
+            System().patiently(shutil.rmtree, folder)

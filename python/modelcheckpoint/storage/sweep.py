@@ -8,6 +8,7 @@ import os
 from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.storage import journal, leftovers
 from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.storage.system import one_wait
 
 __all__ = ["sweep", "unfinished"]
 
@@ -28,10 +29,11 @@ def sweep(storage: LocalStorage) -> list[str]:
         for record in unfinished(storage, found):
             storage.append(Removal.of(record, never_came=True).to_line())
     gone = []
-    for name in found:
-        with contextlib.suppress(OSError):
-            storage.delete(name)
-            gone.append(os.path.basename(name))
+    with one_wait():
+        for name in found:
+            with contextlib.suppress(OSError):
+                storage.delete(name)
+                gone.append(os.path.basename(name))
     return gone
 
 

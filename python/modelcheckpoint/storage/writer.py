@@ -18,6 +18,7 @@ from typing import Any, Optional, Union
 from zlib import crc32
 
 from modelcheckpoint.storage.checksum import joined
+from modelcheckpoint.storage.system import as_system
 
 try:
     import fcntl
@@ -66,7 +67,7 @@ class Writer:
     def __init__(self, file: int, system: Any = os) -> None:
         self.size = self.checksum = 0
         self._file = file
-        self._os = system
+        self._os = as_system(system)
         self._direct = False
         self._can_be_direct = fcntl is not None and hasattr(os, "O_DIRECT")
         self._flushing = 0

@@ -10,6 +10,7 @@ from typing import Any
 
 from modelcheckpoint.save.internals import sparing_archives
 from modelcheckpoint.storage.local import folder_of_its_own
+from modelcheckpoint.storage.system import System
 
 __all__ = ["write"]
 
@@ -31,7 +32,7 @@ def write(model: Any, path: str, weights_only: bool, sparingly: bool = False) ->
             inside = os.path.join(folder, os.path.basename(path))
             model.save(inside, overwrite=True)
             if os.path.exists(inside):  # a model's own `save` may write nothing
-                os.replace(inside, path)
+                System().replace(inside, path)
     else:
         model.save(path, overwrite=True)
 

@@ -1,0 +1,155 @@
+"""The calls that touch a disk: `os`, and what macOS and Windows need beside it.
+
+On macOS `fsync` hands data to the disk, which may keep it in its own memory: only
+`F_FULLFSYNC` has it written. On Windows a file that somebody has open can be neither
+renamed nor deleted, and an indexer or a virus scanner opens each new file for a moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["PATIENCE", "System", "as_system", "one_wait"]
+
+PATIENCE = 2.0
+"""Seconds for which a rename or delete is tried again while somebody has the file."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.1
+
+# Windows: ERROR_ACCESS_DENIED (a file that is being deleted or scanned, too),
+# ERROR_SHARING_VIOLATION.
+_IN_USE = (5, 32)
+
+# What a file system answers that has no F_FULLFSYNC. EIO is not among them: data that
+# was lost once is not brought back by a flush that then succeeds.
+_NO_FULL_FLUSH = (
+    errno.EINVAL,
+    errno.ENODEV,
+    errno.ENOSYS,
+    errno.ENOTSUP,
+    errno.ENOTTY,
+    errno.EOPNOTSUPP,
+)
+
+
+class System:
+    """Carries out the calls: flushes reach the disk, and files in use get some time.
+
+    Args:
+        calls: What is called, `os` or what stands in for it.
+        control: Python's `fcntl`, None where there is none.
+        clock: Returns seconds that only grow.
+        sleep: Waits for so many seconds.
+    """
+
+    def __init__(
+        self,
+        calls: Any = os,
+        control: Any = fcntl,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._calls = calls
+        self._control = control
+        self._clock = clock
+        self._sleep = sleep
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._calls, name)
+
+    def fsync(self, file: int) -> None:
+        """Have the disk write what it was given of a file, or of a folder.
+
+        Raises:
+            OSError: If it cannot.
+        """
+        full = getattr(self._control, "F_FULLFSYNC", None)
+        if full is not None:
+            try:
+                self._control.fcntl(file, full)
+                return
+            except OSError as error:
+                if error.errno not in _NO_FULL_FLUSH:
+                    raise
+        self._calls.fsync(file)
+
+    def replace(self, path: str, target: str, **named: Any) -> None:
+        """Rename a file, in place of any file that has the name."""
+        self.patiently(self._calls.replace, path, target, **named)
+
+    def unlink(self, path: str, **named: Any) -> None:
+        """Delete a file."""
+        self.patiently(self._calls.unlink, path, **named)
+
+    def rmdir(self, path: str, **named: Any) -> None:
+        """Delete an empty folder."""
+        self.patiently(self._calls.rmdir, path, **named)
+
+    def patiently(
+        self, call: Callable[..., object], *arguments: Any, **named: Any
+    ) -> None:
+        """Call, and call again for up to two seconds while the file is in use.
+
+        Raises:
+            OSError: What the call raises; that the file is in use, after two seconds.
+        """
+        wait = _shared.get() or _Wait()
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                call(*arguments, **named)
+                return
+            except PermissionError as error:
+                left = wait.left(self._clock()) if _is_in_use(error) else 0.0
+                if left <= 0:
+                    raise
+            self._sleep(min(pause, left))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def as_system(calls: Any) -> System:
+    """Return what carries out these calls with patience, if it does not already."""
+    return calls if isinstance(calls, System) else System(calls)
+
+
+@contextlib.contextmanager
+def one_wait() -> Iterator[None]:
+    """Have the renames and deletes in the block wait two seconds in all, not each.
+
+    For what deletes many files: training may be waiting.
+    """
+    token = _shared.set(_Wait())
+    try:
+        yield
+    finally:
+        _shared.reset(token)
+
+
+class _Wait:
+    """How long files in use are still waited for; it begins with the first of them."""
+
+    def __init__(self) -> None:
+        self._until: float | None = None
+
+    def left(self, now: float) -> float:
+        if self._until is None:
+            self._until = now + PATIENCE
+        return self._until - now
+
+
+_shared: ContextVar[_Wait | None] = ContextVar("modelcheckpoint_wait", default=None)
+
+
+def _is_in_use(error: OSError) -> bool:
+    return getattr(error, "winerror", None) in _IN_USE

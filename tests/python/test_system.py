@@ -1,0 +1,233 @@
+"""`storage/system.py`: what macOS and Windows need, on what behaves like them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from dataclasses import replace
+
+import pytest
+from faulty import FaultyOS, FullFlush, InUse
+from made import RECORD
+from test_local import files, parts, save_that_raises
+
+from modelcheckpoint.decide.retention import Keep
+from modelcheckpoint.save.retirement import Retirement
+from modelcheckpoint.storage import leftovers, processes
+from modelcheckpoint.storage.leftovers import JOURNAL
+from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.storage.sweep import sweep
+from modelcheckpoint.storage.system import PATIENCE, System, as_system
+
+
+class Clock:
+    """Time that passes while somebody sleeps, and not else."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        assert 0 < seconds <= 0.1  # a short look is not made to wait long
+        self.now += seconds
+
+
+def windows(calls, clock=None):
+    """Return a system on which these calls are tried again, and no time is lost."""
+    clock = clock or Clock()
+    return System(calls, control=None, clock=clock, sleep=clock.sleep)
+
+
+def save(storage, name="w.keras", data=b"data"):
+    """Save, as the pipeline does, a file that we write and one that Keras writes."""
+    with storage.temporary(name, ".keras") as temporary:
+        storage.write(temporary, parts(data, 1))
+        storage.append("{}")
+        storage.publish(temporary, name)
+    with storage.temporary("x.keras", ".keras") as temporary:
+        with open(temporary, "wb") as file:
+            file.write(data)
+        storage.seal(temporary)
+        storage.publish(temporary, "x.keras")
+
+
+def leave(folder, number, suffix=".keras"):
+    """Make the temporary file of a process that never ran."""
+    name = leftovers.temporary_name(leftovers.Mark(f"{number:012x}", 0), suffix)
+    path = folder / name.replace(f"-{os.getpid()}-", "-999999999-")
+    path.mkdir() if suffix == ".d" else path.write_bytes(b"x")
+    return path
+
+
+# macOS
+
+
+@pytest.mark.parametrize(
+    "error", [None, errno.ENOTSUP, errno.EINVAL, errno.ENOTTY, errno.ENODEV]
+)
+def test_every_flush_is_a_full_one(tmp_path, error):
+    """Of files, folders and the journal; where it is refused, there is `fsync`."""
+    plain, calls, control = FaultyOS(), FaultyOS(), FullFlush(error)
+    save(LocalStorage(str(tmp_path / "a"), system=System(plain, control=None)))
+    save(LocalStorage(str(tmp_path / "b"), system=System(calls, control=control)))
+    count = [name for name, _ in plain.calls].count("fsync")
+    assert count >= 6
+    assert control.flushed == (count if error is None else 0)
+    names = [name for name, _ in calls.calls]
+    assert names.count("fsync") == (0 if error is None else count)
+
+
+def test_a_disk_that_fails_is_not_asked_again(tmp_path):
+    """What a full flush has lost, `fsync` would not tell of."""
+    calls = FaultyOS()
+    with open(tmp_path / "w", "wb") as file, pytest.raises(OSError, match="Input"):
+        System(calls, control=FullFlush(errno.EIO)).fsync(file.fileno())
+    assert calls.calls == []
+
+
+# Windows
+
+
+@pytest.mark.parametrize("winerror", [5, 32])
+def test_a_file_in_use_is_renamed_later(tmp_path, winerror):
+    """A scanner has the new file, or a reader the old one, for a moment."""
+    calls = InUse(3, winerror)
+    storage = LocalStorage(str(tmp_path), system=calls)  # as a callback has it
+    began = time.monotonic()
+    save(storage, data=b"old")
+    save(storage, data=b"new")
+    assert time.monotonic() - began < 1.5
+    assert files(tmp_path) == [JOURNAL, "w.keras", "x.keras"]
+    assert (tmp_path / "w.keras").read_bytes() == b"new"
+    assert {name for name, _ in calls.refused} == {"replace"}
+
+
+def test_two_seconds_and_no_longer(tmp_path):
+    """Then the save has failed, and the file before is there."""
+    (tmp_path / "w.keras").write_bytes(b"old")
+    clock = Clock()
+    calls = InUse(10_000)
+    storage = LocalStorage(str(tmp_path), system=windows(calls, clock))
+    with storage.temporary("w.keras", ".keras") as temporary:
+        storage.write(temporary, parts(b"new", 1))
+        with pytest.raises(PermissionError, match="Permission denied"):
+            storage.publish(temporary, "w.keras")
+        assert clock.now == pytest.approx(100 + PATIENCE)
+        assert len(calls.refused) > 20
+    assert (tmp_path / "w.keras").read_bytes() == b"old"
+    assert clock.now == pytest.approx(100 + 2 * PATIENCE)  # for the temporary file
+    calls.times = 0
+    storage.tidy()
+    assert files(tmp_path) == [JOURNAL, "w.keras"]
+
+
+def test_what_is_forbidden_is_not_tried_again(tmp_path):
+    """Other systems say the same of a file that will not be free in two seconds."""
+    clock, calls = Clock(), InUse(1, winerror=None)
+    (tmp_path / "w.keras").write_bytes(b"x")
+    with pytest.raises(PermissionError):
+        LocalStorage(str(tmp_path), system=windows(calls, clock)).delete("w.keras")
+    assert clock.now == 100
+
+
+def test_every_delete_is_tried_again(tmp_path):
+    """Of a checkpoint and the folders that it leaves empty, of a folder, in a sweep."""
+    calls = InUse(3)
+    storage = LocalStorage(str(tmp_path), depth=2, system=windows(calls))
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "w.keras").write_bytes(b"data")
+    assert storage.retire("a/b/w.keras", 4)
+    assert files(tmp_path) == []
+    left = [leave(tmp_path, 1), leave(tmp_path, 2, ".d")]
+    (left[1] / "w.keras").write_bytes(b"data")
+    assert sorted(sweep(storage)) == sorted(path.name for path in left)
+    assert files(tmp_path) == []
+    with pytest.raises(ValueError, match="no"):
+        save_that_raises(storage, ValueError("no"))
+    assert files(tmp_path) == [JOURNAL]
+
+
+def test_by_descriptors_too(tmp_path):
+    """Where a name is looked for below a folder that cannot be exchanged."""
+
+    class Refusing(FaultyOS):
+        refused = 0
+
+        def _call(self, name, function, target, *arguments, **named):
+            if name == "unlink" and "dir_fd" in named and self.refused < 3:
+                self.refused += 1
+                raise self.error
+            return super()._call(name, function, target, *arguments, **named)
+
+    error = PermissionError(errno.EACCES, "Permission denied")
+    error.winerror = 32
+    (tmp_path / "gone.d").mkdir()
+    (tmp_path / "gone.d" / "w.keras").write_bytes(b"data")
+    calls = Refusing(error=error)
+    LocalStorage(str(tmp_path), system=windows(calls)).delete("gone.d")
+    assert (calls.refused, files(tmp_path)) == (3, [])
+
+
+def test_many_files_in_use_share_one_wait(tmp_path):
+    """Training may be waiting: a sweep, a retention, and what is tidied up."""
+    clock, calls = Clock(), InUse(10_000)
+    storage = LocalStorage(str(tmp_path), system=windows(calls, clock))
+    left = [leave(tmp_path, number) for number in range(5)]
+    assert sweep(storage) == []
+    assert clock.now == pytest.approx(100 + PATIENCE)
+    assert {path for _, path in calls.refused} == {str(path) for path in left}
+
+    clock.now = 200
+    retirement = Retirement(storage, Keep(latest=1), RECORD.run)
+    for number in range(5):
+        (tmp_path / f"{number}.keras").write_bytes(b"data")
+        record = replace(RECORD, path=f"{number}.keras", bytes=4, value=None)
+        storage.append(record.to_line())
+        retirement.add(record)
+    assert len(retirement.retire(record).undeleted) == 4
+    assert clock.now == pytest.approx(200 + PATIENCE)
+    calls.times = 0
+    assert len(retirement.retire(record).deleted) == 4
+    assert len(sweep(storage)) == 5
+
+
+class Kernel:
+    """kernel32.dll of a Windows on which process 7 runs, and 8 has ended."""
+
+    def __init__(self):
+        self.open = set()
+
+    def OpenProcess(self, access, inherit, pid):
+        assert (access, inherit) == (0x100000, False)
+        if pid not in (7, 8):
+            return None
+        self.open.add(pid)
+        return pid
+
+    def WaitForSingleObject(self, handle, milliseconds):
+        assert milliseconds == 0
+        return {7: 258, 8: 0}[handle]
+
+    def CloseHandle(self, handle):
+        self.open.remove(handle)
+
+
+@pytest.mark.parametrize(
+    ("pid", "error", "running"),
+    [(7, 0, True), (8, 0, False), (9, 87, False), (9, 5, True)],
+)
+def test_a_process_of_windows(pid, error, running):
+    """Its temporary files stay while it runs, and where that cannot be told."""
+    kernel = Kernel()
+    assert processes.is_running(pid, kernel, lambda: error) == running
+    assert kernel.open == set()
+
+
+def test_a_system_is_one_once():
+    """It is not wrapped twice, and has all else of `os`."""
+    system = as_system(os)
+    assert as_system(system) is system
+    assert system.sep == os.sep
