@@ -54,6 +54,9 @@ class Record:
             model draws from them (on Torch); else None.
         build: What Keras needs to build the model, before weights can go into it; None
             where that is not known.
+        kept_by: The run that kept this file under a second name, before another
+            checkpoint took its first; None for a checkpoint under its own name, and in
+            lines of earlier versions.
     """
 
     path: str
@@ -77,6 +80,7 @@ class Record:
     seeds: tuple[int, ...] | None = None
     random: Mapping[str, str] | None = None
     build: Mapping[str, Any] | None = None
+    kept_by: str | None = None
 
     def __post_init__(self) -> None:
         """Derive what lines of earlier versions do not say."""
@@ -210,6 +214,7 @@ _OPTIONAL: Types = {
     "seeds": (list,),
     "random": (dict,),
     "build": (dict,),
+    "kept_by": (str,),
 }
 _REMOVAL_TYPES: Types = {
     "removed": (str,),

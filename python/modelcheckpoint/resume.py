@@ -12,12 +12,14 @@ from typing import Any, Union
 from modelcheckpoint.decide import arguments
 from modelcheckpoint.decide.lineage import best_of, candidates, lineage
 from modelcheckpoint.decide.naming import Template
+from modelcheckpoint.decide.others import Others, others
 from modelcheckpoint.errors import RestoreError
 from modelcheckpoint.load.into import load, load_weights_only
 from modelcheckpoint.observe.seeds import put_random, put_seeds
 from modelcheckpoint.pending import wait_for_all
 from modelcheckpoint.records import Record
 from modelcheckpoint.storage import journal
+from modelcheckpoint.storage.contents import contents
 from modelcheckpoint.storage.inspection import Inspector
 from modelcheckpoint.storage.verification import Verification, Verifier
 
@@ -26,6 +28,7 @@ __all__ = [
     "Restored",
     "could_resume",
     "find",
+    "others_in",
     "restore",
     "restore_checkpoint",
     "restore_weights",
@@ -186,6 +189,22 @@ def find(folder: str, template: Template, format: str) -> Found:
             if look and look.status == "good" and _is_of(look.record, record):
                 return Found(record, lineage(entries, record), damaged)
     return Found(None, [], damaged)
+
+
+def others_in(folder: str, template: Template, format: str) -> Others | None:
+    """Return what is in a folder beside what a run could go on from, or None.
+
+    Args:
+        folder: Absolute path of the template's folder; it need not exist.
+        template: Of the callback that is to go on.
+        format: What the file must hold.
+    """
+    try:
+        seen = contents(folder, template.depth)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    files = {file.name: (file.bytes, file.modified) for file in seen.files}
+    return others(files, seen.entries, template, format)
 
 
 def could_resume(folder: str, template: Template, format: str) -> Record | None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from modelcheckpoint.records import SCHEMA, Record, Removal
 
-LATER = ("epochs_done", "since", "seeds", "random", "build")
+LATER = ("epochs_done", "since", "seeds", "random", "build", "kept_by")
 """What lines of earlier versions do not say."""
 
 text = st.text(max_size=20)

@@ -281,7 +281,7 @@ def test_the_journal_comes_first(tmp_path):
     """The line is durable before the file is deleted."""
     system = Stubborn()
     storage = LocalStorage(str(tmp_path), system=system)
-    retirement = Retirement(storage, Keep(latest=1), "run")
+    retirement = Retirement(storage, Keep(latest=1), "run", RECORD.template)
     retirement.retire(record(storage, "1.keras"))
     newest = record(storage, "2.keras")
     system.calls.clear()
@@ -294,7 +294,7 @@ def test_what_cannot_be_deleted_is_tried_again(tmp_path):
     """It is told of each time, has one line in the journal, and goes when it can."""
     system = Stubborn()
     storage = LocalStorage(str(tmp_path), system=system)
-    retirement = Retirement(storage, Keep(latest=1), "run")
+    retirement = Retirement(storage, Keep(latest=1), "run", RECORD.template)
     retirement.retire(record(storage, "1.keras"))
     system.refuses = True
     for name in ("2.keras", "3.keras"):
@@ -311,12 +311,12 @@ def test_what_was_announced_and_not_deleted_goes_later(tmp_path):
     """A kill between the line and the deletion leaves a file for the next training."""
     system = Stubborn()
     storage = LocalStorage(str(tmp_path), system=system)
-    retirement = Retirement(storage, Keep(latest=1), "run")
+    retirement = Retirement(storage, Keep(latest=1), "run", RECORD.template)
     retirement.retire(record(storage, "1.keras"))
     system.refuses = True
     retirement.retire(record(storage, "2.keras"))
     storage = LocalStorage(str(tmp_path))
-    retired = Retirement(storage, Keep(latest=1), "run").retire(
+    retired = Retirement(storage, Keep(latest=1), "run", RECORD.template).retire(
         record(storage, "3.keras")
     )
     assert retired.deleted == ("1.keras", "2.keras")
@@ -326,7 +326,7 @@ def test_what_was_announced_and_not_deleted_goes_later(tmp_path):
 def test_a_folder_that_became_a_link(tmp_path):
     """Nothing behind it is deleted, and nothing through a link in place of the file."""
     storage = LocalStorage(str(tmp_path / "w"), depth=1)
-    retirement = Retirement(storage, Keep(latest=1), "run")
+    retirement = Retirement(storage, Keep(latest=1), "run", RECORD.template)
     retirement.retire(record(storage, "a/1.keras"))
     shutil.move(tmp_path / "w" / "a", tmp_path / "elsewhere")
     (tmp_path / "w" / "a").symlink_to(tmp_path / "elsewhere")
@@ -357,7 +357,7 @@ def test_a_folder_is_deleted_without_following_links(tmp_path):
 def test_a_journal_that_cannot_be_read(tmp_path):
     """Then nobody knows whose the files are: nothing is deleted, and it is told."""
     storage = LocalStorage(str(tmp_path))
-    retirement = Retirement(storage, Keep(latest=1), "run")
+    retirement = Retirement(storage, Keep(latest=1), "run", RECORD.template)
     retirement.retire(record(storage, "1.keras"))
     newest = record(storage, "2.keras")
     journal = tmp_path / "modelcheckpoint.jsonl"
@@ -407,7 +407,7 @@ def test_ten_thousand_cost_no_more_than_ten(tmp_path, keep):
     """What a save costs does not grow with the number of those before it."""
     system = os
     storage = LocalStorage(str(tmp_path), system=WithoutFlush(system))
-    retirement = Retirement(storage, keep, "run")
+    retirement = Retirement(storage, keep, "run", RECORD.template)
     took = []
     for epoch in range(1, 10_001):
         newest = record(storage, f"{epoch}.keras", value=1 / epoch, epoch=epoch)
@@ -437,7 +437,7 @@ class WithoutFlush:
 def test_a_journal_that_others_write_to(tmp_path):
     """Lines of others, torn ones and a journal that was begun anew do no harm."""
     storage = LocalStorage(str(tmp_path))
-    retirement = Retirement(storage, Keep(latest=1), "run")
+    retirement = Retirement(storage, Keep(latest=1), "run", RECORD.template)
     retirement.retire(record(storage, "1.keras"))
     journal = tmp_path / "modelcheckpoint.jsonl"
     with journal.open("a") as file:

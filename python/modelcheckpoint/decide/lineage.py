@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Union
 
-from modelcheckpoint.decide.naming import Template
+from modelcheckpoint.decide.choice import Originals, Save
+from modelcheckpoint.decide.naming import Template, same_names
 from modelcheckpoint.records import Record, Removal
 
 __all__ = ["best_of", "candidates", "lineage"]
@@ -18,22 +19,24 @@ def candidates(
 ) -> list[Record]:
     """Return what this template's checkpoints are in a journal, newest first.
 
+    What was kept aside is as old as its first line: it was no newer checkpoint then.
+
     Args:
         entries: What the journal tells, oldest first.
         template: Of the callback that goes on; the folder may have moved meanwhile.
         format: What the files must hold.
     """
-    is_like: dict[str, bool] = {}
-    found = []
+    originals = Originals()
+    places: dict[Save, int] = {}
+    found: list[tuple[int, Record]] = []
     for entry in entries:
         if isinstance(entry, Removal) or entry.format != format:
             continue
-        text = entry.template
-        if text not in is_like:
-            is_like[text] = _below(text) == template.below
-        if is_like[text]:
-            found.append(entry)
-    return found[::-1]
+        if same_names(entry.template, template.text):
+            place = places.setdefault(originals.add(entry), len(places))
+            found.append((place, entry))
+    ordered = sorted(found, key=lambda one: one[0])  # stable: the second name is last
+    return [record for _, record in reversed(ordered)]
 
 
 def lineage(entries: Iterable[Entry], last: Record) -> list[Record]:
@@ -62,13 +65,6 @@ def lineage(entries: Iterable[Entry], last: Record) -> list[Record]:
 def best_of(records: Sequence[Record], monitor: str) -> Record | None:
     """Return the last that was the best of its run so far by `monitor`, or None."""
     return next((r for r in reversed(records) if r.best and r.monitor == monitor), None)
-
-
-def _below(text: str) -> object:
-    try:
-        return Template(text).below
-    except ValueError:  # a line that somebody else wrote
-        return None
 
 
 def _lies_before(one: Record, other: Record) -> bool:

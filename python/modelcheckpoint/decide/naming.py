@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import re
@@ -11,10 +12,22 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Optional, Union
 
-__all__ = ["COUNTERS", "Name", "Template", "aside_name", "is_aside_name", "nearest"]
+__all__ = [
+    "COUNTERS",
+    "UNKNOWN_RUN",
+    "Name",
+    "Template",
+    "aside_name",
+    "is_aside_name",
+    "nearest",
+    "same_names",
+]
 
 COUNTERS = ("epoch", "batch", "samples")
 """The fields that this package fills; every other field is a key of `logs`."""
+
+UNKNOWN_RUN = "unknown"
+"""Stands for the run in the second name of a file that no line of a journal names."""
 
 LONGEST_NAME = 255
 """Bytes that common file systems allow for one name (POSIX calls it NAME_MAX)."""
@@ -114,12 +127,34 @@ class Template:
             )
         return Name(path, tuple(dict.fromkeys(missing)))
 
+    def could_name(self, name: str) -> bool:
+        """Return whether a file's name, relative to the folder, may come from here."""
+        pattern = "".join(
+            re.escape(literal) + ("" if field is None else "[^/]+?")
+            for literal, field, _ in self._parts
+        )
+        return re.fullmatch(pattern.replace(re.escape(os.sep), "/"), name) is not None
+
     def _shortest(self) -> str:
         # `nan` is no measure: it is longer than most counters, and shorter than 0.50.
         return "".join(
             literal + (min(_trials(spec, name), key=len) if name else "")
             for literal, name, spec in self._parts
         )
+
+
+def same_names(one: str, other: str) -> bool:
+    """Return whether two templates make the same names, wherever their folders are."""
+    below = _below_of(one)
+    return below is not None and below == _below_of(other)
+
+
+@functools.lru_cache(maxsize=128)
+def _below_of(text: str) -> object:
+    try:
+        return Template(text).below
+    except ValueError:  # a line that somebody else wrote
+        return None
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

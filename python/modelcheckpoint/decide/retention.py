@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from modelcheckpoint.decide.monitor import improves
 from modelcheckpoint.records import Record
 
-__all__ = ["Keep", "settled", "to_delete"]
+__all__ = ["Keep", "second_names", "settled", "superseded", "to_delete"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,32 @@ def settled(records: Sequence[Record], keep: Keep) -> list[Record]:
         for place, record in enumerate(records)
         if place not in needed and epochs[record.epoch] == 1
     ]
+
+
+def second_names(records: Sequence[Record]) -> list[Record]:
+    """Return the records of second names whose first name is among the records, too.
+
+    A run that is killed between giving a file a second name and writing the new one
+    leaves one file under two names, which must not count as two checkpoints.
+    """
+    firsts = {_save(record) for record in records if record.kept_by is None}
+    return [r for r in records if r.kept_by is not None and _save(r) in firsts]
+
+
+def _save(record: Record) -> tuple[int, str, str, str]:
+    return record.bytes, record.crc32, record.time, record.run
+
+
+def superseded(kept_aside: Sequence[Record]) -> list[Record]:
+    """Return the records of files that runs kept aside and that may go, oldest first.
+
+    The best of each monitor stays.
+
+    Args:
+        kept_aside: Oldest first, one for each file.
+    """
+    best = set(_best(kept_aside, 1))
+    return [record for place, record in enumerate(kept_aside) if place not in best]
 
 
 def _best(records: Sequence[Record], count: int) -> list[int]:

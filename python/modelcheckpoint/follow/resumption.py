@@ -8,7 +8,13 @@ from modelcheckpoint.follow.run_state import RunState
 from modelcheckpoint.observe.first_epoch import Start, start_at, started, take_back
 from modelcheckpoint.observe.fit import Fit
 from modelcheckpoint.records import Record
-from modelcheckpoint.resume import Restored, could_resume, find, restore
+from modelcheckpoint.resume import (
+    Restored,
+    could_resume,
+    find,
+    others_in,
+    restore,
+)
 from modelcheckpoint.settings import Settings
 from modelcheckpoint.tell.narrator import Narrator
 
@@ -28,10 +34,12 @@ class Resumption:
 
     Attributes:
         restored: What was restored; None before, and where there was nothing.
+        found: Whether an earlier run was found to go on from.
     """
 
     def __init__(self, settings: Settings, tell: Narrator, run: RunState) -> None:
         self.restored: Restored | None = None
+        self.found = False
         self._settings, self._tell, self._run = settings, tell, run
         self._may_resume = True
         self._epochs_begun = False
@@ -79,11 +87,19 @@ class Resumption:
         if record is not None and record.run != self._run.id:
             self._tell.could_resume(record)
 
+    def _tell_of_nothing(self, fit: Fit, folder: str) -> None:
+        settings = self._settings
+        others = others_in(folder, settings.template, settings.format.name)
+        if others is None or started(fit.model) is not None:
+            self._tell.nothing_to_resume()  # or another callback has restored it
+        else:
+            self._tell.only_others(others)
+
     def _resume(self, fit: Fit, folder: str) -> None:
         record = self._found(fit, folder)
         if record is None:
             if fit.chief:
-                self._tell.nothing_to_resume()
+                self._tell_of_nothing(fit, folder)
             return
         ahead = started(fit.model)
         if ahead is not None and ahead.moment >= _moment_of(record):
@@ -104,6 +120,7 @@ class Resumption:
         for one in found.damaged if fit.chief else ():
             self._tell.passed_over(one.path, one.reason)
         if record is not None:
+            self.found = True
             run.id, run.saved_ever = record.run, True
             run.best_record = best = found.best(self._settings.monitor)
             run.plan.go_on(best.value if best else None, record.mode, record.since)

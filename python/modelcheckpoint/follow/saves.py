@@ -84,13 +84,13 @@ class Saves:
             if isinstance(outcome.error, NotFlushed):
                 # The file with this name is this one.
                 self._run.plan.saved(outcome.order)
+                self._run.best_record = self.pipeline.best
             self.pipeline.forget()
             self._fail(outcome)
         else:
             self._run.plan.saved(outcome.order)
             self._saved_in_fit = self._run.saved_ever = True
-            if outcome.order.improved:
-                self._run.best_record = outcome.record
+            self._run.best_record = self.pipeline.best
             self.pipeline.forget()
             self._tell.saved(outcome.order, outcome, self._within)
             if self._settings.on_saved is not None:

@@ -19,6 +19,7 @@ from modelcheckpoint.observe.fit import Fit
 from modelcheckpoint.observe.logs import numbers
 from modelcheckpoint.resume import Restored
 from modelcheckpoint.save.pipeline import Pipeline
+from modelcheckpoint.save.replacement import Caution
 from modelcheckpoint.settings import Settings
 from modelcheckpoint.storage.local import LocalStorage
 from modelcheckpoint.storage.sweep import sweep
@@ -207,6 +208,8 @@ class Training:
             run.in_common(fit.model),
             settings.background,
             settings.keep,
+            run.best_record,
+            Caution(settings.resume, settings.resume and not self._resumption.found),
         )
         self._fit = fit
         self._saves = Saves(settings, self._tell, run, fit, pipeline)

@@ -6,22 +6,20 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from modelcheckpoint.decide.monitor import improves
-from modelcheckpoint.decide.naming import aside_name
 from modelcheckpoint.decide.plan import Order
 from modelcheckpoint.decide.retention import Keep
 from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.save.formats import Format
 from modelcheckpoint.save.internals import NoMemory
+from modelcheckpoint.save.replacement import Caution, Replaced, Replacement
 from modelcheckpoint.save.retirement import Retired, Retirement
 from modelcheckpoint.save.saver import Saver
 from modelcheckpoint.save.snapshot import CannotLayout, Snapshot, Snapshotter
-from modelcheckpoint.storage import journal
 from modelcheckpoint.storage.local import LocalStorage, NotFlushed, Sealed
 
 __all__ = ["SMALL_ARRAYS", "SMALL_BYTES", "Failure", "Pipeline", "Receipt", "Run"]
@@ -59,14 +57,14 @@ class Receipt:
         order: What was ordered.
         record: Its line in the journal.
         path: Its absolute path.
-        aside: Where an earlier run's better checkpoint of that name is now, or None.
+        replaced: The file that had its name before, where there was one.
         retired: What became of older checkpoints that could go.
     """
 
     order: Order
     record: Record
     path: str
-    aside: Record | None
+    replaced: Replaced | None
     retired: Retired
 
 
@@ -95,6 +93,8 @@ class Pipeline:
         run: What they have in common.
         background: Whether training goes on while a file is written.
         keep: Which of this run's checkpoints are kept; None: all.
+        best: The best checkpoint of the run so far, in an earlier process perhaps.
+        caution: Which files of others are kept aside before their name is taken.
 
     Attributes:
         detour: Why the last model was saved by Keras' public API, while training
@@ -108,6 +108,8 @@ class Pipeline:
         run: Run,
         background: bool,
         keep: Keep | None = None,
+        best: Record | None = None,
+        caution: Caution | None = None,
     ) -> None:
         self.storage = storage
         self.format = format
@@ -118,14 +120,27 @@ class Pipeline:
         self._saver = Saver()
         self._order: Order | None = None
         self._draft: _Draft | None = None
-        self._earlier: list[Record] | None = None
-        self._own: set[str] = set()
-        self._retirement = Retirement(storage, keep or Keep(), run.id)
+        self._retirement = Retirement(storage, keep or Keep(), run.id, run.template)
+        self._replacement = Replacement(
+            storage,
+            run.id,
+            run.template,
+            run.save_best_only,
+            format.suffix,
+            self._retirement,
+            best,
+            caution or Caution(),
+        )
 
     @property
     def busy(self) -> bool:
         """Whether there is a save under way, or one that was not forgotten yet."""
         return self._saver.busy
+
+    @property
+    def best(self) -> Record | None:
+        """The best checkpoint of the run so far, under the name that it has now."""
+        return self._replacement.best
 
     def expect(self, model: Any) -> None:
         """Prepare for the saves of a model that is about to be trained."""
@@ -241,7 +256,7 @@ class Pipeline:
         self, temporary: str, sealed: Sealed, order: Order, mode: str, time: str
     ) -> Receipt:
         record = self._record(order, mode, sealed, time)
-        aside = self._keep_better(record)
+        replaced = self._replacement.prepare(record)
         # The line before the name: were the process killed between a rename and a
         # later line, a good file would have a fixed name that the journal calls
         # damaged. A line whose file never came is no error to any reader.
@@ -249,16 +264,15 @@ class Pipeline:
         try:
             self.storage.publish(temporary, order.path)
         except NotFlushed:
-            self._own.add(order.path)
-            self._retirement.add(record)
+            self._replacement.done(record, replaced)
             raise
         except OSError:
             self._note_failure(temporary, record)
             raise
-        self._own.add(order.path)
+        self._replacement.done(record, replaced)
         # Only now: whatever happens before, as much as was asked for is there.
         retired = self._retirement.retire(record)
-        return Receipt(order, record, self.storage.path(order.path), aside, retired)
+        return Receipt(order, record, self.storage.path(order.path), replaced, retired)
 
     def _note_failure(self, temporary: str, record: Record) -> None:
         if os.path.exists(temporary):  # it has not got its name
@@ -295,42 +309,6 @@ class Pipeline:
             random=order.state.random,
             build=order.state.build,
         )
-
-    def _keep_better(self, record: Record) -> Record | None:
-        """Keep aside an earlier run's better checkpoint that has this name."""
-        if record.path in self._own:
-            return None
-        earlier = self._earlier_records()
-        if not any(r.path == record.path for r in earlier):
-            return None
-        sealed = self.storage.measure(record.path)
-        old = journal.matching(earlier, record.path, sealed) if sealed else None
-        if sealed is None or old is None or not self._is_better(old, record, earlier):
-            return None
-        name = aside_name(record.path, old.run, self.format.suffix)
-        second = self.storage.keep_aside(record.path, name, sealed)
-        kept = replace(old, path=second)
-        self.storage.append(kept.to_line())
-        return kept
-
-    def _is_better(self, old: Record, new: Record, earlier: list[Record]) -> bool:
-        if old.monitor != new.monitor or not improves(old.value, None, new.mode):
-            return False
-        if improves(new.value, None, new.mode) and not improves(
-            old.value, new.value, new.mode
-        ):
-            return False
-        if self.run.save_best_only:
-            return True
-        # Every epoch is saved, so most files are nobody's best: keep the one that is.
-        bests = [r for r in earlier if r.run == old.run and r.best]
-        return bool(bests) and bests[-1].path == old.path
-
-    def _earlier_records(self) -> list[Record]:
-        if self._earlier is None:
-            records = journal.read(self.storage.folder)
-            self._earlier = [r for r in records if r.run != self.run.id]
-        return self._earlier
 
 
 class _Draft:

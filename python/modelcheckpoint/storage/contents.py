@@ -55,8 +55,10 @@ class Contents:
     entries: list[journal.Entry]
 
 
-def contents(folder: str) -> Contents:
+def contents(folder: str, depth: int = 0) -> Contents:
     """Return what is in a folder, and as deep below it as names in its journal go.
+
+    `depth` says how many folders deep to look at least.
 
     Links below the folder are not followed, and temporary files are passed over.
 
@@ -66,7 +68,8 @@ def contents(folder: str) -> Contents:
     before = _journal_of(folder)
     entries = list(journal.entries(folder))
     names = (entry.path for entry in entries if isinstance(entry, Record))
-    files = list(_files(folder, max((name.count("/") for name in names), default=0)))
+    deepest = max((name.count("/") for name in names), default=0)
+    files = list(_files(folder, max(depth, deepest)))
     if _journal_of(folder) != before:
         # The line comes before the name, so a line of each file seen is there by now.
         entries = list(journal.entries(folder))

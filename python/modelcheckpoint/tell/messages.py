@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from modelcheckpoint.decide.naming import COUNTERS, nearest
+from modelcheckpoint.decide.others import Others
 from modelcheckpoint.decide.plan import Order, Skip
 from modelcheckpoint.records import Record
 
@@ -15,11 +16,14 @@ __all__ = [
     "deleted",
     "failed",
     "kept_aside",
+    "kept_unknown",
     "no_field",
     "no_monitor",
     "not_better",
     "not_deleted",
+    "only_others",
     "resumed",
+    "same_name",
     "saved",
     "wrong_epoch",
 ]
@@ -95,6 +99,40 @@ def kept_aside(path: str, old: Record, new: Record, kept: str) -> str:
         f"An earlier run left a better {path} ({old.monitor} {_value(old.value)}, now "
         f"{_value(new.value)}): it is kept as {kept}"
     )
+
+
+def kept_unknown(path: str, kept: str) -> str:
+    """Say that a file that this run did not write was not overwritten."""
+    return f"{path} was not written by this run: it is kept as {kept}"
+
+
+def same_name(path: str, old: Record, new: Record, kept: str | None) -> str:
+    """Say that a checkpoint takes the name of another one of the same run."""
+    what = "is replaced" if kept is None else f"is kept as {kept}"
+    first, second = _when(old), _when(new)
+    when = f"both {first}" if first == second else f"{first} and {second}"
+    text = (
+        f"Two checkpoints of this run have the name {path} (saved {when}): the earlier "
+        f"one {what}. One that is still to be kept always gets another name."
+    )
+    if first == second:
+        return text
+    return f"{text} Fields such as {{epoch}} in `filepath` keep names apart."
+
+
+def only_others(filepath: str, others: Others, path: str) -> str:
+    """Say that there is nothing to resume from, though there are checkpoints."""
+    there = f"{others.count} other checkpoints, the newest"
+    text = (
+        "Nothing to resume from: the journal modelcheckpoint.jsonl describes no "
+        f"checkpoint saved as {filepath!r}. The folder has "
+        f"{'another one' if others.count == 1 else there}: {path} ({others.reason})."
+    )
+    if others.loads:
+        text += f" To start from it, call `restore_checkpoint(model, {path!r})` first."
+    if others.endangered:
+        text += " Files that this run would overwrite are kept under another name."
+    return text
 
 
 def resumed(path: str, record: Record, optimizer: bool, seeds: bool) -> str:

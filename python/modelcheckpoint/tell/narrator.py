@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterable
 
 from modelcheckpoint.decide.naming import COUNTERS
+from modelcheckpoint.decide.others import Others
 from modelcheckpoint.decide.plan import Moment, Order, Skip
 from modelcheckpoint.records import Record
 from modelcheckpoint.save.pipeline import Receipt
+from modelcheckpoint.save.replacement import Replaced
 from modelcheckpoint.save.retirement import Retired
 from modelcheckpoint.save.snapshot import CannotLayout
 from modelcheckpoint.tell import messages
@@ -74,13 +76,23 @@ class Narrator(Teller):
     def saved(self, order: Order, receipt: Receipt, within: bool) -> None:
         """Tell that a checkpoint is durable."""
         path = self.path(order.path)
-        if receipt.aside is not None:
-            kept = self.path(receipt.aside.path)
-            self.say(messages.kept_aside(path, receipt.aside, receipt.record, kept))
+        if receipt.replaced is not None:
+            self._replaced(path, receipt.replaced, receipt)
         text = messages.saved(self.monitor, order, path, self.save_best_only)
         gone = [self.path(name) for name in receipt.retired.deleted]
         self._decision(order.moment, text + messages.deleted(gone), within)
         self._undeleted(receipt.retired)
+
+    def _replaced(self, path: str, replaced: Replaced, receipt: Receipt) -> None:
+        gone = replaced.kept is None or replaced.kept in receipt.retired.deleted
+        kept = None if gone or replaced.kept is None else self.path(replaced.kept)
+        old, new = replaced.record, receipt.record
+        if replaced.own and old is not None:
+            self.problem(messages.same_name(path, old, new, kept), once="same name")
+        elif kept is not None and old is not None and replaced.better:
+            self.say(messages.kept_aside(path, old, new, kept))
+        elif kept is not None:
+            self.say(messages.kept_unknown(path, kept))
 
     def no_best(self, order: Order) -> None:
         """Tell, once, that a checkpoint has no value by which it could be the best."""
@@ -128,6 +140,11 @@ class Narrator(Teller):
         """Tell that there is no checkpoint to go on from."""
         if self.verbose:
             self.say(f"ModelCheckpoint: nothing to resume from in {self._where()}")
+
+    def only_others(self, others: Others) -> None:
+        """Warn that there are checkpoints, and none of them to go on from."""
+        path = self.path(others.newest)
+        self.problem(messages.only_others(self.filepath, others, path))
 
     def resumed(
         self, record: Record, optimizer: bool, seeds: bool, epochs: int | None

@@ -34,7 +34,7 @@ def values_for_r(record: Record) -> dict[str, Any]:
     The epoch and the batch are whole numbers, all other numbers are floats.
     """
     values = asdict(record)
-    for name in ("versions", "seeds", "random", "build"):
+    for name in ("versions", "seeds", "random", "build", "kept_by"):
         del values[name]
     counts = {name: values[name] for name in ("epoch", "batch", "epochs_done")}
     return {**{name: _as_float(value) for name, value in values.items()}, **counts}

@@ -1,0 +1,186 @@
+"""What becomes of the file whose name a new checkpoint takes?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from modelcheckpoint.decide.monitor import improves
+from modelcheckpoint.decide.naming import UNKNOWN_RUN, Template, aside_name
+from modelcheckpoint.records import Record
+from modelcheckpoint.save.retirement import Retirement
+from modelcheckpoint.storage import journal
+from modelcheckpoint.storage.local import LocalStorage, Sealed
+
+__all__ = ["Caution", "Replaced", "Replacement"]
+
+
+@dataclass(frozen=True)
+class Caution:
+    """Which files of others are kept aside, though nothing says that they are better.
+
+    Attributes:
+        unknown: Those that no line of the journal describes.
+        known: Those of other runs.
+    """
+
+    unknown: bool = False
+    known: bool = False
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A file whose name a new checkpoint has taken.
+
+    Attributes:
+        record: What the journal says of it; None where it says nothing.
+        kept: Its second name; None where it is gone.
+        own: Whether this run wrote it.
+        better: Whether it was kept as it is better than the new one.
+    """
+
+    record: Record | None
+    kept: str | None
+    own: bool = False
+    better: bool = False
+
+
+class Replacement:
+    """Keeps aside, under a second name, what must not be lost to a name.
+
+    That is what this run still has to keep (its best, and what retention counts), a
+    better checkpoint of an earlier run, and what `caution` says.
+
+    Args:
+        storage: Where the files are.
+        run: Identifier of this run.
+        template: Of the file names.
+        save_best_only: Whether each file is a best of its run.
+        suffix: Of the file names.
+        retirement: Knows what this run has to keep.
+        best: That of this run so far.
+        caution: Which other files are kept.
+
+    Attributes:
+        best: The best checkpoint of this run so far, under the name that it has now.
+    """
+
+    def __init__(
+        self,
+        storage: LocalStorage,
+        run: str,
+        template: str,
+        save_best_only: bool,
+        suffix: str,
+        retirement: Retirement,
+        best: Record | None,
+        caution: Caution,
+    ) -> None:
+        self._storage = storage
+        self._run = run
+        # With one fixed name, each checkpoint is meant to take the place of the last.
+        self._has_fields = bool(Template(template).fields)
+        self._save_best_only = save_best_only
+        self._suffix = suffix
+        self._retirement = retirement
+        self.best = best
+        self._caution = caution
+        self._own: dict[str, Record] = {}
+        self._others: list[Record] | None = None
+
+    def prepare(self, new: Record) -> Replaced | None:
+        """Keep aside what has the name of a checkpoint that is about to get it.
+
+        Raises:
+            OSError: If the journal cannot be read, or the file not kept.
+        """
+        others = self._other_records()
+        own = self._own.get(new.path)
+        if own is not None:
+            return self._prepare_own(own, new)
+        if self._storage.size(new.path) is None:
+            return None
+        return self._prepare_other(new, others)
+
+    def done(self, new: Record, replaced: Replaced | None) -> None:
+        """Take note that the new checkpoint has its name."""
+        kept = None
+        if replaced is not None and replaced.own and replaced.kept is not None:
+            kept = self._own_under(replaced)
+            self._own[kept.path] = kept
+            self._retirement.keep_as(kept, new.path)
+        if new.best:
+            self.best = new
+        elif kept is not None and self._is_best(new.path):
+            self.best = kept
+        self._own[new.path] = new
+        self._retirement.add(new)
+
+    def _prepare_own(self, own: Record, new: Record) -> Replaced | None:
+        if not self._has_fields or self._storage.size(own.path) != own.bytes:
+            return None
+        stays = self._retirement.stays(new)
+        if stays is None:  # nothing was asked to be kept: the best is, all the same
+            stays = self._is_best(own.path) and not new.best
+        if not stays:
+            return Replaced(own, None, own=True)
+        sealed = Sealed(own.bytes, own.crc32)
+        return Replaced(own, self._keep(own, own.path, sealed), own=True)
+
+    def _prepare_other(self, new: Record, others: list[Record]) -> Replaced | None:
+        known = any(record.path == new.path for record in others)
+        if not (known or self._caution.unknown):
+            return None
+        sealed = self._storage.measure(new.path)
+        if sealed is None:
+            return None
+        old = journal.matching(others, new.path, sealed)
+        if old is None:
+            if not self._caution.unknown:
+                return None
+            return Replaced(None, self._keep(None, new.path, sealed))
+        better = self._is_better(old, new, others)
+        if not (better or self._caution.known):
+            return None
+        return Replaced(old, self._keep(old, new.path, sealed), better=better)
+
+    def _keep(self, old: Record | None, path: str, sealed: Sealed) -> str:
+        run = UNKNOWN_RUN if old is None else old.run
+        name = aside_name(path, run, self._suffix)
+        second = self._storage.keep_aside(path, name, sealed)
+        if old is not None:
+            line = replace(old, path=second, kept_by=self._run).to_line()
+            self._storage.append(line)
+        return second
+
+    def _own_under(self, replaced: Replaced) -> Record:
+        assert replaced.record is not None
+        assert replaced.kept is not None
+        return replace(replaced.record, path=replaced.kept, kept_by=self._run)
+
+    def _is_best(self, path: str) -> bool:
+        return self.best is not None and self.best.path == path
+
+    def _is_better(self, old: Record, new: Record, others: list[Record]) -> bool:
+        if old.monitor != new.monitor or not improves(old.value, None, new.mode):
+            return False
+        if improves(new.value, None, new.mode) and not improves(
+            old.value, new.value, new.mode
+        ):
+            return False
+        if self._save_best_only:
+            return True
+        # Every epoch is saved, so most files are nobody's best: keep the one that is.
+        bests = [r for r in others if r.run == old.run and r.best]
+        return bool(bests) and bests[-1].path == old.path
+
+    def _other_records(self) -> list[Record]:
+        """Return the records of other runs, as they were when this one began to save.
+
+        What this run wrote in an earlier process is its own.
+        """
+        if self._others is None:
+            records = list(journal.read(self._storage.folder))
+            newest = {record.path: record for record in records}
+            self._own = {p: r for p, r in newest.items() if r.run == self._run}
+            self._others = [r for r in records if r.run != self._run]
+        return self._others
