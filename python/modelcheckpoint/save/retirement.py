@@ -90,6 +90,7 @@ class Retirement:
 
     def keep_as(self, kept: Record, path: str) -> None:
         """Take note that the checkpoint `path` of this run has a second name, too."""
+        self._forget(kept.path)  # of an older checkpoint, which is gone
         if path in self._for_good:
             self._for_good[kept.path] = kept
         elif self._keep:
