@@ -198,6 +198,12 @@
 #'   goes on from the model, not from a file. A script with several calls of
 #'   `fit()` needs one numbering of epochs (`initial_epoch`) to be resumed.
 #'
+#' If nothing is found but the folder has other checkpoints (another `filepath`,
+#' a lost journal, files written by Keras), a warning names the newest of them,
+#' and files that this run did not write are kept under another name,
+#' `<name>.run-<id><suffix>` or `<name>.run-unknown<suffix>`, before they are
+#' overwritten.
+#'
 #' Without `resume`, one line says so where a folder could be resumed.
 #' [restore_checkpoint()] does it by hand.
 #'
@@ -226,7 +232,13 @@
 #' Only files are deleted that this run wrote (another `fit()` with the same
 #' callback and model is the same run), that have the size they were written
 #' with, and that no other run has written since: another callback's
-#' checkpoints in the same folder stay, and so do those that were kept aside.
+#' checkpoints in the same folder stay. Of the checkpoints of this `filepath`
+#' that one run has kept aside for another, the best stays.
+#'
+#' If two checkpoints of one run get the same name (`{val_loss:.2f}` rounded
+#' alike, a second `fit()`), the earlier one is replaced, unless it is the best
+#' or otherwise to be kept: then it is kept as `<name>.run-<id><suffix>`. You
+#' are warned once.
 #' A folder below that of the checkpoints that is empty then goes, too. What
 #' cannot be deleted is told once, and tried again after each save. The journal
 #' tells of each deletion.

@@ -41,8 +41,8 @@
 #'       journal has it}
 #'     \item{`time`}{when it was saved (`POSIXct`, UTC); when the file was
 #'       written where the journal does not tell}
-#'     \item{`run`, `aside`}{the run that wrote it, and whether a later run kept
-#'       it under this second name}
+#'     \item{`run`, `aside`}{the run that wrote it, and whether it was kept under
+#'       this second name when another checkpoint took its first}
 #'   }
 #'   Then a column for each metric that Keras reported; one that has the name of
 #'   a column above is called `logs.<name>`. With no checkpoints there are the

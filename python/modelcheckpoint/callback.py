@@ -94,8 +94,12 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             `keep_latest`, `keep_best` and `keep_every` all that none of them asks for
             is deleted, once the new one is durable; the newest and the best never are.
             Only files are touched that this run wrote, that have the size they were
-            written with, and that no other run has written since. One that cannot be
-            deleted is told once, and tried again after each save.
+            written with, and that no other run has written since; of those that one run
+            has kept aside for another, the best stays. One that cannot be deleted is
+            told once, and tried again after each save. If two checkpoints of one run
+            get the same name, the earlier one is replaced, unless it is the best or
+            otherwise to be kept: then it is kept as `<name>.run-<id><suffix>`. You are
+            warned once.
         keep_best: How many of the best by `monitor`, or None. Of equal values the
             earlier is the better; one without a finite value is never among them.
         keep_every: A number of epochs, or None: the last checkpoint of each epoch that
@@ -119,14 +123,17 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             whatever `initial_epoch` is: the same script, run again, ends with the
             weights of a run that was never stopped, if the data come in the same
             order. An epoch in whose middle the checkpoint was saved begins anew. Where
-            there is no checkpoint, training begins as ever. `.h5` and `.hdf5` with
-            weights alone have no optimizer state. The model must be as it was, as must
-            `compile`; place the callback last in the list, so that it saves what others
-            change. What other callbacks count, and the order of shuffled data, is not
-            restored; on tf_keras the state of Dropout neither. After a `fit` that ended
-            as it should, a later one with this callback does not resume again. Several
-            processes must see one folder (tested on JAX and Torch, not with
-            `tf.distribute`).
+            there is no checkpoint, training begins as usual; if the folder has others
+            (another `filepath`, a lost journal, files written by Keras), a warning
+            names the newest, and files that this run did not write are kept as
+            `<name>.run-<id><suffix>` before they are overwritten. `.h5` and `.hdf5`
+            with weights alone have no optimizer state. The model must be as it was, as
+            must `compile`; place the callback last in the list, so that it saves what
+            others change. What other callbacks count, and the order of shuffled data,
+            is not restored; on tf_keras the state of Dropout neither. After a `fit`
+            that ended as it should, a later one with this callback does not resume
+            again. Several processes must see one folder (tested on JAX and Torch, not
+            with `tf.distribute`).
         restore_best: Whether the model gets the weights, and only those, of the best
             checkpoint when `fit` ends; that of an earlier run that it resumed, too.
             Where its file is gone or damaged, that is told, and the model stays as it

@@ -59,7 +59,8 @@ class Checkpoint:
         time: When it was saved, UTC; when the file was written where the journal does
             not tell.
         run: Identifier of the run that wrote it.
-        aside: Whether a later run kept it, under this second name.
+        aside: Whether it was kept under this second name when another checkpoint took
+            its first.
         record: The line of the journal from which this is.
         file: What was seen of the file.
     """
