@@ -122,3 +122,20 @@ test_that("print() tells where a training begins, and what it ends with", {
   shown <- capture.output(print(callback_model_checkpoint("{epoch}.keras")))
   expect_no_match(paste(shown, collapse = " "), "begins:|ends:")
 })
+
+test_that("a resume that finds nothing says what there is, and overwrites none", {
+  skip_if_no_keras()
+  withr::local_dir(withr::local_tempdir())
+  stopped("{epoch}.weights.h5", save_weights_only = TRUE)
+  before <- readBin("1.weights.h5", "raw", 1e6)
+  unlink("modelcheckpoint.jsonl")
+  checkpoint <- callback_model_checkpoint(
+    "{epoch}.weights.h5",
+    save_weights_only = TRUE, resume = TRUE
+  )
+  out <- reticulate::py_capture_output(tiny_fit(tiny_model(), checkpoint))
+  expect_match(out, "Warning: Nothing to resume from")
+  expect_match(out, "3.weights.h5 (it is not in the journal)", fixed = TRUE)
+  expect_match(out, "restore_checkpoint(model, '3.weights.h5')", fixed = TRUE)
+  expect_identical(readBin("1.run-unknown.weights.h5", "raw", 1e6), before)
+})

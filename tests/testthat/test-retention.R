@@ -162,3 +162,21 @@ test_that("SIGTERM waits until the model is saved, and ends the session", {
   expect_identical(checkpoints(tmp), "1-2.weights.h5")
   expect_identical(verify_checkpoints(tmp)$status, "good")
 })
+
+test_that("a name that is used twice costs nothing that is to be kept", {
+  skip_if_no_keras()
+  tmp <- withr::local_tempdir()
+  checkpoint <- callback_model_checkpoint(
+    # A number in a format that is the same for every loss.
+    file.path(tmp, "w-{loss:.0e}.weights.h5"),
+    monitor = "loss", save_weights_only = TRUE, keep_latest = 3
+  )
+  model <- tiny_model()
+  model$optimizer$learning_rate <- 1e-6
+  out <- reticulate::py_capture_output(tiny_fit(model, checkpoint, epochs = 4L))
+  found <- list_checkpoints(tmp)
+  expect_equal(found$epoch, 2:4)
+  expect_identical(found$aside, c(TRUE, TRUE, FALSE))
+  expect_match(out, "Warning: Two checkpoints of this run have the name")
+  expect_length(checkpoint$problems, 1)
+})
