@@ -174,15 +174,19 @@
 #' With `resume = TRUE` the newest checkpoint of the same `filepath` (below its
 #' folder, which may have moved) and format is loaded when `fit()` begins, if
 #' its size, checksum and structure are right; a damaged one is passed over, and
-#' told. Weights, the optimizer with its learning rate, and the seed generators
-#' of Dropout are restored, `best`, the counts of samples and of what passed
+#' told. Weights, the optimizer with its learning rate, the seed generators (of
+#' Dropout, and of layers that draw without a seed), and the states of stateful
+#' recurrent layers are restored, `best`, the counts of samples and of what passed
 #' since a save fell due go on, the journal continues under the same run, and
 #' `fit()` begins with the next epoch, whatever `initial_epoch` is. With seeds
 #' set and data in a fixed order (`shuffle = FALSE`), the weights are those of a
 #' run that was never stopped, bit for bit on a CPU, on TensorFlow, JAX and
 #' Torch. One line says where it goes on.
 #'
-#' * An epoch in whose middle the checkpoint was saved begins anew.
+#' * An epoch in whose middle the checkpoint was saved begins anew, with seed
+#'   generators and states as they were when it was saved.
+#' * States of stateful layers that take more than 64 KiB together are not in
+#'   the journal: the layers keep those that they have, which is told.
 #' * With `save_best_only` the newest checkpoint is the best one: training goes
 #'   on from there.
 #' * `.h5` and `.hdf5` with `save_weights_only` have no optimizer state: the
@@ -262,7 +266,8 @@
 #' folder), `epoch`, `batch`, `samples`, `logs`, `monitor`, `value`, `mode`,
 #' `best` (was it the best so far?), `format`, `bytes`, `crc32`, `time` (UTC),
 #' `run`, `template`, `versions`, `epochs_done`, `since` (a save last fell due),
-#' and, to go on from there, `seeds`, `random` and `build`. Read it with
+#' and, to go on from there, `seeds`, `random`, `global_seed`, `states` and
+#' `build`. Read it with
 #'
 #' ```r
 #' jsonlite::stream_in(file("checkpoints/modelcheckpoint.jsonl"))

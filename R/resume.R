@@ -1,8 +1,8 @@
 #' Back to a checkpoint
 #'
-#' Loads a checkpoint into a model: its weights, the state of the optimizer, and
-#' the states of the seed generators (of Dropout). With `resume = TRUE`,
-#' [callback_model_checkpoint()] does this by itself.
+#' Loads a checkpoint into a model: its weights, the state of the optimizer, the
+#' states of the seed generators (of Dropout), and those of stateful layers. With
+#' `resume = TRUE`, [callback_model_checkpoint()] does this by itself.
 #'
 #' Nothing in the file is run, and nothing is unpickled: its weights go into the
 #' model that is there. Size and checksum are compared with the journal's line,
@@ -38,6 +38,8 @@
 #'     \item{`samples`, `value`}{samples seen, and the value of `monitor`}
 #'     \item{`optimizer`, `seeds`}{whether the states of the optimizer and of the
 #'       seed generators were restored}
+#'     \item{`states`}{whether the states of stateful layers are those of the
+#'       checkpoint; `TRUE` where the model has none}
 #'     \item{`record`}{what the journal says of it, a named list as `on_saved`
 #'       of [callback_model_checkpoint()] gets it}
 #'   }

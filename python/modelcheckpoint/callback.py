@@ -118,12 +118,14 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             workers save together.
         resume: Whether training goes on from the newest checkpoint of this `filepath`
             that is whole; damaged ones are passed over, and told. Weights, optimizer
-            (its learning rate, too) and the seed generators of Dropout are restored,
-            `best` and counters go on, and `fit` begins with the epoch after it,
+            (its learning rate, too), the seed generators of Dropout and of layers that
+            draw without a seed, and the states of stateful layers (up to 64 KiB
+            together; a line says where they are not) are restored, `best` and counters
+            go on, and `fit` begins with the epoch after it,
             whatever `initial_epoch` is: the same script, run again, ends with the
             weights of a run that was never stopped, if the data come in the same
-            order. An epoch in whose middle the checkpoint was saved begins anew. Where
-            there is no checkpoint, training begins as usual; if the folder has others
+            order. An epoch in whose middle the checkpoint was saved begins anew,
+            with generators and states as they were then. Where there is no checkpoint, training begins as usual; if the folder has others
             (another `filepath`, a lost journal, files written by Keras), a warning
             names the newest, and files that this run did not write are kept as
             `<name>.run-<id><suffix>` before they are overwritten. `.h5` and `.hdf5`

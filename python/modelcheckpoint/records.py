@@ -50,8 +50,12 @@ class Record:
             fell due; None where the line does not say.
         seeds: The states of the model's seed generators, one after the other, which no
             format of Keras holds; None where the line does not say.
-        random: The states of the backend's own random generators, packed, where the
-            model draws from them (on Torch); else None.
+        random: The states of the backend's own random generators, packed (on Torch);
+            else None.
+        global_seed: The state of Keras' global seed generator, from which layers draw
+            that have no seed of their own; None where nothing has drawn from it.
+        states: What stateful layers remember of the batches before, packed; None where
+            the model has none, or they are too large for a line.
         build: What Keras needs to build the model, before weights can go into it; None
             where that is not known.
         kept_by: The run that kept this file under a second name, before another
@@ -79,6 +83,8 @@ class Record:
     since: int | None = None
     seeds: tuple[int, ...] | None = None
     random: Mapping[str, str] | None = None
+    global_seed: tuple[int, ...] | None = None
+    states: str | None = None
     build: Mapping[str, Any] | None = None
     kept_by: str | None = None
 
@@ -184,9 +190,10 @@ def _optional(content: dict[str, Any], epoch: int) -> dict[str, Any]:
         found.pop("epochs_done", None)
     if found.get("since", 0) < 0:
         del found["since"]
-    seeds = found.pop("seeds", None)
-    if seeds is not None and all(_fits((int,), seed) for seed in seeds):
-        found["seeds"] = tuple(seeds)
+    for name in ("seeds", "global_seed"):
+        seeds = found.pop(name, None)
+        if seeds is not None and all(_fits((int,), seed) for seed in seeds):
+            found[name] = tuple(seeds)
     return found
 
 
@@ -213,6 +220,8 @@ _OPTIONAL: Types = {
     "since": (int,),
     "seeds": (list,),
     "random": (dict,),
+    "global_seed": (list,),
+    "states": (str,),
     "build": (dict,),
     "kept_by": (str,),
 }

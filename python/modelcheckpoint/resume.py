@@ -15,7 +15,8 @@ from modelcheckpoint.decide.naming import Template
 from modelcheckpoint.decide.others import Others, others
 from modelcheckpoint.errors import RestoreError
 from modelcheckpoint.load.into import load, load_weights_only
-from modelcheckpoint.observe.seeds import put_random, put_seeds
+from modelcheckpoint.observe.layer_states import put_states
+from modelcheckpoint.observe.seeds import put_global_seed, put_random, put_seeds
 from modelcheckpoint.pending import wait_for_all
 from modelcheckpoint.records import Record
 from modelcheckpoint.storage import journal
@@ -56,6 +57,8 @@ class Restored:
         value: The monitored value.
         optimizer: Whether the optimizer's state was restored.
         seeds: Whether the states of the seed generators were restored.
+        states: Whether the states of stateful layers are those of the checkpoint; True
+            where the model has none.
         record: What the journal says of the file.
     """
 
@@ -67,6 +70,7 @@ class Restored:
     value: Number | None
     optimizer: bool
     seeds: bool
+    states: bool
     record: Record | None
 
 
@@ -90,7 +94,7 @@ class Found:
 
 
 def restore_checkpoint(model: Any, path: str | os.PathLike[str]) -> Restored:
-    """Load a checkpoint into a model: weights, optimizer, seed generators.
+    """Load a checkpoint into a model: weights, optimizer, seeds, layer states.
 
     To go on by hand:
 
@@ -133,10 +137,14 @@ def restore(model: Any, path: str, record: Record | None) -> Restored:
     """Load a file that was verified, as `restore_checkpoint` does."""
     optimizer = load(model, path, record)
     if record is None:
-        return Restored(path, None, None, None, None, None, optimizer, False, None)
+        nothing = (None, None, None, None, None)
+        states = put_states(model, None)
+        return Restored(path, *nothing, optimizer, False, states, None)
     seeds = record.seeds is not None and put_seeds(model, record.seeds)
     if record.random is not None:
         seeds = put_random(model, record.random) and seeds
+    if record.global_seed is not None:
+        seeds = put_global_seed(model, record.global_seed) and seeds
     return Restored(
         path,
         record.epochs_done,
@@ -146,6 +154,7 @@ def restore(model: Any, path: str, record: Record | None) -> Restored:
         record.value,
         optimizer,
         seeds,
+        put_states(model, record.states),
         record,
     )
 

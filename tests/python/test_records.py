@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from modelcheckpoint.records import SCHEMA, Record, Removal
 
-LATER = ("epochs_done", "since", "seeds", "random", "build", "kept_by")
+LATER = (
+    "epochs_done",
+    "since",
+    "seeds",
+    "random",
+    "global_seed",
+    "states",
+    "build",
+    "kept_by",
+)
 """What lines of earlier versions do not say."""
 
 text = st.text(max_size=20)
@@ -194,6 +203,7 @@ def test_a_missing_field_that_may_be_none(name):
 def test_what_was_added_comes_back():
     """The states of generators, and how to build the model, travel in the line."""
     added = {"epochs_done": 2, "since": 3, "seeds": (2**32 - 1, 0), "random": {}}
+    added |= {"global_seed": (7, 8), "states": "eJwDAAAAAAE="}
     record = replace(RECORD, **added, build={"input_shape": [None, 3]})
     assert same(Record.from_line(record.to_line()), record)
 
@@ -225,6 +235,9 @@ def test_epochs_done_where_a_line_does_not_say(batch, done):
         {"seeds": {}},
         {"seeds": [1, None]},
         {"random": []},
+        {"global_seed": 7},
+        {"global_seed": [7, "8"]},
+        {"states": []},
         {"build": 3},
     ],
 )

@@ -218,6 +218,7 @@ def test_lines_of_earlier_versions(K, tmp_path, data):
     first(K, tmp_path, data)
     journal = tmp_path / "modelcheckpoint.jsonl"
     newer = ("epochs_done", "since", "seeds", "random", "build")
+    newer += ("global_seed", "states")
     old = [{k: v for k, v in x.items() if k not in newer} for x in lines(tmp_path)]
     journal.write_text("".join(json.dumps(line) + "\n" for line in old))
     assert again(K, tmp_path, data)[1] == [4, 5]

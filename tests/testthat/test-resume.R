@@ -79,7 +79,7 @@ test_that("restore_checkpoint() returns what was restored", {
     names(restored),
     c(
       "path", "epochs_done", "epoch", "batch", "samples", "value", "optimizer",
-      "seeds", "record"
+      "seeds", "states", "record"
     )
   )
   expect_identical(basename(restored$path), "w.3.keras")

@@ -43,11 +43,17 @@ class State:
     Attributes:
         seeds: The states of its seed generators; None where they are not known.
         random: The states of the backend's own generators; None where it has none.
+        global_seed: The state of Keras' global seed generator; None where nothing has
+            drawn from it.
+        states: What its stateful layers remember, packed; None where it has none, or
+            they are too large for a line.
         build: What Keras needs to build it; None where that is not known.
     """
 
     seeds: tuple[int, ...] | None = None
     random: Mapping[str, str] | None = None
+    global_seed: tuple[int, ...] | None = None
+    states: str | None = None
     build: Mapping[str, Any] | None = None
 
 

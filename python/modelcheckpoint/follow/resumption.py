@@ -111,7 +111,8 @@ class Resumption:
         fit.progress.go_on(record.samples)
         self._start = start_at(fit.model, record.epochs_done, record.samples)
         if fit.chief:
-            self._tell.resumed(record, restored.optimizer, restored.seeds, fit.epochs)
+            back = (restored.optimizer, restored.seeds, restored.states)
+            self._tell.resumed(record, *back, fit.epochs)
 
     def _found(self, fit: Fit, folder: str) -> Record | None:
         """Find the checkpoint to go on from, and let the run take up from there."""

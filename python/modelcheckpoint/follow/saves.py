@@ -9,10 +9,9 @@ from typing import Any
 from modelcheckpoint.decide.plan import Order, Skip, State
 from modelcheckpoint.errors import FieldError, RestoreError, SaveError, is_interrupt
 from modelcheckpoint.follow.run_state import RunState
-from modelcheckpoint.observe.building import build_config_of
 from modelcheckpoint.observe.chief import check_reach, saves_together
 from modelcheckpoint.observe.fit import Fit
-from modelcheckpoint.observe.seeds import random_of, seeds_of
+from modelcheckpoint.observe.state import state_of
 from modelcheckpoint.resume import restore_weights
 from modelcheckpoint.save.pipeline import Failure, Pipeline
 from modelcheckpoint.settings import Settings
@@ -117,8 +116,7 @@ class Saves:
             self._tell.no_best(order)
         model = self._fit.current_model
         check_reach(model)
-        state = State(seeds_of(model), random_of(model), build_config_of(model))
-        order = replace(order, state=state)
+        order = replace(order, state=State(**state_of(model)))
         if self._fit.chief:
             self._write(model, order, mode)
         else:

@@ -2,7 +2,8 @@
 
 No format of Keras holds them. The model's seed generators are in `model.variables`, and
 not in `model.weights`. On Torch a Dropout without a seed of its own draws from Torch's
-generator instead (Keras 3.15), so there the state of that is wanted, too.
+generator instead (Keras 3.15), so there the state of that is wanted, too. A layer that
+calls `keras.random` without a seed draws from Keras' global generator.
 """
 
 from __future__ import annotations
@@ -16,8 +17,16 @@ from typing import Any
 
 from modelcheckpoint.observe.keras_models import backend_of, keras_of
 
-__all__ = ["put_random", "put_seeds", "random_of", "seeds_of"]
+__all__ = [
+    "global_seed_of",
+    "put_global_seed",
+    "put_random",
+    "put_seeds",
+    "random_of",
+    "seeds_of",
+]
 
+_GLOBAL = "global_seed_generator"
 _LARGEST = 1 << 16
 """Torch's generator has a state of 5056 bytes."""
 
@@ -34,7 +43,39 @@ def seeds_of(model: Any) -> tuple[int, ...] | None:
 
 def put_seeds(model: Any, seeds: Sequence[int]) -> bool:
     """Give the generators these states, and return whether they are as many."""
-    states = _states(model)
+    return _put(_states(model), seeds)
+
+
+def global_seed_of(model: Any) -> tuple[int, ...] | None:
+    """Return the state of Keras' global seed generator, or None where there is none.
+
+    It is not made here: to make it draws a number from Python's generator.
+    """
+    generator = _global_generator(model)
+    if generator is None:
+        return None
+    return tuple(int(n) for n in _array(generator.state).ravel())
+
+
+def put_global_seed(model: Any, seeds: Sequence[int]) -> bool:
+    """Give Keras' global seed generator this state, and return whether that could be.
+
+    It is made where nothing has drawn from it yet.
+    """
+    kept = _global_attributes(model)
+    if kept is None:
+        return False
+    generator = _global_generator(model)
+    if generator is None:
+        # With a seed: without one it would draw from Python's generator.
+        generator = keras_of(model).random.SeedGenerator(seed=0)
+    fits = _put([generator.state], seeds)
+    if fits:
+        kept.set_global_attribute(_GLOBAL, generator)
+    return fits
+
+
+def _put(states: Sequence[Any], seeds: Sequence[int]) -> bool:
     arrays = [_array(state) for state in states]
     if sum(array.size for array in arrays) != len(seeds):
         return False
@@ -48,10 +89,11 @@ def put_seeds(model: Any, seeds: Sequence[int]) -> bool:
 def random_of(model: Any) -> dict[str, str] | None:
     """Return the states of Torch's generators, by device, or None.
 
-    As text, of some 3 KB. None where the backend is another, or where the model has no
-    seed generators: then nothing in it is random.
+    As text, of some 3 KB. None where the backend is another. A layer can draw from them
+    by `keras.random.dropout` or by Torch itself, so the model's own seed generators do
+    not tell whether they are needed.
     """
-    if backend_of(model) != "torch" or not _states(model):
+    if backend_of(model) != "torch":
         return None
     torch = sys.modules["torch"]
     states = {"cpu": torch.get_rng_state()}
@@ -83,6 +125,25 @@ def _state(torch: Any, text: str) -> Any:
     packed = base64.b64decode(text, validate=True)
     data = zlib.decompressobj().decompress(packed, _LARGEST)
     return torch.frombuffer(bytearray(data), dtype=torch.uint8)
+
+
+def _global_generator(model: Any) -> Any:
+    kept = _global_attributes(model)
+    return None if kept is None else kept.get_global_attribute(_GLOBAL)
+
+
+def _global_attributes(model: Any) -> Any:
+    """Return where Keras keeps its global generator; it has no public access to it."""
+    if not hasattr(keras_of(model), "ops"):  # new in Keras 3
+        return None
+    try:
+        from keras.src.backend.common import global_state
+        from keras.src.random import seed_generator
+    except ImportError:
+        return None
+    known = getattr(seed_generator, "GLOBAL_SEED_GENERATOR", _GLOBAL) == _GLOBAL
+    has = hasattr(global_state, "get_global_attribute")
+    return global_state if known and has else None
 
 
 def _states(model: Any) -> list[Any]:

@@ -307,6 +307,8 @@ class Pipeline:
             since=order.since,
             seeds=order.state.seeds,
             random=order.state.random,
+            global_seed=order.state.global_seed,
+            states=order.state.states,
             build=order.state.build,
         )
 

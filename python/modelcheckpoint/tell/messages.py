@@ -135,7 +135,9 @@ def only_others(filepath: str, others: Others, path: str) -> str:
     return text
 
 
-def resumed(path: str, record: Record, optimizer: bool, seeds: bool) -> str:
+def resumed(
+    path: str, record: Record, optimizer: bool, seeds: bool, states: bool
+) -> str:
     """Say from where training goes on, and what the checkpoint could not give back."""
     where = f"resumed from {path}, saved {_when(record)}; epoch {_next(record)} "
     begun = record.batch is not None and record.epochs_done < record.epoch
@@ -144,6 +146,11 @@ def resumed(path: str, record: Record, optimizer: bool, seeds: bool) -> str:
         text += "; the optimizer starts anew, as the file holds no state of it"
     if not seeds:
         text += "; seed generators (Dropout) start anew"
+    if not states:
+        text += (
+            "; stateful layers keep the states that they have, as the journal holds "
+            "none that fit (it takes up to 64 KiB)"
+        )
     return text
 
 

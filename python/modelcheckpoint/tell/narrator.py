@@ -147,7 +147,12 @@ class Narrator(Teller):
         self.problem(messages.only_others(self.filepath, others, path))
 
     def resumed(
-        self, record: Record, optimizer: bool, seeds: bool, epochs: int | None
+        self,
+        record: Record,
+        optimizer: bool,
+        seeds: bool,
+        states: bool,
+        epochs: int | None,
     ) -> None:
         """Tell, always, where training goes on.
 
@@ -155,10 +160,11 @@ class Narrator(Teller):
             record: Of the checkpoint.
             optimizer: Whether the optimizer's state was restored.
             seeds: Whether the states of the seed generators were restored.
+            states: Whether the states of stateful layers were restored.
             epochs: Up to which epoch `fit` trains, from 1; None if nobody said.
         """
         path = self.path(record.path)
-        text = messages.resumed(path, record, optimizer, seeds)
+        text = messages.resumed(path, record, optimizer, seeds, states)
         if self.save_best_only:
             text += "; it is the best so far, as `save_best_only` keeps no newer one"
         if epochs is not None and record.epochs_done >= epochs:

@@ -11,6 +11,17 @@ from modelcheckpoint.records import Record
 __all__ = ["RFunction", "restored_for_r", "values_for_r"]
 
 
+_FOR_KERAS = (
+    "versions",
+    "seeds",
+    "random",
+    "global_seed",
+    "states",
+    "build",
+    "kept_by",
+)
+
+
 class RFunction:
     """Call a function of R with each record, as a named list.
 
@@ -34,7 +45,7 @@ def values_for_r(record: Record) -> dict[str, Any]:
     The epoch and the batch are whole numbers, all other numbers are floats.
     """
     values = asdict(record)
-    for name in ("versions", "seeds", "random", "build", "kept_by"):
+    for name in _FOR_KERAS:
         del values[name]
     counts = {name: values[name] for name in ("epoch", "batch", "epochs_done")}
     return {**{name: _as_float(value) for name, value in values.items()}, **counts}

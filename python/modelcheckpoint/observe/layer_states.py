@@ -1,0 +1,107 @@
+"""What stateful layers remember from one batch to the next, which no file holds.
+
+Keras keeps the states of `LSTM(..., stateful=True)` in variables that are neither in
+`model.weights` nor in `model.variables`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+__all__ = ["LARGEST", "put_states", "states_of"]
+
+LARGEST = 1 << 16
+"""Bytes of all states; a line of the journal is no place for more."""
+
+
+def states_of(model: Any) -> str | None:
+    """Return all states, packed, or None where there are none or they are too large."""
+    variables = list(_variables(model))
+    if not variables or sum(map(_least_size, variables)) > LARGEST:
+        return None
+    data = b"".join(_array(variable).tobytes() for variable in variables)
+    if len(data) > LARGEST:
+        return None
+    return base64.b64encode(zlib.compress(data, 1)).decode("ascii")
+
+
+def put_states(model: Any, text: str | None) -> bool:
+    """Give the layers these states, and return whether they have all of them.
+
+    A model without states has all of them. Nothing changes where the states are of
+    another size.
+    """
+    variables = list(_variables(model))
+    if not variables:
+        return True
+    arrays = [_array(variable) for variable in variables]
+    data = _unpacked(text)
+    if data is None or len(data) != sum(array.nbytes for array in arrays):
+        return False
+    for variable, array in zip(variables, arrays):
+        here, data = data[: array.nbytes], data[array.nbytes :]
+        variable.assign(_as(here, array))
+    return True
+
+
+def _variables(model: Any) -> Iterator[Any]:
+    """Yield the variables in the order of the layers, each once."""
+    layers = getattr(model, "_flatten_layers", None)
+    if layers is None:
+        return
+    seen = {id(variable) for variable in model.weights} if model.built else set()
+    for layer in layers():
+        held = getattr(layer, "states", None) if _is_stateful(layer) else None
+        for variable in _flat(held):
+            if id(variable) not in seen and hasattr(variable, "assign"):
+                seen.add(id(variable))
+                yield variable
+
+
+def _is_stateful(layer: Any) -> bool:
+    return getattr(layer, "stateful", False) is True
+
+
+def _flat(held: Any) -> Iterator[Any]:
+    if isinstance(held, Mapping):
+        held = list(held.values())
+    if isinstance(held, (list, tuple)):
+        for item in held:
+            yield from _flat(item)
+    else:
+        yield held
+
+
+def _least_size(variable: Any) -> int:
+    # No number takes less than a byte: what is far too large is not even copied.
+    return math.prod(int(size) for size in variable.shape)
+
+
+def _array(variable: Any) -> Any:
+    if hasattr(variable, "path"):  # of Keras 3
+        from keras import ops
+
+        return ops.convert_to_numpy(variable.value)
+    return variable.numpy()
+
+
+def _unpacked(text: str | None) -> bytes | None:
+    """Return the bytes of a text that anybody can write, or None."""
+    if text is None:
+        return None
+    try:
+        packed = base64.b64decode(text, validate=True)
+        return zlib.decompressobj().decompress(packed, LARGEST)
+    except (ValueError, zlib.error, binascii.Error):
+        return None
+
+
+def _as(data: bytes, like: Any) -> Any:
+    import numpy as np
+
+    return np.frombuffer(data, like.dtype).reshape(like.shape).copy()

@@ -1,0 +1,22 @@
+"""What of a model's state its file cannot hold, and the journal does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelcheckpoint.observe.building import build_config_of
+from modelcheckpoint.observe.layer_states import states_of
+from modelcheckpoint.observe.seeds import global_seed_of, random_of, seeds_of
+
+__all__ = ["state_of"]
+
+
+def state_of(model: Any) -> dict[str, Any]:
+    """Return it by the names of the journal's keys."""
+    return {
+        "seeds": seeds_of(model),
+        "random": random_of(model),
+        "global_seed": global_seed_of(model),
+        "states": states_of(model),
+        "build": build_config_of(model),
+    }
