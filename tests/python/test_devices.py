@@ -1,0 +1,44 @@
+"""Several devices in one process, on JAX; TensorFlow's are in test_data.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+from conftest import checkpoints
+
+from modelcheckpoint import verify_checkpoints
+
+SCRIPT = Path(__file__).parent / "run_devices.py"
+
+pytestmark = pytest.mark.skipif(
+    os.environ["KERAS_BACKEND"] != "jax" or not hasattr(keras, "distribution"),
+    reason="other backends cannot spread a model so",
+)
+
+
+@pytest.mark.parametrize("kind", ["data", "model"])
+def test_a_model_on_eight_devices(kind, tmp_path):
+    """Every format is saved, restored, and resumed to the weights of a whole run.
+
+    But weights alone in HDF5, which hold no state of the optimizer.
+    """
+    command = [sys.executable, str(SCRIPT), kind, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    reports = [json.loads(x) for x in done.stdout.splitlines() if x.startswith("{")]
+    assert len(reports) == 4
+    for report in reports:
+        assert report["devices"] == 8
+        assert report["in_parts"] == (kind == "model")
+        assert report["resumed_at"] == 2
+        assert report["same"] or report["suffix"] == "hdf5"
+        assert report["restored"]
+        assert report["problems"] == []
+    assert len(checkpoints(tmp_path)) == 12
+    assert {found.status for found in verify_checkpoints(tmp_path)} == {"good"}
