@@ -69,10 +69,8 @@ plot.modelcheckpoint_list <- function(x, ...) {
 
 # The points that the list came with, as long as it has the rows it came with.
 curve_of <- function(x) {
-  curve <- attr(x, "curve")
-  there <- if (is.null(curve)) character() else curve$name[!is.na(curve$name)]
-  if (!is.null(curve) && all(there %in% x$name)) {
-    return(curve)
+  if (has_own_curve(x)) {
+    return(attr(x, "curve"))
   }
   needed <- c("name", "epoch", "batch", "value", "monitor", "run", "best")
   missing <- setdiff(needed, names(x))
@@ -88,6 +86,9 @@ curve_of <- function(x) {
 curve_of_rows <- function(x) {
   x <- x[!is.na(x$monitor), ]
   x <- x[x$monitor == utils::tail(x$monitor, 1), ]
+  # Two lists of one folder have the same files: the later rows count.
+  same <- x[intersect(c("path", "name", "epoch", "batch"), names(x))]
+  x <- x[!duplicated(same, fromLast = TRUE), ]
   runs <- unique(x$run)
   several <- length(runs) > length(run_colours)
   own <- if (several) utils::tail(runs, length(run_colours) - 1) else runs
@@ -101,7 +102,7 @@ curve_of_rows <- function(x) {
     series = ifelse(x$run %in% own, substr(x$run, 1, 24), "earlier runs"),
     monitor = x$monitor,
     name = x$name,
-    best = x$best
+    best = x$best %in% TRUE
   )
 }
 
@@ -196,13 +197,20 @@ legend_entries <- function(points) {
     if (anyNA(finite$name)) entry("deleted or replaced", 21, bg = "white"),
     if (nrow(finite) < nrow(points)) entry("no finite value", 4),
     if (nrow(best) > 0) {
-      label <- sprintf(
-        "best: %s in epoch %.0f",
-        number_text(best$value[[1]]), ceiling(best$epoch[[1]])
-      )
-      entry(label, 23, col = "black", bg = best_colour)
+      entry(best_label(best), 23, col = "black", bg = best_colour)
     }
   )
+}
+
+# Several lists in one have a best each.
+best_label <- function(best) {
+  each <- sprintf(
+    "%s in epoch %.0f", number_text(best$value), ceiling(best$epoch)
+  )
+  if (length(each) > 2) {
+    return(paste("best of each of", length(each), "lists"))
+  }
+  paste("best:", paste(unique(each), collapse = ", "))
 }
 
 draw_legend <- function(entries) {

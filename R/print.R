@@ -62,35 +62,64 @@ describe_interval <- function(n, one, many) {
 
 #' @export
 print.modelcheckpoint_list <- function(x, n = 20, ...) {
-  if (!all(shown_columns %in% names(x))) { # the user took some of them
+  list <- x
+  if (!has_shown_columns(x)) { # the user took or changed some of them
     return(NextMethod())
   }
-  folder <- attr(x, "folder")
-  head <- paste0("<", count_of(nrow(x), "checkpoint"), ">")
-  cli::cat_line(paste(c(head, if (!is.null(folder)) shown(folder)), collapse = " "))
-  some <- as.data.frame(utils::tail(x, n))
+  cli::cat_line(list_head(x))
+  x <- with_full_names(as.data.frame(x))
+  some <- utils::tail(x, n)
   if (nrow(some) > 0) {
     if (nrow(x) > nrow(some)) {
       cli::cat_line("the last ", nrow(some), " of them:")
     }
     cli::cat_line(table_lines(list_table(some), getOption("width")))
-    legend <- list_legend(as.data.frame(x), some$name)
+    legend <- list_legend(x, some$name)
     if (nzchar(legend)) {
       cli::cat_line(legend)
     }
   }
-  invisible(x)
+  invisible(list)
 }
 
-shown_columns <- c(
-  "name", "status", "epoch", "batch", "monitor", "value", "best", "bytes",
-  "time"
+# The columns that print() needs, and what they must be.
+shown_columns <- list(
+  path = is.character, name = is.character, status = is.character,
+  epoch = is.numeric, batch = is.numeric, monitor = is.character,
+  value = is.numeric, best = is.logical, bytes = is.numeric,
+  time = function(x) inherits(x, "POSIXct")
 )
+
+has_shown_columns <- function(x) {
+  all(names(shown_columns) %in% names(x)) &&
+    all(mapply(function(is, name) is(x[[name]]), shown_columns, names(shown_columns)))
+}
+
+# How many there are, and the folder that all of them are below.
+list_head <- function(x) {
+  folders <- folders_of(x)
+  count <- c(
+    count_of(nrow(x), "checkpoint"),
+    if (length(folders) > 1) count_of(length(folders), "folder")
+  )
+  head <- paste0("<", paste(count, collapse = " in "), ">")
+  paste(c(head, shown(common_folder(folders))), collapse = " ")
+}
+
+# Names are relative to the folder in the first line, also of several lists.
+with_full_names <- function(x) {
+  folders <- folders_of(x)
+  if (length(folders) > 1) {
+    above <- common_folder(folders)
+    x$name <- substr(x$path, if (is.null(above)) 1 else nchar(above) + 2, nchar(x$path))
+  }
+  x
+}
 
 # The columns that tell something, as text; the name comes second.
 list_table <- function(x) {
   monitors <- unique(x$monitor[!is.na(x$monitor)])
-  columns <- list(list_marks(x), file = shown(x$name), epoch = whole(x$epoch))
+  columns <- list(list_marks(x), name = shown(x$name), epoch = whole(x$epoch))
   if (any(!is.na(x$batch))) {
     columns$batch <- whole(x$batch)
   }
@@ -101,16 +130,16 @@ list_table <- function(x) {
     value <- if (length(monitors) == 1) shown(monitors) else "value"
     columns[[value]] <- number_text(x$value)
   }
-  columns$size <- size_text(x$bytes)
-  columns[["saved (UTC)"]] <- ifelse(
-    is.na(x$time), "", format(x$time, "%Y-%m-%d %H:%M:%S", tz = "UTC")
+  columns$bytes <- size_text(x$bytes)
+  columns$time <- ifelse(
+    is.na(x$time), "", format(x$time, "%Y-%m-%d %H:%M:%SZ", tz = "UTC")
   )
   columns
 }
 
 # Numbers end below each other; names give way where the console is narrow.
 table_lines <- function(columns, width) {
-  right <- !names(columns) %in% c("", "file", "monitor", "saved (UTC)")
+  right <- !names(columns) %in% c("", "name", "monitor", "time")
   align <- function(text, right) {
     format(text, justify = if (right) "right" else "left")
   }
@@ -118,7 +147,7 @@ table_lines <- function(columns, width) {
   wide <- vapply(cells, function(x) max(nchar(x, "width")), 1)
   room <- width - sum(wide[-2] + 2)
   if (room < 24 && "monitor" %in% names(cells)) {
-    cells$monitor <- shortened(cells$monitor, 16)
+    cells$monitor <- shortened(cells$monitor, 15)
     room <- room + wide[["monitor"]] - max(nchar(cells$monitor, "width"))
   }
   cells[[2]] <- shortened(cells[[2]], max(room, 10))
@@ -140,20 +169,22 @@ backwards <- function(text) {
 }
 
 list_marks <- function(x) {
-  marks <- c(recorded = "", changed = "!", unknown = "?")
-  ifelse(x$best, "*", unname(marks[x$status]))
+  marks <- c(recorded = "", changed = "!", unknown = "?")[x$status]
+  marks[is.na(marks)] <- ""
+  ifelse(x$best %in% TRUE, "*", unname(marks))
 }
 
 list_legend <- function(x, shown_names) {
   marks <- list_marks(x)
-  best <- x[x$best, ]
-  hidden <- !best$name %in% shown_names
+  best <- unique(x[x$best %in% TRUE, c("name", "monitor")])
   paste(
     c(
-      sprintf(
-        "* best by %s%s", shown(best$monitor),
-        ifelse(hidden, paste0(": ", shown(best$name)), "")
-      ),
+      vapply(unique(best$monitor), function(monitor) {
+        names <- best$name[best$monitor %in% monitor]
+        hidden <- shown(setdiff(names, shown_names))
+        where <- if (length(hidden)) paste0(": ", paste(hidden, collapse = ", "))
+        paste0("* best by ", shown(monitor), where)
+      }, ""),
       if ("!" %in% marks) "! not as the journal says",
       if ("?" %in% marks) "? not in the journal"
     ),
@@ -171,6 +202,13 @@ number_text <- function(x) {
 }
 
 size_text <- function(bytes) {
+  known <- !is.na(bytes)
+  text <- character(length(bytes))
+  text[known] <- known_size_text(as.double(bytes[known]))
+  text
+}
+
+known_size_text <- function(bytes) {
   power <- pmin(pmax(floor(log10(pmax(bytes, 1)) / 3), 0), 5)
   power <- ifelse(bytes / 1000^power >= 999.5 & power < 5, power + 1, power)
   scaled <- bytes / 1000^power

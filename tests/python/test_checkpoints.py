@@ -356,9 +356,9 @@ def test_the_command(mixed):
     ended = run("verify", mixed)
     assert ended.returncode == 0
     assert ended.stdout.splitlines() == [
-        "status   file             what",
-        "good     good.weights.h5      ",
-        "unknown  nobody.keras         ",
+        "status   path             reason",
+        "good     good.weights.h5        ",
+        "unknown  nobody.keras           ",
         "1 good, 1 unknown",
     ]
     (mixed / "good.weights.h5").write_bytes(b"x")

@@ -49,10 +49,10 @@ def test_list(tmp_path):
     size = os.path.getsize(tmp_path / "1.weights.h5")
     shown = f"{size / 1000:.1f} kB"
     assert ended.stdout.splitlines() == [
-        "   file          epoch  val_loss    size  saved (UTC)",
-        "?  0.keras                           1 B  1970-01-01 00:00:10",
-        f"   1.weights.h5      1         1  {shown}  2025-01-31 12:00:00",
-        f"*  2.weights.h5      2         0  {shown}  2025-01-31 12:00:00",
+        "   name          epoch  val_loss   bytes  time",
+        "?  0.keras                           1 B  1970-01-01 00:00:10Z",
+        f"   1.weights.h5      1         1  {shown}  2025-01-31 12:00:00Z",
+        f"*  2.weights.h5      2         0  {shown}  2025-01-31 12:00:00Z",
         f"3 checkpoints, {(2 * size + 1) / 1000:.1f} kB; * best by val_loss; "
         "? not in the journal",
     ]
@@ -101,7 +101,9 @@ def test_list_for_programs(tmp_path):
         (["--reverse"], "321"),
         (["--sort", "value"], "231"),
         (["--sort", "value", "-r"], "132"),
+        (["--sort", "name"], "123"),
         (["--sort", "file"], "123"),
+        (["--sort", "bytes"], "321"),
         (["--sort", "size"], "321"),
         (["--sort", "odd"], "312"),
         (["--sort", "odd", "-r"], "132"),
@@ -121,7 +123,7 @@ def test_sorted_by_what_is_not_there(tmp_path):
     put(tmp_path, b"x", "1.keras", logs={"loss": 1})
     ended = run("list", tmp_path, "--sort", "los")
     assert ended.returncode == 2
-    assert "--sort must be one of saved, file, epoch, batch, value, size, time, loss, "
+    assert "--sort must be one of saved, name, epoch, batch, value, bytes, time, loss, "
     assert "not 'los'" in ended.stderr
 
 

@@ -372,14 +372,14 @@ def test_as_text(tmp_path):
     lines = repr(list_checkpoints(tmp_path)).splitlines()
     assert lines[0] == f"<3 checkpoints> {tmp_path}"
     assert [line.split()[0] for line in lines[1:]] == [
-        "file",
+        "name",
         "?",
         "*",
         *lines[4:5][0].split()[:1],
         "*",
     ]
     assert lines[3].split() == [
-        *("*", "a.keras", "1", "0.5", "1.5", "kB", "2025-01-31", "12:00:00"),
+        *("*", "a.keras", "1", "0.5", "1.5", "kB", "2025-01-31", "12:00:00Z"),
     ]
     assert lines[-1] == "* best by val_loss; ? not in the journal"
     assert "\x1b" not in "".join(lines)
@@ -400,11 +400,11 @@ def test_as_text_with_batches_and_monitors(tmp_path):
     """Columns that tell nothing are left out."""
     put(tmp_path, b"x", "a.keras", batch=3)
     assert repr(list_checkpoints(tmp_path)).splitlines()[1].split() == [
-        *("file", "epoch", "batch", "val_loss", "size", "saved", "(UTC)"),
+        *("name", "epoch", "batch", "val_loss", "bytes", "time"),
     ]
     put(tmp_path, b"x", "b.keras", monitor="acc")
     assert repr(list_checkpoints(tmp_path)).splitlines()[1].split() == [
-        *("file", "epoch", "batch", "monitor", "value", "size", "saved", "(UTC)"),
+        *("name", "epoch", "batch", "monitor", "value", "bytes", "time"),
     ]
 
 

@@ -122,6 +122,68 @@ test_that("print() shows a table, the best, and nothing that moves the cursor", 
   expect_identical(returned$value, few)
 })
 
+test_that("the lists of two folders print as one, however they were bound", {
+  skip_if_no_python()
+  above <- withr::local_tempdir()
+  for (run in c("one", "two")) {
+    for (n in 1:2) {
+      put(file.path(above, run), sprintf("%d.keras", n), n, n / 4, run = run)
+    }
+  }
+  lists <- lapply(file.path(above, c("one", "two")), list_checkpoints)
+  bound <- list(do.call(rbind, lists))
+  if (requireNamespace("dplyr", quietly = TRUE)) {
+    bound$dplyr <- dplyr::bind_rows(lists)
+  }
+  for (both in bound) {
+    expect_s3_class(both, "modelcheckpoint_list")
+    expect_null(attr(both, "folder"))
+    expect_null(attr(both, "curve"))
+    lines <- capture.output(print(both))
+    expect_match(lines[[1]], "^<4 checkpoints in 2 folders> /.*[^/]$")
+    names <- c("one/1.keras", "one/2.keras", "two/1.keras", "two/2.keras")
+    expect_identical(sub("^.. (\\S+) .*", "\\1", lines[3:6]), names)
+    expect_identical(substr(lines[3:6], 1, 1), c("*", " ", "*", " "))
+    expect_identical(lines[-(1:6)], "* best by val_loss")
+    last <- utils::tail(capture.output(print(both, n = 1)), 1)
+    expect_identical(last, "* best by val_loss: one/1.keras, two/1.keras")
+  }
+  # What still holds stays.
+  expect_identical(attr(lists[[1]][2, ], "folder"), attr(lists[[1]], "folder"))
+  expect_identical(attr(lists[[1]][2:1, ], "curve"), attr(lists[[1]], "curve"))
+  again <- rbind(lists[[1]], list_checkpoints(file.path(above, "one")))
+  expect_match(capture.output(print(again))[[1]], "^<4 checkpoints> .*/one$")
+  expect_identical(nrow(curve_of(again)), 2L)
+})
+
+test_that("print() takes rows and columns that a user has changed", {
+  skip_if_no_python()
+  folder <- withr::local_tempdir()
+  put_six(folder)
+  found <- list_checkpoints(folder)
+  shown <- function(x) capture.output(print(x))
+  expect_length(shown(found[c(1, NA), ]), 4)
+  expect_length(shown(found[0, ]), 1)
+  expect_match(shown(subset(found, best)), "w.2.keras", all = FALSE)
+  changed <- found
+  changed$best <- NA
+  expect_length(shown(changed), 8)
+  changed$bytes <- "many"
+  expect_match(shown(changed), "many", all = FALSE)
+  found$time <- as.character(found$time)
+  expect_match(shown(found), "w.6.keras", all = FALSE)
+})
+
+test_that("the printed columns are called as those of the data frame", {
+  skip_if_no_python()
+  folder <- withr::local_tempdir()
+  put_six(folder)
+  put(folder, "w.7.keras", 7, 0.75, batch = 3, monitor = "accuracy")
+  found <- list_checkpoints(folder)
+  head <- strsplit(trimws(capture.output(print(found))[[2]]), " +")[[1]]
+  expect_identical(head, intersect(names(found), head))
+})
+
 test_that("no line of print() is wider than the console", {
   skip_if_no_python()
   folder <- withr::local_tempdir()

@@ -47,6 +47,30 @@ test_that("some rows are drawn alone, with the same places", {
   expect_error(plot(found["name"]), "`x` must have the column `epoch` to be drawn")
 })
 
+test_that("several lists in one are drawn together, under one legend", {
+  skip_if_no_python()
+  folders <- c(withr::local_tempdir(), withr::local_tempdir())
+  put_six(folders[[1]])
+  for (n in 1:3) {
+    put(folders[[2]], sprintf("w.%d.keras", n), n, 2 - n / 4, run = "two")
+  }
+  lists <- lapply(folders, list_checkpoints)
+  bound <- list(do.call(rbind, lists), do.call(rbind, rev(lists)))
+  if (requireNamespace("dplyr", quietly = TRUE)) {
+    bound$dplyr <- dplyr::bind_rows(lists)
+  }
+  for (both in bound) {
+    points <- curve_of(both)
+    expect_setequal(paste(points$run, points$epoch), paste(both$run, both$epoch))
+    labels <- legend_entries(points)$label
+    expect_setequal(labels[1:2], c("one", "two"))
+    expect_identical(labels[[3]], "kept")
+    expect_match(labels[[4]], "^best: .* in epoch [23], .* in epoch [23]$")
+    expect_length(labels, 4)
+    drawn(both)
+  }
+})
+
 test_that("every folder can be drawn", {
   skip_if_no_python()
   folder <- withr::local_tempdir()

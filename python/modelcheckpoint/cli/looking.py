@@ -27,13 +27,16 @@ from modelcheckpoint.finding import find_best, find_latest
 __all__ = ["best", "latest", "list_"]
 
 _SORTS: dict[str, Callable[[Checkpoint], Any]] = {
-    "file": lambda one: one.name,
+    "name": lambda one: one.name,
     "epoch": lambda one: one.epoch,
     "batch": lambda one: one.batch,
     "value": lambda one: one.value,
-    "size": lambda one: one.bytes,
+    "bytes": lambda one: one.bytes,
     "time": lambda one: one.time,
 }
+
+_FORMER = {"file": "name", "size": "bytes"}
+"""Names of columns that are still taken, and what these are called now."""
 
 
 @click.command("list")
@@ -43,8 +46,8 @@ _SORTS: dict[str, Callable[[Checkpoint], Any]] = {
     "--sort",
     metavar="COLUMN",
     default="saved",
-    help="saved (the default: in the order of saving), file, epoch, batch, value, "
-    "size, time, or a metric such as val_loss.",
+    help="saved (the default: in the order of saving), name, epoch, batch, value, "
+    "bytes, time, or a metric such as val_loss.",
 )
 @click.option("-r", "--reverse", is_flag=True, help="The other way round.")
 def list_(folder: str, json: bool, sort: str, reverse: bool) -> None:
@@ -143,6 +146,8 @@ def _sorted(
     if sort == "saved":
         return found[::-1] if reverse else found
     metrics = dict.fromkeys(name for one in found for name in one.logs)
+    if sort not in metrics:
+        sort = _FORMER.get(sort, sort)
     if sort not in _SORTS and sort not in metrics:
         known = ", ".join(["saved", *_SORTS, *metrics])
         raise click.UsageError(shown(f"--sort must be one of {known}, not {sort!r}."))

@@ -32,9 +32,9 @@ FOLDER = click.Path(exists=True, file_okay=False)
 _NARROW, _NARROWEST = 24, 10
 """How narrow the column of the names gets before others do, and after that."""
 
-_TIME = "saved (UTC)"
+_TIME, _ONE_LINE = "time", len("2025-01-31 12:00:00Z")
 _TRIED: tuple[dict[str, int], ...] = (
-    {"head": 14, "monitor": 24, _TIME: 19, "cells": 80},
+    {"head": 14, "monitor": 24, _TIME: _ONE_LINE, "cells": 80},
     {"head": 14, "monitor": 14, _TIME: 10, "cells": 80},
     {"head": 10, "monitor": 10, _TIME: 10, "cells": 80},
 )
@@ -121,19 +121,18 @@ def print_table(found: Sequence[Checkpoint]) -> None:
 def _folded(columns: Sequence[Column], width: int) -> list[Column]:
     """Fold names, and what else has to be, so that rows fit in the terminal's width."""
     for widths in _TRIED:
-        folded = [_fold_column(c, widths) for c in columns if c.head != "file"]
+        folded = [_fold_column(c, widths) for c in columns if c.head != "name"]
         left = width - 1 - sum(2 + _width(column) for column in folded)
-        if left >= min(_NARROW, max(_width(c) for c in columns if c.head == "file")):
+        if left >= min(_NARROW, max(_width(c) for c in columns if c.head == "name")):
             break
-    widths = {**widths, "file": max(left, _NARROWEST)}
+    widths = {**widths, "name": max(left, _NARROWEST)}
     return [_fold_column(column, widths) for column in columns]
 
 
 def _fold_column(column: Column, widths: dict[str, int]) -> Column:
     widest = widths.get(column.head, widths["cells"])
     head = column.head if column.head in widths else _fold(column.head, widths["head"])
-    if column.head == _TIME and widest < len(column.head):
-        head = column.head.replace(" ", "\n")
+    if column.head == _TIME and widest < _ONE_LINE:
         return Column(head, [c.replace(" ", "\n") for c in column.cells])
     return Column(head, [_fold(c, widest) for c in column.cells], column.right)
 

@@ -76,7 +76,7 @@ def _print_table(found: list[Verification]) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
-    for name in ("status", "file", "what"):
+    for name in ("status", "path", "reason"):
         table.add_column(name, overflow="fold", no_wrap=name == "status")
     for one in found:
         status = Text(one.status, style=_STYLES[one.status])

@@ -29,12 +29,14 @@ class Column:
 def table(found: Sequence[Any]) -> list[Column]:
     """Return the columns that tell something of these checkpoints.
 
+    They are called as in the data frame; a single monitor heads its values.
+
     Batches, and more than one monitor, are shown only where there are any.
     """
     monitors = {one.monitor for one in found if one.monitor is not None}
     columns = [
         Column("", [_mark(one) for one in found]),
-        Column("file", [one.name for one in found]),
+        Column("name", [one.name for one in found]),
         Column("epoch", [_whole(one.epoch) for one in found], right=True),
     ]
     if any(one.batch is not None for one in found):
@@ -45,8 +47,8 @@ def table(found: Sequence[Any]) -> list[Column]:
         head = "value" if len(monitors) > 1 else next(iter(monitors))
         columns.append(Column(head, [number_text(one.value) for one in found], True))
     columns += [
-        Column("size", [size_text(one.bytes) for one in found], True),
-        Column("saved (UTC)", [time_text(one.time) for one in found]),
+        Column("bytes", [size_text(one.bytes) for one in found], True),
+        Column("time", [time_text(one.time) for one in found]),
     ]
     return columns
 

@@ -48,10 +48,10 @@ def number_text(value: float | None) -> str:
 
 
 def time_text(time: datetime | None) -> str:
-    """Return a time in UTC to the second, nothing where there is none."""
+    """Return a time in UTC (`Z`) to the second, nothing where there is none."""
     if time is None:
         return ""
-    return f"{time.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}"
+    return f"{time.astimezone(timezone.utc):%Y-%m-%d %H:%M:%SZ}"
 
 
 def quantity(count: int, what: str = "checkpoint") -> str:
