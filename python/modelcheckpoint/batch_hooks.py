@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-__all__ = ["BatchHook", "TestBatchHook"]
+__all__ = ["BatchHook", "TestBatchHook", "no_hook"]
 
 
 class BatchHook:
@@ -31,8 +31,8 @@ class BatchHook:
         # Looked up twice a batch: from now on it is found without asking. Not where a
         # subclass has a hook of its own, which calls this one.
         if getattr(type(callback), self.name) is self.hook:
-            vars(callback)[self.name] = _no_hook
-        return _no_hook
+            vars(callback)[self.name] = no_hook
+        return no_hook
 
 
 class TestBatchHook(BatchHook):
@@ -41,8 +41,8 @@ class TestBatchHook(BatchHook):
     needed_for = "save_on_exit"
 
 
-def _no_hook(batch: int, logs: Any = None) -> None:
+def no_hook(batch: int, logs: Any = None) -> None:
     """Do nothing; pool threads may call this at each batch."""
 
 
-_no_hook._is_default = True  # type: ignore[attr-defined]
+no_hook._is_default = True  # type: ignore[attr-defined]

@@ -10,17 +10,22 @@ from typing import Any, Callable
 
 import keras
 
-from modelcheckpoint.batch_hooks import BatchHook, TestBatchHook
+from modelcheckpoint.batch_hooks import BatchHook, TestBatchHook, no_hook
 from modelcheckpoint.errors import CheckpointError
 from modelcheckpoint.follow.leaving import Leaving
+from modelcheckpoint.follow.run_state import CopiedRun
 from modelcheckpoint.follow.training import Training
 from modelcheckpoint.observe.stack import fits_that_call
 from modelcheckpoint.records import Record
 from modelcheckpoint.resume import Restored
-from modelcheckpoint.settings import ARGUMENTS, checked
+from modelcheckpoint.settings import ARGUMENTS, Settings, checked
 from modelcheckpoint.tell.narrator import Narrator
 
 __all__ = ["ModelCheckpoint"]
+
+_MADE_ANEW = ("_settings", "_tell", "_leaving", "_trained", "_training")
+_OF_A_FIT = ("_model", "model", "params")  # as Keras 3 and Keras 2 set them
+_COPIED = "_copied"
 
 _ONE_FIT = (
     "ModelCheckpoint serves one `fit` at a time, and one that is running has this "
@@ -142,6 +147,12 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             is. `filepath` must have a field, or `save_best_only` be set. After an error
             or an interrupt nothing is restored.
 
+    A copy, by `copy` or `pickle`, is a callback of its own: it has the arguments,
+    `best` (also for `restore_best`), what was counted since a save last fell due, and
+    what a subclass has added, and nothing of a `fit`. It writes as a run of its own: it
+    never deletes what the original wrote, nor overwrites a better file of it. With
+    `resume` it goes on from the newest checkpoint.
+
     Attributes:
         best: The best value of `monitor` that was saved; None before.
         restored: What `resume` has restored (`Restored`); None before, and where there
@@ -164,6 +175,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         SaveError: If a save fails, as `on_error` says. The file that was there before
             is untouched.
     """
+
+    _trained: Any
+    _training: Training
 
     def __init__(
         self,
@@ -234,17 +248,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self.save_on_exit = settings.save_on_exit
         self.resume = settings.resume
         self.restore_best = settings.restore_best
-        self._settings = settings  # from here on the arguments stay as they are
-        self._tell = Narrator(
-            settings.filepath,
-            settings.template.folder,
-            settings.monitor,
-            settings.save_best_only,
-            bool(settings.verbose),
-        )
-        self._trained: Any = None
-        self._leaving = Leaving(self._tell)
-        self._start_over()
+        self._prepare(settings)
         if settings.counts_batches and settings.period != 1:
             self._tell.problem(
                 f"`period={settings.period}` is ignored: "
@@ -258,6 +262,26 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
                 "make another one."
             )
         super().__setattr__(name, value)
+
+    # Copies, by `copy`, `pickle` and whatever rests on them
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy gets: nothing that belongs to one fit."""
+        left = (*_MADE_ANEW, *_OF_A_FIT)
+        kept = {
+            name: value
+            for name, value in vars(self).items()
+            if name not in left and value is not no_hook
+        }
+        return {**kept, _COPIED: self._training.copied()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become a callback that has not been used, with what the original had."""
+        keras.callbacks.Callback.__init__(self)
+        kept = dict(state)
+        copied = kept.pop(_COPIED)
+        self.__dict__.update(kept)
+        self._prepare(checked(**{name: kept[name] for name in ARGUMENTS}), copied)
 
     # What can be read
 
@@ -380,8 +404,21 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         found = glob.glob(re.sub(r"\{[^{}]*\}", "*", glob.escape(pattern)))
         return max(found, key=lambda p: (os.path.getmtime(p), p), default=None)
 
-    def _start_over(self) -> None:
-        self._training = Training(self._settings, self._tell, self._leaving)
+    def _prepare(self, settings: Settings, copied: CopiedRun | None = None) -> None:
+        self._settings = settings  # from here on the arguments stay as they are
+        self._tell = Narrator(
+            settings.filepath,
+            settings.template.folder,
+            settings.monitor,
+            settings.save_best_only,
+            bool(settings.verbose),
+        )
+        self._trained = None
+        self._leaving = Leaving(self._tell)
+        self._start_over(copied)
+
+    def _start_over(self, copied: CopiedRun | None = None) -> None:
+        self._training = Training(self._settings, self._tell, self._leaving, copied)
 
     def _running(self) -> Training:
         """Return the training; it begins here where a loop calls other hooks only."""

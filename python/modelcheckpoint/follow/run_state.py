@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from modelcheckpoint import __version__
@@ -14,7 +15,25 @@ from modelcheckpoint.records import Record
 from modelcheckpoint.save.pipeline import Run
 from modelcheckpoint.settings import Settings
 
-__all__ = ["RunState"]
+__all__ = ["CopiedRun", "RunState"]
+
+
+@dataclass(frozen=True)
+class CopiedRun:
+    """What a copy of a callback goes on from, in a run of its own.
+
+    Not the identifier: by that a run knows which files it may replace and delete, and
+    the original's are none of the copy's.
+
+    Attributes:
+        best: The best value so far; None before.
+        since: What was counted since a save last fell due.
+        best_record: Of the best checkpoint; None before.
+    """
+
+    best: float | None
+    since: int
+    best_record: Record | None
 
 
 class RunState:
@@ -27,7 +46,7 @@ class RunState:
         best_record: Of its best checkpoint; None before.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, copied: CopiedRun | None = None) -> None:
         seconds = settings.save_seconds
         self.plan = Plan(
             settings.template,
@@ -42,6 +61,13 @@ class RunState:
         self.saved_ever = False
         self.best_record: Record | None = None
         self._settings = settings
+        if copied is not None:
+            self.plan.best, self.best_record = copied.best, copied.best_record
+            self.plan.trigger.since = copied.since
+
+    def copied(self) -> CopiedRun:
+        """Return what a copy of the callback goes on from."""
+        return CopiedRun(self.plan.best, self.plan.trigger.since, self.best_record)
 
     def in_common(self, model: Any) -> Run:
         """Return what the journal says of each checkpoint of this run alike."""

@@ -12,7 +12,7 @@ from modelcheckpoint.errors import CheckpointError
 from modelcheckpoint.follow.direction import Direction
 from modelcheckpoint.follow.leaving import Leaving
 from modelcheckpoint.follow.resumption import Resumption
-from modelcheckpoint.follow.run_state import RunState
+from modelcheckpoint.follow.run_state import CopiedRun, RunState
 from modelcheckpoint.follow.saves import Saves
 from modelcheckpoint.observe.chief import check_reach, is_alone
 from modelcheckpoint.observe.fit import Fit
@@ -38,6 +38,7 @@ class Training:
         settings: Of the callback.
         tell: Tells the user.
         leaving: Holds back signals; it outlasts a run.
+        copied: Of the callback that this one is a copy of, or None.
 
     Attributes:
         begun: Whether a fit has begun, and not ended as it should.
@@ -47,11 +48,17 @@ class Training:
     _fit: Fit
     _saves: Saves
 
-    def __init__(self, settings: Settings, tell: Narrator, leaving: Leaving) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        tell: Narrator,
+        leaving: Leaving,
+        copied: CopiedRun | None = None,
+    ) -> None:
         self.begun = False
         self._ever_begun = False
         self._settings, self._tell, self._leaving = settings, tell, leaving
-        self._run = run = RunState(settings)
+        self._run = run = RunState(settings, copied)
         self._plan = run.plan
         self._direction = Direction(settings, tell)
         self._resumption = Resumption(settings, tell, run)
@@ -67,6 +74,10 @@ class Training:
     def restored(self) -> Restored | None:
         """What was restored; None before, and where there was nothing."""
         return self._resumption.restored
+
+    def copied(self) -> CopiedRun:
+        """Return what a copy of the callback goes on from."""
+        return self._run.copied()
 
     # The fit
 
