@@ -151,6 +151,10 @@
 #'   on, or after a `fit()` that ended with an error. (While R computes, or
 #'   idles, Python's threads may stand still.)
 #'
+#'   A Python object does not outlive its session: what `saveRDS()` writes of it
+#'   cannot be used after `readRDS()`, and says so. Make it again, with
+#'   `resume = TRUE` to go on from its newest checkpoint.
+#'
 #'   Its methods (`set_model()`, `set_params()`, `on_train_begin()`,
 #'   `on_train_end()`, `on_epoch_begin()`, `on_epoch_end()`, `on_batch_begin()`,
 #'   `on_batch_end()`) may be called by hand in a training loop of one's own.
@@ -408,8 +412,23 @@ print_warning <- function(warning) {
   tryInvokeRestart("muffleWarning")
 }
 
+# A Python object ends with its session, and saveRDS() writes an empty shell of
+# it, of which reticulate says that each value is NULL.
+lost_callback <- paste(
+  "This callback is lost: saveRDS() and save() cannot keep a Python object, nor",
+  "can a new R session. Make it again with callback_model_checkpoint();",
+  "`resume = TRUE` goes on from its newest checkpoint."
+)
+
+check_alive <- function(x, call) {
+  if (reticulate::py_is_null_xptr(x)) {
+    abort(lost_callback, call)
+  }
+}
+
 #' @export
 `$.modelcheckpoint.callback.ModelCheckpoint` <- function(x, name) {
+  check_alive(x, sys.call())
   if (!name %in% whole_numbers) {
     return(NextMethod())
   }
@@ -419,4 +438,10 @@ print_warning <- function(warning) {
     return(NULL)
   }
   if (grepl("^[0-9]+$", shown)) as_whole(as.double(shown)) else shown
+}
+
+#' @export
+`[[.modelcheckpoint.callback.ModelCheckpoint` <- function(x, name) {
+  check_alive(x, sys.call())
+  NextMethod()
 }

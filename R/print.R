@@ -2,9 +2,10 @@
 
 #' @export
 print.modelcheckpoint.callback.ModelCheckpoint <- function(x, ...) {
-  # The object of a session that has ended, read back by readRDS().
   if (reticulate::py_is_null_xptr(x)) {
-    return(NextMethod())
+    cli::cat_line("<model checkpoint>")
+    cli::cat_line(lost_callback)
+    return(invisible(x))
   }
   cli::cat_line("<model checkpoint>")
   cli::cat_line("file:    ", x$filepath)

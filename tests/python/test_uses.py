@@ -267,7 +267,7 @@ def test_two_fits_at_once(K, tmp_path, data):
 @pytest.mark.parametrize("save_freq", ["epoch", 10])
 def test_copies_are_callbacks_of_their_own(K, save_freq, tmp_path, data):
     """Copies made before use share nothing: each has its own best, count and run."""
-    path = tmp_path / "{epoch}.keras"
+    path = tmp_path / "{epoch}-{loss:.6f}.keras"
     original = ModelCheckpoint(path, "loss", save_best_only=True, save_freq=save_freq)
     copies = [pickle.loads(pickle.dumps(original)), copy.deepcopy(original)]
     bests = []

@@ -224,3 +224,21 @@ test_that("the example of the help page runs", {
   expect_match(output, "weights.03-.*hdf5", all = FALSE)
   expect_match(output, "best.keras", all = FALSE)
 })
+
+test_that("a callback that saveRDS() has written says that it is lost", {
+  skip_if_no_keras()
+  file <- withr::local_tempfile(fileext = ".rds")
+  saveRDS(callback_model_checkpoint("w.keras"), file)
+  checkpoint <- readRDS(file)
+  for (read in c(
+    \(x) x$best, \(x) x$period, \(x) x[["filepath"]], \(x) x$wait()
+  )) {
+    expect_error(
+      read(checkpoint),
+      "saveRDS\\(\\) and save\\(\\) cannot keep a Python object.*resume = TRUE",
+      class = "modelcheckpoint_error"
+    )
+  }
+  shown <- capture.output(print(checkpoint))
+  expect_match(shown, "saveRDS.*callback_model_checkpoint\\(\\)", all = FALSE)
+})
