@@ -196,6 +196,11 @@
 #' * `.h5` and `.hdf5` with `save_weights_only` have no optimizer state: the
 #'   optimizer starts anew, which is told.
 #' * On tf_keras, and Keras 2, the state of Dropout is lost.
+#' * Beside Keras' `SwapEMAWeights(swap_on_epoch = TRUE)`, placed before this
+#'   callback, the files hold averages, and training goes on from the trained
+#'   weights all the same; from a file without the optimizer's state it goes on
+#'   from the averages, which is told. The last epoch of a `fit()` leaves only
+#'   averages.
 #' * Not restored is what other callbacks have counted (early stopping, a
 #'   learning rate that is to be reduced on a plateau), and the order of
 #'   shuffled data. Put this callback last in the list, so that it saves what
@@ -212,8 +217,8 @@
 #' `<name>.run-<id><suffix>` or `<name>.run-unknown<suffix>`, before they are
 #' overwritten.
 #'
-#' Without `resume`, one line says so where a folder could be resumed.
-#' [restore_checkpoint()] does it by hand.
+#' Without `resume`, one line says so where a folder could be resumed, unless
+#' [restore_checkpoint()] has done it by hand.
 #'
 #' @section How it differs from Keras' own callback:
 #' * A number as `save_freq` counts samples; Keras counts batches. With
@@ -262,7 +267,10 @@
 #' an epoch only is written as `nan`. While no `fit()` runs, or after one that
 #' ended with an error, both act as ever. They are not waited for where several
 #' workers save together, which is told, and a signal that comes while a
-#' function of R runs, `on_saved` say, is seen when that has returned.
+#' function of R runs, `on_saved` say, is seen when that has returned. But while
+#' such a function sleeps in [Sys.sleep()], which has a handler of its own,
+#' Ctrl-C ends it at once: `fit()` ends with an error, and nothing is saved.
+#' `reticulate::import("time")$sleep()` has none.
 #'
 #' @section The journal:
 #' Each save adds one line of JSON to the file `modelcheckpoint.jsonl` in the

@@ -120,27 +120,31 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             batch in flight. The signal then does what it would have done; a second one
             acts at once. A field that there is only at the epoch's end is written as
             `nan`. Not with `save_best_only`. Signals are not waited for where several
-            workers save together.
+            workers save together. Under reticulate, Ctrl-C while a function of R sleeps
+            (`Sys.sleep()`) is R's own: `fit` ends with an error, and saves nothing.
         resume: Whether training goes on from the newest checkpoint of this `filepath`
             that is whole; damaged ones are passed over, and told. Weights, optimizer
             (its learning rate, too), the seed generators of Dropout and of layers that
             draw without a seed, and the states of stateful layers (up to 64 KiB
             together; a line says where they are not) are restored, `best` and counters
-            go on, and `fit` begins with the epoch after it,
-            whatever `initial_epoch` is: the same script, run again, ends with the
-            weights of a run that was never stopped, if the data come in the same
-            order. An epoch in whose middle the checkpoint was saved begins anew,
-            with generators and states as they were then. Where there is no checkpoint,
-            training begins as usual; if the folder has others (another `filepath`, a
-            lost journal, files written by Keras), a warning names the newest, and files
-            that this run did not write are kept as `<name>.run-<id><suffix>` before
-            they are overwritten. `.h5` and `.hdf5` with weights alone have no optimizer
-            state. The model must be as it was, as must `compile`; place the callback
-            last in the list, so that it saves what others change. What other callbacks
-            count, and the order of shuffled data, is not restored; on tf_keras the
-            state of Dropout neither. After a `fit` that ended as it should, a later one
-            with this callback does not resume again. Several processes must see one
-            folder (tested on JAX and Torch, not with `tf.distribute`).
+            go on, and `fit` begins with the epoch after it, whatever `initial_epoch`
+            is: the same script, run again, ends with the weights of a run that was
+            never stopped, if the data come in the same order. An epoch in whose middle
+            the checkpoint was saved begins anew, with generators and states as they
+            were then. Where there is no checkpoint, training begins as usual; if the
+            folder has others (another `filepath`, a lost journal, files written by
+            Keras), a warning names the newest, and files that this run did not write
+            are kept as `<name>.run-<id><suffix>` before they are overwritten. `.h5` and
+            `.hdf5` with weights alone have no optimizer state. The model must be as it
+            was, as must `compile`; place the callback last in the list, so that it
+            saves what others change. What other callbacks count, and the order of
+            shuffled data, is not restored; on tf_keras the state of Dropout neither.
+            Beside `SwapEMAWeights`, placed before this callback, training goes on from
+            the trained weights, though the files hold the averages; from one without
+            the optimizer it goes on from the averages, which is told. After a `fit`
+            that ended as it should, a later one with this callback does not resume
+            again. Several processes must see one folder (tested on JAX and Torch, not
+            with `tf.distribute`).
         restore_best: Whether the model gets the weights, and only those, of the best
             checkpoint when `fit` ends; that of an earlier run that it resumed, too.
             Where its file is gone or damaged, that is told, and the model stays as it

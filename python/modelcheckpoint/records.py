@@ -56,6 +56,8 @@ class Record:
             that have no seed of their own; None where nothing has drawn from it.
         states: What stateful layers remember of the batches before, packed; None where
             the model has none, or they are too large for a line.
+        averaged: Whether the weights are averages, which Keras' SwapEMAWeights had put
+            in place of the trained ones; None where the line does not say.
         build: What Keras needs to build the model, before weights can go into it; None
             where that is not known.
         kept_by: The run that kept this file under a second name, before another
@@ -85,6 +87,7 @@ class Record:
     random: Mapping[str, str] | None = None
     global_seed: tuple[int, ...] | None = None
     states: str | None = None
+    averaged: bool | None = None
     build: Mapping[str, Any] | None = None
     kept_by: str | None = None
 
@@ -222,6 +225,7 @@ _OPTIONAL: Types = {
     "random": (dict,),
     "global_seed": (list,),
     "states": (str,),
+    "averaged": (bool,),
     "build": (dict,),
     "kept_by": (str,),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Union
@@ -33,12 +34,16 @@ __all__ = [
     "restore",
     "restore_checkpoint",
     "restore_weights",
+    "was_restored",
 ]
 
 Number = Union[int, float]
 
 _FOLDERS_UP = 8
 """How far above a file its journal is looked for; templates are rarely as deep."""
+
+# By their ids: a model of somebody's own need not be hashable.
+_restored_by_hand: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,14 @@ def restore_checkpoint(model: Any, path: str | os.PathLike[str]) -> Restored:
         found = _looked_up(file, inspect)
     if found.status not in ("good", "unknown") or found.reason is not None:
         raise RestoreError(f"{file} is damaged: {found.reason}.")
-    return restore(model, file, found.record)
+    restored = restore(model, file, found.record)
+    _restored_by_hand[id(model)] = model
+    return restored
+
+
+def was_restored(model: Any) -> bool:
+    """Return whether `restore_checkpoint` has loaded a checkpoint into this model."""
+    return _restored_by_hand.get(id(model)) is model
 
 
 def restore(model: Any, path: str, record: Record | None) -> Restored:

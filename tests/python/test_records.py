@@ -19,6 +19,7 @@ LATER = (
     "random",
     "global_seed",
     "states",
+    "averaged",
     "build",
     "kept_by",
 )
@@ -204,6 +205,7 @@ def test_what_was_added_comes_back():
     """The states of generators, and how to build the model, travel in the line."""
     added = {"epochs_done": 2, "since": 3, "seeds": (2**32 - 1, 0), "random": {}}
     added |= {"global_seed": (7, 8), "states": "eJwDAAAAAAE="}
+    added["averaged"] = True
     record = replace(RECORD, **added, build={"input_shape": [None, 3]})
     assert same(Record.from_line(record.to_line()), record)
 
@@ -238,6 +240,7 @@ def test_epochs_done_where_a_line_does_not_say(batch, done):
         {"global_seed": 7},
         {"global_seed": [7, "8"]},
         {"states": []},
+        {"averaged": 1},
         {"build": 3},
     ],
 )

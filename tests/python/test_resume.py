@@ -14,7 +14,12 @@ import numpy as np
 import pytest
 from conftest import TF_KERAS, checkpoints, fit, lines, make_model, same_weights, told
 
-from modelcheckpoint import CheckpointWarning, ModelCheckpoint, RestoreError
+from modelcheckpoint import (
+    CheckpointWarning,
+    ModelCheckpoint,
+    RestoreError,
+    restore_checkpoint,
+)
 
 SCRIPT = pathlib.Path(__file__).with_name("run_resumed.py")
 FORMATS = {
@@ -218,7 +223,7 @@ def test_lines_of_earlier_versions(K, tmp_path, data):
     first(K, tmp_path, data)
     journal = tmp_path / "modelcheckpoint.jsonl"
     newer = ("epochs_done", "since", "seeds", "random", "build")
-    newer += ("global_seed", "states")
+    newer += ("global_seed", "states", "averaged")
     old = [{k: v for k, v in x.items() if k not in newer} for x in lines(tmp_path)]
     journal.write_text("".join(json.dumps(line) + "\n" for line in old))
     assert again(K, tmp_path, data)[1] == [4, 5]
@@ -369,6 +374,10 @@ def test_a_folder_that_could_be_resumed_is_told(K, tmp_path, data, capsys):
     out = capsys.readouterr().out
     assert out.count("`resume=True`") == 1
     assert f"An earlier run left {tmp_path}/w.1.keras, saved after epoch 1" in out
+    model = make_model(K)
+    restore_checkpoint(model, tmp_path / "w.2.keras")
+    fit(model, data, ModelCheckpoint(tmp_path / "w.{epoch}.keras"))
+    assert "`resume=True`" not in capsys.readouterr().out  # it did so by hand
     again(K, tmp_path, data)
     assert "`resume=True`" not in capsys.readouterr().out
 

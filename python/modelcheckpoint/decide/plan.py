@@ -47,6 +47,7 @@ class State:
             drawn from it.
         states: What its stateful layers remember, packed; None where it has none, or
             they are too large for a line.
+        averaged: Whether its weights are averages, which SwapEMAWeights has put there.
         build: What Keras needs to build it; None where that is not known.
     """
 
@@ -54,6 +55,7 @@ class State:
     random: Mapping[str, str] | None = None
     global_seed: tuple[int, ...] | None = None
     states: str | None = None
+    averaged: bool | None = None
     build: Mapping[str, Any] | None = None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from modelcheckpoint.follow.run_state import RunState
+from modelcheckpoint.observe.averages import take_averages_out
 from modelcheckpoint.observe.first_epoch import Start, start_at, started, take_back
 from modelcheckpoint.observe.fit import Fit
 from modelcheckpoint.records import Record
@@ -14,6 +15,7 @@ from modelcheckpoint.resume import (
     find,
     others_in,
     restore,
+    was_restored,
 )
 from modelcheckpoint.settings import Settings
 from modelcheckpoint.tell.narrator import Narrator
@@ -60,7 +62,7 @@ class Resumption:
         self._start, self._epochs_begun = None, False
         if self._may_resume and self._settings.resume:
             self._resume(fit, folder)
-        elif self._may_resume and fit.chief:
+        elif self._may_resume and fit.chief and not was_restored(fit.model):
             self._tell_of_earlier(folder)
 
     def begin_epoch(self, fit: Fit, epoch: int) -> None:
@@ -108,11 +110,14 @@ class Resumption:
             return
         path = os.path.join(folder, *record.path.split("/"))
         self.restored = restored = restore(fit.model, path, record)
+        averaged = record.averaged is True
+        if averaged and restored.optimizer:
+            averaged = not take_averages_out(fit.model)
         fit.progress.go_on(record.samples)
         self._start = start_at(fit.model, record.epochs_done, record.samples)
         if fit.chief:
             back = (restored.optimizer, restored.seeds, restored.states)
-            self._tell.resumed(record, *back, fit.epochs)
+            self._tell.resumed(record, *back, averaged, fit.epochs)
 
     def _found(self, fit: Fit, folder: str) -> Record | None:
         """Find the checkpoint to go on from, and let the run take up from there."""

@@ -116,7 +116,7 @@ class Saves:
             self._tell.no_best(order)
         model = self._fit.current_model
         check_reach(model)
-        order = replace(order, state=State(**state_of(model)))
+        order = replace(order, state=State(**state_of(model, self._fit.callback())))
         if self._fit.chief:
             self._write(model, order, mode)
         else:

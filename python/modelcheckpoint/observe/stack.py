@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["TrainingOnStack", "fit_runs", "fits_that_call"]
+__all__ = ["TrainingOnStack", "callbacks_beside", "fit_runs", "fits_that_call"]
 
 _KERAS = ("keras", "tf_keras")
 
@@ -23,14 +23,13 @@ def fits_that_call(callback: Any) -> int:
     Each has a local variable `callbacks`, which is Keras' list of them. A `fit` on
     another thread is not seen.
     """
-    found: dict[int, Any] = {}
-    frame = sys._getframe(1) if hasattr(sys, "_getframe") else None
-    while frame is not None:
-        held = frame.f_locals.get("callbacks")
-        if hasattr(held, "on_train_batch_end") and _holds(held, callback):
-            found[id(held)] = held
-        frame = frame.f_back
-    return len(found)
+    return len(_lists_with(callback))
+
+
+def callbacks_beside(callback: Any) -> list[Any]:
+    """Return all callbacks of the innermost running fit that has this one."""
+    lists = _lists_with(callback)
+    return list(lists[0].callbacks) if lists else []
 
 
 def fit_runs(model: Any) -> bool:
@@ -93,6 +92,18 @@ def _stack(frame: FrameType | None) -> Iterator[FrameType]:
 def _identity(frame: FrameType) -> tuple[int, CodeType]:
     # Not the frame itself, which would keep alive all that its function holds.
     return id(frame), frame.f_code
+
+
+def _lists_with(callback: Any) -> list[Any]:
+    """Return Keras' lists of callbacks that hold this one, the innermost first."""
+    found: dict[int, Any] = {}
+    frame = sys._getframe(1) if hasattr(sys, "_getframe") else None
+    while frame is not None:
+        held = frame.f_locals.get("callbacks")
+        if hasattr(held, "on_train_batch_end") and _holds(held, callback):
+            found[id(held)] = held
+        frame = frame.f_back
+    return list(found.values())
 
 
 def _holds(callback_list: Any, callback: Any) -> bool:

@@ -309,6 +309,7 @@ class Pipeline:
             random=order.state.random,
             global_seed=order.state.global_seed,
             states=order.state.states,
+            averaged=order.state.averaged,
             build=order.state.build,
         )
 

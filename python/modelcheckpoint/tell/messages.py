@@ -136,7 +136,12 @@ def only_others(filepath: str, others: Others, path: str) -> str:
 
 
 def resumed(
-    path: str, record: Record, optimizer: bool, seeds: bool, states: bool
+    path: str,
+    record: Record,
+    optimizer: bool,
+    seeds: bool,
+    states: bool,
+    averaged: bool,
 ) -> str:
     """Say from where training goes on, and what the checkpoint could not give back."""
     where = f"resumed from {path}, saved {_when(record)}; epoch {_next(record)} "
@@ -150,6 +155,11 @@ def resumed(
         text += (
             "; stateful layers keep the states that they have, as the journal holds "
             "none that fit (it takes up to 64 KiB)"
+        )
+    if averaged:
+        text += (
+            "; training goes on from the averages that SwapEMAWeights had put into the "
+            "model, as the trained weights were not saved"
         )
     return text
 

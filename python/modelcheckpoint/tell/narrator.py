@@ -152,6 +152,7 @@ class Narrator(Teller):
         optimizer: bool,
         seeds: bool,
         states: bool,
+        averaged: bool,
         epochs: int | None,
     ) -> None:
         """Tell, always, where training goes on.
@@ -161,10 +162,11 @@ class Narrator(Teller):
             optimizer: Whether the optimizer's state was restored.
             seeds: Whether the states of the seed generators were restored.
             states: Whether the states of stateful layers were restored.
+            averaged: Whether the model goes on from averages of its weights.
             epochs: Up to which epoch `fit` trains, from 1; None if nobody said.
         """
         path = self.path(record.path)
-        text = messages.resumed(path, record, optimizer, seeds, states)
+        text = messages.resumed(path, record, optimizer, seeds, states, averaged)
         if self.save_best_only:
             text += "; it is the best so far, as `save_best_only` keeps no newer one"
         if epochs is not None and record.epochs_done >= epochs:

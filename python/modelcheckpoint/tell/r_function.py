@@ -17,6 +17,7 @@ _FOR_KERAS = (
     "random",
     "global_seed",
     "states",
+    "averaged",
     "build",
     "kept_by",
 )
