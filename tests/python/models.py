@@ -650,6 +650,13 @@ def normalization_in_a_nested_model(K):
     return stack(K, inner, K.layers.Dense(1))
 
 
+# What nobody adapted is as the config makes it, wherever it lies.
+@case()
+def normalization_of_nothing_in_a_nested_model(K):
+    inner = K.Sequential([K.Input((3,)), K.layers.Normalization()])
+    return stack(K, inner, K.layers.Dense(1))
+
+
 # Keras' layers
 
 

@@ -127,7 +127,8 @@ class Saves:
         self._tell.counters_in_logs(self._settings.template.fields, order)
         self.pipeline.save(model, order, mode, at_once=not self._saved_in_fit)
         self._begun()
-        self._tell.detour(self.pipeline.detour)
+        if not isinstance(self.pipeline.outcome(wait=False), Failure):
+            self._tell.detour(self.pipeline.detour)
         self.settle(wait=False)
 
     def _only_take_part(self, model: Any, order: Order) -> None:

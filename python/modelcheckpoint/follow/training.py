@@ -103,6 +103,9 @@ class Training:
         told = settings.counts_batches or settings.save_seconds is not None
         if fit.chief:
             self._tell.begin(settings.interval if told else None)
+            reservation = settings.format.reservation(model)
+            if reservation is not None:
+                self._tell.problem(reservation, once="class")
         self._resumption.begin(fit, storage.folder)
         self._take_up(fit, storage)
         self._leaving.begin(settings.save_on_exit, model, callback)

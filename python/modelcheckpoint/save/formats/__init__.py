@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from modelcheckpoint.observe.keras_models import overrides
 from modelcheckpoint.save.formats import hdf5, hdf5_limits, keras_api
+from modelcheckpoint.save.formats.config import check_config
+from modelcheckpoint.save.formats.rebuilding import not_rebuilt
 
 __all__ = ["SUFFIXES", "Format", "format_of"]
 
@@ -28,15 +31,37 @@ class Format:
     weights_only: bool
 
     def check(self, model: Any) -> None:
-        """Raise where this model, saved so, would not come back as it was.
+        """Raise where this model cannot be saved so, or would not come back as it was.
 
         Raises:
             FormatError: With one sentence that names the way out.
         """
+        if not self.weights_only:
+            check_config(model, hdf5=self.name == "hdf5")
         if self.name == "hdf5":
             hdf5_limits.check_model(model)
         elif self.name == "hdf5-weights":
             hdf5_limits.check_weights(model)
+
+    def reservation(self, model: Any) -> str | None:
+        """Return what a file of this model cannot be used for, or None.
+
+        An archive has its uses also where `load_model` does not make a model of it.
+        """
+        if self.name != "keras" or overrides(model, "save"):
+            return None
+        lost = not_rebuilt(model)
+        if lost is None:
+            return None
+        works = "`load_model(..., compile=False)` and `load_weights` take the same file"
+        if not lost.compiled:
+            works = "`load_weights` takes the same file, into a model that you make"
+        return (
+            f"`load_model` does not rebuild {lost.what} from a .keras file "
+            f"({lost.reason}); {works}. To mend it, have `get_config` of {lost.name!r} "
+            "return each argument of its constructor, and its constructor (or its "
+            "`from_config`) take all that `get_config` returns."
+        )
 
     def write(self, model: Any, path: str, sparingly: bool = False) -> None:
         """Write the model to `path`, as Keras would; `sparingly`: memory is short."""

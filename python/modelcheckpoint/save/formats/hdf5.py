@@ -9,19 +9,17 @@ tells. tf_keras and Keras 2 read what they write.
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from modelcheckpoint.observe.keras_models import is_keras_own, overrides
 from modelcheckpoint.save.formats import keras_api
+from modelcheckpoint.save.formats.config import lent_compile_config
 from modelcheckpoint.save.formats.hdf5_limits import legacy_format
 from modelcheckpoint.save.formats.hdf5_names import distinct_file
 
 __all__ = [
     "fill",
-    "lent_compile_config",
     "mend_attributes",
     "write_model",
     "write_weights",
@@ -67,24 +65,6 @@ def mend_attributes(model: Any, file: Any) -> None:
     """Mend what a full model's file says of the model, in its attributes."""
     _mend_class_name(model, file)
     _mend_compile_config(file)
-
-
-@contextlib.contextmanager
-def lent_compile_config(model: Any) -> Iterator[None]:
-    """Lend Keras a copy: it takes the optimizer out of what it is given.
-
-    A .keras file that is saved later would then come back with RMSprop.
-    """
-    holder: Any = getattr(model, "_compile_config", None)
-    if holder is None:  # not compiled
-        yield
-        return
-    kept = holder.config
-    holder.config = dict(kept)
-    try:
-        yield
-    finally:
-        holder.config = kept
 
 
 def _mend_class_name(model: Any, file: Any) -> None:

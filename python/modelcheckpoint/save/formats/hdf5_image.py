@@ -7,6 +7,7 @@ from operator import is_
 from typing import Any
 
 from modelcheckpoint.save.formats import hdf5
+from modelcheckpoint.save.formats.config import lent_compile_config
 from modelcheckpoint.save.formats.hdf5_limits import legacy_format
 from modelcheckpoint.save.formats.hdf5_names import distinct_file
 from modelcheckpoint.save.formats.hdf5_views import with_views
@@ -195,7 +196,7 @@ def _attributes(model: Any, legacy: Any) -> dict[str, Any]:
 
     header = Header()
     try:
-        with hdf5.lent_compile_config(model):
+        with lent_compile_config(model):
             legacy.save_model_to_hdf5(model, header)
     except Enough:
         hdf5.mend_attributes(model, header)

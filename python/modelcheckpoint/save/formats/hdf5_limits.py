@@ -8,38 +8,53 @@ whether Keras could.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
-from modelcheckpoint.errors import FormatError
+from modelcheckpoint.errors import FormatError, is_interrupt
 from modelcheckpoint.observe.keras_models import (
     backend_of,
     is_keras_own,
     keras_of,
     overrides,
 )
+from modelcheckpoint.save.formats.config import compiled_with, has_config
+from modelcheckpoint.save.formats.rebuilding import (
+    is_built,
+    is_graph,
+    layers_of,
+    not_rebuilt,
+    rebuilds_in_hdf5,
+)
+from modelcheckpoint.save.sandbox import sandbox
 
 __all__ = ["check_model", "check_weights", "legacy_format"]
 
-_WAY_OUT = "Save to a `filepath` that ends in .keras instead."
+_FULL = "Save to a `filepath` that ends in .keras instead."
+_WEIGHTS = (
+    "Save the weights alone instead: set `save_weights_only`, and end `filepath` in "
+    ".weights.h5."
+)
 
 
 def check_model(model: Any) -> None:
     """Raise where a full model in HDF5 would not come back as it was.
 
     Raises:
-        FormatError: With one sentence that names `.keras`.
+        FormatError: With one sentence, and the way out.
     """
     if overrides(model, "save"):
         return
     for what in _lambdas(model):
-        raise _refusal(what)
+        raise _refusal(model, what)
     if legacy_format(model) is not None:
         for what in _lost_by_keras_3(model):
-            raise _refusal(what)
-    elif _is_keras_2(model) and not _is_graph(model):
-        raise _refusal(f"the subclassed model {type(model).__name__!r}")
+            raise _refusal(model, what)
+    elif _is_keras_2(model) and not is_graph(model):
+        raise _refusal(model, f"the subclassed model {type(model).__name__!r}")
+    lost = not_rebuilt(model, hdf5=True)
+    if lost is not None:
+        raise _refusal(model, f"{lost.what} so that it loads again: {lost.reason}")
     _check_arrays(model)
 
 
@@ -47,7 +62,7 @@ def check_weights(model: Any) -> None:
     """Raise where weights in HDF5 would not come back as they were.
 
     Raises:
-        FormatError: With one sentence that names `.keras`.
+        FormatError: With one sentence, and the way out.
     """
     if not overrides(model, "save_weights"):
         _check_arrays(model)
@@ -66,61 +81,43 @@ def legacy_format(model: Any) -> Any:
 
 def _check_arrays(model: Any) -> None:
     if legacy_format(model) is not None:
-        for layer in _layers(model):
+        for layer in layers_of(model):
             if _keeps_more_than_variables(layer):
                 raise _refusal(
-                    f"what the layer {layer.name!r} saves and is no variable"
+                    model, f"what the layer {layer.name!r} saves and is no variable"
                 )
         for layer in _unfinished(model):
-            raise _refusal(f"what the layer {layer.name!r} has adapted to")
+            raise _refusal(model, f"what the layer {layer.name!r} has adapted to")
     elif _is_keras_2(model):
         for what in _lost_by_keras_2(model):
-            raise _refusal(what)
+            raise _refusal(model, what)
 
 
-def _refusal(what: str) -> FormatError:
-    return FormatError(f"HDF5 cannot hold {what}. {_WAY_OUT}")
+def _refusal(model: Any, what: str) -> FormatError:
+    return FormatError(f"HDF5 cannot hold {what}. {_way_out(model)}")
+
+
+def _way_out(model: Any) -> str:
+    """Return what works for this model."""
+    loads = has_config(model) and not_rebuilt(model) is None
+    return _FULL if loads or overrides(model, "save") else _WEIGHTS
 
 
 def _is_keras_2(model: Any) -> bool:
     return not hasattr(keras_of(model), "ops")
 
 
-def _is_graph(model: Any) -> bool:
-    """Return whether a model is a Functional or a Sequential one."""
-    names = ("Functional", "Sequential")  # their config rebuilds every layer
-    return any(c.__name__ in names and is_keras_own(c) for c in type(model).__mro__)
-
-
 # Full models
 
 
 def _lambdas(model: Any) -> Iterator[str]:
-    for part, leaves in _compiled(model):
+    for part, leaves in compiled_with(model):
         if any(getattr(leaf, "__name__", "") == "<lambda>" for leaf in leaves):
             yield f"a lambda as {part}"
 
 
-def _compiled(model: Any) -> Iterator[tuple[str, list[Any]]]:
-    """Yield what a model was compiled with: what part it is, and all that it names."""
-    config = getattr(getattr(model, "_compile_config", None), "config", None) or {}
-    parts = {"loss": "loss", "metrics": "metric", "weighted_metrics": "metric"}
-    for key, part in parts.items():
-        yield part, list(_leaves(config.get(key)))
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _leaves(item)
-    else:
-        yield value
-
-
 def _lost_by_keras_3(model: Any) -> Iterator[str]:
-    for layer in _layers(model):
+    for layer in layers_of(model):
         if _loses_assets(layer):
             yield (
                 f"what the layer {layer.name!r} keeps beside its weights "
@@ -129,16 +126,12 @@ def _lost_by_keras_3(model: Any) -> Iterator[str]:
         if _comes_back_in_disorder(layer):
             yield f"the variables of the float8 layer {layer.name!r} in their order"
     yield from _unknown_by_name(model)
-    if not _is_graph(model) and not _can_be_rebuilt(model):
+    if not is_graph(model) and not all(map(is_built, layers_of(model))):
+        # What only the first batch builds would not be built when it is loaded.
         yield f"the subclassed model {type(model).__name__!r} so that it loads again"
-    unknown = next(_unknown_nodes(model), None) if _is_graph(model) else None
-    if unknown and _rebuilt(model) is None:
+    unknown = next(_unknown_nodes(model), None) if is_graph(model) else None
+    if unknown and not rebuilds_in_hdf5(model):
         yield f"{unknown!r}, a part of this model that Keras does not find by its name"
-
-
-def _layers(model: Any) -> Iterator[Any]:
-    flatten = getattr(model, "_flatten_layers", None)
-    yield from (flatten() if flatten else getattr(model, "layers", ()))
 
 
 def _loses_assets(layer: Any) -> bool:
@@ -149,8 +142,9 @@ def _loses_assets(layer: Any) -> bool:
     if not hasattr(layer, "get_vocabulary"):
         return False
     # Only a vocabulary that was given to the constructor is in the config.
-    rebuilt = type(layer).from_config(layer.get_config())
-    return bool(rebuilt.get_vocabulary() != layer.get_vocabulary())
+    with sandbox(keras_of(layer)):
+        rebuilt = type(layer).from_config(layer.get_config())
+        return bool(rebuilt.get_vocabulary() != layer.get_vocabulary())
 
 
 def _comes_back_in_disorder(layer: Any) -> bool:
@@ -161,8 +155,7 @@ def _comes_back_in_disorder(layer: Any) -> bool:
     policy = getattr(layer, "dtype_policy", None)
     if getattr(policy, "quantization_mode", None) != "float8" or not layer.built:
         return False
-    rebuilt = type(layer).from_config(layer.get_config())
-    rebuilt.build_from_config(layer.get_build_config())
+    rebuilt = _fresh(layer)
     names = [[v.name for v in one.trainable_weights] for one in (layer, rebuilt)]
     return names[0] != names[1]
 
@@ -175,25 +168,12 @@ def _unknown_by_name(model: Any) -> Iterator[str]:
     known = source.optimizers.ALL_OBJECTS_DICT
     if is_keras_own(optimizer) and optimizer.__name__.lower() not in known:
         yield f"the optimizer {optimizer.__name__}"
-    for part, leaves in _compiled(model):
+    for part, leaves in compiled_with(model):
         known = {"loss": source.losses, "metric": source.metrics}[part].ALL_OBJECTS_DICT
         for leaf in leaves:
             thing = leaf if hasattr(leaf, "__name__") else type(leaf)
             if is_keras_own(thing) and thing.__name__ not in known:
                 yield f"the {part} {thing.__name__}"
-
-
-def _can_be_rebuilt(model: Any) -> bool:
-    # What only the first batch builds would not be built when it is loaded.
-    rebuilt = _rebuilt(model) if all(map(_is_built, _layers(model))) else None
-    return rebuilt is not None and len(rebuilt.weights) == len(model.weights)
-
-
-def _is_built(layer: Any) -> bool:
-    import keras
-
-    # Dropout, say, has nothing to build, and is built only when it is called.
-    return layer.built or type(layer).build is keras.layers.Layer.build
 
 
 def _unknown_nodes(graph: Any) -> Iterator[str]:
@@ -208,28 +188,8 @@ def _unknown_nodes(graph: Any) -> Iterator[str]:
         cls = type(node)
         if is_keras_own(cls) and known.get(cls.__name__) is not cls:
             yield cls.__name__
-        if _is_graph(node):
+        if is_graph(node):
             yield from _unknown_nodes(node)
-
-
-def _rebuilt(model: Any) -> Any:
-    """Return the model that Keras makes of the config in an HDF5 file, or None."""
-    import keras
-    from keras.src.legacy.saving import json_utils, saving_options, saving_utils
-    from keras.src.saving import serialization_lib
-
-    users = (type(layer) for layer in (model, *_layers(model)))
-    custom = {cls.__name__: cls for cls in users if not is_keras_own(cls)}
-    custom.update(keras.saving.get_custom_objects())
-    unsafe = serialization_lib.SafeModeScope(False)  # what a user may say, too
-    with saving_options.keras_option_scope(use_legacy_config=True), unsafe:
-        try:
-            name = keras.saving.get_registered_name(type(model))
-            config = {"class_name": name, "config": model.get_config()}
-            text = json.dumps(config, default=json_utils.get_json_type)
-            return saving_utils.model_from_config(json_utils.decode(text), custom)
-        except Exception:  # whatever a user's from_config raises, it is none
-            return None
 
 
 # Arrays
@@ -277,9 +237,32 @@ def _unfinished(model: Any) -> Iterator[Any]:
     setter = getattr(legacy_format(model), "_set_weights", None)
     names = getattr(getattr(setter, "__code__", None), "co_names", ())
     top = {id(layer) for layer in model.layers if "finalize_state" in names}
-    for layer in _layers(model):
-        if hasattr(layer, "finalize_state") and layer.weights and id(layer) not in top:
+    for layer in layers_of(model):
+        finishes = hasattr(layer, "finalize_state") and layer.weights
+        if finishes and id(layer) not in top and not _is_as_made(layer):
             yield layer
+
+
+def _is_as_made(layer: Any) -> bool:
+    """Return whether a layer's variables hold what they hold in a new one."""
+    try:
+        fresh = _fresh(layer)
+    except Exception as error:  # of a user's layer: of any kind
+        if is_interrupt(error):
+            raise
+        return False
+    return len(fresh.weights) == len(layer.weights) and all(
+        _equal(_array(one), _array(other))
+        for one, other in zip(fresh.weights, layer.weights)
+    )
+
+
+def _fresh(layer: Any) -> Any:
+    """Return a new layer, as Keras makes it before it loads any weights."""
+    with sandbox(keras_of(layer)):
+        fresh = type(layer).from_config(layer.get_config())
+        fresh.build_from_config(layer.get_build_config())
+    return fresh
 
 
 def _lost_by_keras_2(model: Any) -> Iterator[str]:
