@@ -169,10 +169,15 @@
 #'
 #' The error names the suffix that fits. A full model loads with
 #' `keras3::load_model()`, weights load with `keras3::load_model_weights()`.
-#' What HDF5 cannot hold, so that it would not load (the vocabulary of a
-#' `layer_text_vectorization()`, a function as loss, a subclassed model that
-#' its config cannot rebuild), is an error before the first batch that names
-#' `.keras`.
+#' A full model with a part that has no config (a layer, loss, metric or
+#' learning rate schedule of your own without `get_config`) raises an error
+#' before the first batch; its weights alone can be saved. So does what HDF5
+#' cannot hold, so that it would not load (the vocabulary of a
+#' `layer_text_vectorization()`, a function as loss, a class that its config
+#' does not rebuild). The error names a format that works. A `.keras` file of
+#' a class that its config does not rebuild is saved, and a line before the
+#' first batch says that `load_model()` does not rebuild it,
+#' that `load_model_weights()` takes the same file, and how to mend the class.
 #'
 #' @section Going on:
 #' With `resume = TRUE` the newest checkpoint of the same `filepath` (below its

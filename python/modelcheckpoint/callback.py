@@ -173,7 +173,9 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             processes train the model and `restore_best` is set.
         RestoreError: In `on_train_begin`, if the checkpoint to resume from is of
             another model; the model is as it was.
-        FormatError: In `on_train_begin`, if this model would not load from this format.
+        FormatError: In `on_train_begin`, if this model cannot be saved in this format,
+            or would not load from it. A `.keras` file of a class that `load_model` does
+            not rebuild is saved, and reported there.
         SampleCountError: In `on_train_begin` or at the first batch, if samples cannot
             be counted.
         SaveError: If a save fails, as `on_error` says. The file that was there before
