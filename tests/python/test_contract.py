@@ -387,12 +387,12 @@ def test_pickled_and_copied_before_use(tmp_path, data):
     """A callback survives pickle and deepcopy, and the copy does the work."""
     import keras
 
-    callback = ModelCheckpoint(tmp_path / "w.{epoch}.keras", save_freq=10)
+    callback = ModelCheckpoint(tmp_path / "w.{epoch}-{batch}.keras", save_freq=10)
     copies = [pickle.loads(pickle.dumps(callback)), copy.deepcopy(callback)]
     for one in copies:
         fit(make_model(keras), data, one)
         assert one.problems == []
-    assert checkpoints(tmp_path) == ["w.1.keras"]
+    assert checkpoints(tmp_path) == ["w.1-3.keras", "w.1-6.keras"]
 
 
 def test_an_unneeded_batch_hook_is_looked_up_once(K, tmp_path, data, monkeypatch):
