@@ -9,7 +9,8 @@
 #' if the journal in the file's folder, or in one of the eight above, has one;
 #' it tells all but the weights and the optimizer's state. On Torch, `fit()`
 #' itself draws from the generator of Dropout before its first batch: there only
-#' `resume = TRUE` continues it exactly.
+#' `resume = TRUE` continues it exactly. A file that was saved beside Keras'
+#' `SwapEMAWeights` can hold averages; the model then has those.
 #'
 #' @section Going on with fit():
 #' `epochs_done` is a count, of epochs that are complete. What `fit()` takes as

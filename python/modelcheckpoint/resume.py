@@ -109,7 +109,8 @@ def restore_checkpoint(model: Any, path: str | os.PathLike[str]) -> Restored:
     Nothing is unpickled, and no code in the file is run: its weights go into the model
     that is there. The journal in the file's folder, or in one of the eight above, tells
     the rest. On Torch, `fit` itself draws from the generator of Dropout before its
-    first batch: there only the callback's `resume` continues it exactly.
+    first batch: there only the callback's `resume` continues it exactly. A file that
+    was saved beside SwapEMAWeights can hold averages; the model then has those.
 
     Args:
         model: Compiled, if its optimizer is to be restored. Where it is not built yet,

@@ -58,9 +58,13 @@ def _variables(model: Any) -> Iterator[Any]:
     for layer in layers():
         held = getattr(layer, "states", None) if _is_stateful(layer) else None
         for variable in _flat(held):
-            if id(variable) not in seen and hasattr(variable, "assign"):
+            if id(variable) not in seen and _is_variable(variable):
                 seen.add(id(variable))
                 yield variable
+
+
+def _is_variable(held: Any) -> bool:
+    return hasattr(held, "assign") and hasattr(held, "shape")
 
 
 def _is_stateful(layer: Any) -> bool:
