@@ -319,11 +319,11 @@
 #' y <- as.matrix(mtcars["mpg"])
 #'
 #' folder <- tempfile("checkpoints-")
-#' each <- callback_model_checkpoint(
+#' each <- modelcheckpoint::callback_model_checkpoint(
 #'   file.path(folder, "weights.{epoch:02d}-{val_loss:.2f}.hdf5"),
 #'   save_weights_only = TRUE
 #' )
-#' best <- callback_model_checkpoint(
+#' best <- modelcheckpoint::callback_model_checkpoint(
 #'   file.path(folder, "best.keras"),
 #'   save_best_only = TRUE
 #' )

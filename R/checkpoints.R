@@ -36,7 +36,7 @@
 #' model <- keras$Sequential(list(keras$layers$Dense(1L)))
 #' model$compile(optimizer = "sgd", loss = "mse")
 #' folder <- tempfile("checkpoints-")
-#' checkpoint <- callback_model_checkpoint(
+#' checkpoint <- modelcheckpoint::callback_model_checkpoint(
 #'   file.path(folder, "{epoch:02d}.keras"),
 #'   monitor = "loss"
 #' )
@@ -46,7 +46,7 @@
 #'   epochs = 4L, verbose = 0L, callbacks = list(checkpoint)
 #' )
 #'
-#' found <- verify_checkpoints(folder)
+#' found <- modelcheckpoint::verify_checkpoints(folder)
 #' found[c("path", "status", "epoch")]
 #' found[found$status != "good", c("path", "status", "reason")]
 #' unlink(folder, recursive = TRUE)

@@ -34,6 +34,20 @@ as_string <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
   as.character(x)
 }
 
+# What Python alone can tell apart, Python checks: is it a model of Keras?
+as_model <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
+  if (missing(x)) {
+    abort_argument("a Keras model", quote(expr = ), arg, call)
+  }
+  if (!inherits(x, "python.builtin.object")) {
+    hint <- if (is.character(x)) {
+      "The model is the first argument, the path the second."
+    }
+    abort_argument("a Keras model", x, arg, call, hint)
+  }
+  x
+}
+
 as_flag <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
   if (!is_flag(x)) {
     abort_argument("TRUE or FALSE", x, arg, call)

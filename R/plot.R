@@ -28,7 +28,7 @@ legend_columns <- 2
 #' model <- keras$Sequential(list(keras$layers$Dense(1L)))
 #' model$compile(optimizer = "sgd", loss = "mse")
 #' folder <- tempfile("checkpoints-")
-#' checkpoint <- callback_model_checkpoint(
+#' checkpoint <- modelcheckpoint::callback_model_checkpoint(
 #'   file.path(folder, "{epoch:02d}.keras"),
 #'   monitor = "loss"
 #' )
@@ -38,7 +38,7 @@ legend_columns <- 2
 #'   epochs = 4L, verbose = 0L, callbacks = list(checkpoint)
 #' )
 #'
-#' plot(list_checkpoints(folder))
+#' plot(modelcheckpoint::list_checkpoints(folder))
 #' unlink(folder, recursive = TRUE)
 #' @export
 plot.modelcheckpoint_list <- function(x, ...) {

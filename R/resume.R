@@ -53,7 +53,7 @@
 #' model <- keras$Sequential(list(keras$layers$Dense(1L)))
 #' model$compile(optimizer = "sgd", loss = "mse")
 #' folder <- tempfile("checkpoints-")
-#' checkpoint <- callback_model_checkpoint(
+#' checkpoint <- modelcheckpoint::callback_model_checkpoint(
 #'   file.path(folder, "{epoch:02d}.keras"),
 #'   monitor = "loss"
 #' )
@@ -63,7 +63,7 @@
 #'   epochs = 4L, verbose = 0L, callbacks = list(checkpoint)
 #' )
 #'
-#' restored <- restore_checkpoint(model, file.path(folder, "03.keras"))
+#' restored <- modelcheckpoint::restore_checkpoint(model, file.path(folder, "03.keras"))
 #' restored$epochs_done
 #' history <- model$fit(
 #'   x, 2 * x,
@@ -75,6 +75,7 @@
 #' @export
 restore_checkpoint <- function(model, path) {
   path <- as_filepath(path)
+  model <- as_model(model)
   call <- sys.call()
   py_modelcheckpoint(call)
   resume <- reticulate::import("modelcheckpoint.resume", convert = FALSE)

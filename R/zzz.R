@@ -33,10 +33,12 @@ py_package <- function(call) {
   if (is.null(the$python)) {
     path <- shipped_python(call)
     check_numpy(call)
-    the$python <- tryCatch(
+    python <- tryCatch(
       reticulate::import_from_path("modelcheckpoint", path = path),
       error = function(e) abort_no_keras(python_message(e), call)
     )
+    check_own(python, path, call)
+    the$python <- python
     pending <- reticulate::import("modelcheckpoint.pending")
     reg.finalizer(the, function(e) finish_saves(pending), onexit = TRUE)
   }
@@ -103,6 +105,33 @@ python_config <- function() {
   }
 }
 
+# Python keeps the first package of a name that it has imported. One installed
+# by pip may be this one, of this version.
+check_own <- function(python, path, call) {
+  attribute <- function(name) {
+    tryCatch(
+      as.character(reticulate::py_get_attr(python, name)),
+      error = function(e) NULL
+    )
+  }
+  file <- attribute("__file__")
+  version <- as.character(utils::packageVersion("modelcheckpoint"))
+  shipped <- file.path(normalizePath(path, "/"), "")
+  if (
+    identical(attribute("__version__"), version) ||
+      isTRUE(startsWith(normalizePath(file, "/", FALSE), shipped))
+  ) {
+    return()
+  }
+  abort_python(
+    call,
+    "Python has imported another package that is called modelcheckpoint",
+    if (length(file) == 1) paste0(", ", file),
+    ", and cannot import the one of this R package (", version, ") beside it. ",
+    "Restart R, and use this package before that one is imported, or not both."
+  )
+}
+
 check_keras <- function(call) {
   tryCatch(
     reticulate::import("keras", convert = FALSE),
@@ -129,6 +158,17 @@ abort_no_keras <- function(reason, call) {
       "Python that has Keras, and restart R."
     )
   }
+  backend <- "No module named '?(tensorflow|jax|torch)'?$"
+  if (grepl(backend, reason)) {
+    name <- sub(paste0("^.*", backend), "\\1", reason)
+    abort_python(
+      call,
+      "Keras was to run on ", name, ", which is not in the Python that R uses, ",
+      python, ". Restart R, and choose a backend before the first callback is ",
+      "made (`keras3::use_backend(\"jax\")`), or install ", name, " there ",
+      "(`pip install ", name, "`)."
+    )
+  }
   abort_python(
     call,
     "Keras cannot be imported in the Python that R uses, ", python, ". ",
@@ -141,11 +181,12 @@ abort_python <- function(call, ...) {
   abort(paste0(...), call, class = "modelcheckpoint_no_python")
 }
 
-# The sentence of a Python error, without its class, which R users do not
-# know, and without reticulate's advice on where to find the traceback.
+# The sentence of a Python error, without its class and number, which R users do
+# not know, and without reticulate's advice on where to find the traceback.
 python_message <- function(e) {
   text <- cli::ansi_strip(conditionMessage(e))
   text <- sub("^[A-Za-z_.]*(Error|Exception): ", "", text)
+  text <- sub("^\\[Errno -?[0-9]+\\] ", "", text)
   advice <- "\n(Detailed traceback|Run `?reticulate::py_last_error).*$"
   trimws(sub(advice, "", text))
 }

@@ -15,6 +15,7 @@ from modelcheckpoint.errors import CheckpointError
 from modelcheckpoint.follow.leaving import Leaving
 from modelcheckpoint.follow.run_state import CopiedRun
 from modelcheckpoint.follow.training import Training
+from modelcheckpoint.observe.keras_models import check_model
 from modelcheckpoint.observe.stack import fits_that_call
 from modelcheckpoint.records import Record
 from modelcheckpoint.resume import Restored
@@ -315,10 +316,12 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
 
         Raises:
             CheckpointError: If a `fit` of another model is running with this callback.
+            ValueError: If it is no Keras model.
         """
         another = self._trained is not None and self._trained is not model
         if another and fits_that_call(self) > 0:
             raise CheckpointError(_ONE_FIT)
+        check_model(model)
         super().set_model(model)
         if another:
             self._training.settle(wait=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 __all__ = [
     "CheckpointError",
     "CheckpointWarning",
@@ -11,6 +13,7 @@ __all__ = [
     "SampleCountError",
     "SaveError",
     "is_interrupt",
+    "without_number",
 ]
 
 
@@ -22,6 +25,24 @@ def is_interrupt(error: BaseException) -> bool:
     """
     of_r = type(error) is RuntimeError and str(error) == "(Unknown exception occurred)"
     return of_r or not isinstance(error, Exception)
+
+
+def without_number(error: OSError) -> OSError:
+    """Return the same error, whose text begins with its sentence: no `[Errno 2]`."""
+    if error.filename is None:  # its text is its sentence already, or nearly so
+        return error
+    kind = _without_number(type(error))  # type: ignore[arg-type]
+    return kind(error.errno, error.strerror, error.filename)
+
+
+@functools.cache
+def _without_number(kind: type[OSError]) -> type[OSError]:
+    def text(self: OSError) -> str:
+        return f"{self.strerror}: {self.filename!r}"
+
+    # Users, and who catches it by name, see the class that it was.
+    names = {"__str__": text, "__module__": kind.__module__, "__doc__": kind.__doc__}
+    return type(kind.__name__, (kind,), names)
 
 
 class CheckpointError(Exception):

@@ -13,6 +13,7 @@ from modelcheckpoint.decide import arguments, choice
 from modelcheckpoint.decide.monitor import direction_of
 from modelcheckpoint.decide.retention import Keep, to_delete
 from modelcheckpoint.decide.wording import quantity, size_text
+from modelcheckpoint.errors import without_number
 from modelcheckpoint.pending import wait_for_all
 from modelcheckpoint.records import Record
 from modelcheckpoint.storage.contents import contents
@@ -124,7 +125,9 @@ def checked(folder: Folder) -> str:
         there = os.path.lexists(path)
         kind = NotADirectoryError if there else FileNotFoundError
         number = errno.ENOTDIR if there else errno.ENOENT
-        raise kind(number, "`folder` must be a folder that exists", given)
+        raise without_number(
+            kind(number, "`folder` must be a folder that exists", given)
+        )
     os.scandir(path).close()
     return path
 

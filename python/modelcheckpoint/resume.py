@@ -14,8 +14,9 @@ from modelcheckpoint.decide import arguments
 from modelcheckpoint.decide.lineage import best_of, candidates, lineage
 from modelcheckpoint.decide.naming import Template
 from modelcheckpoint.decide.others import Others, others
-from modelcheckpoint.errors import RestoreError
+from modelcheckpoint.errors import RestoreError, without_number
 from modelcheckpoint.load.into import load, load_weights_only
+from modelcheckpoint.observe.keras_models import check_model
 from modelcheckpoint.observe.layer_states import put_states
 from modelcheckpoint.observe.seeds import put_global_seed, put_random, put_seeds
 from modelcheckpoint.pending import wait_for_all
@@ -122,13 +123,20 @@ def restore_checkpoint(model: Any, path: str | os.PathLike[str]) -> Restored:
         What was restored.
 
     Raises:
-        ValueError: If `path` is no path.
+        ValueError: If `model` is no Keras model, or `path` no path.
         OSError: If there is no such file, or it cannot be read.
         RestoreError: If the file is damaged, or of another model. The model is then as
             it was before, as it is when Ctrl-C ends the call.
     """
-    file = os.path.abspath(os.path.expanduser(arguments.path("path", path)))
-    _check_file(file)
+    check_model(model, "The model is the first argument, the path the second.")
+    given = arguments.path("path", path)
+    file = os.path.abspath(os.path.expanduser(given))
+    try:
+        _check_file(file)
+    except OSError as error:
+        rule = "`path` must be a checkpoint's file that can be read"
+        error = type(error)(error.errno, f"{rule}: {error.strerror}", given)
+        raise without_number(error) from None
     wait_for_all()
     if os.path.islink(file):
         file = os.path.realpath(file)
@@ -242,7 +250,7 @@ def _check_file(path: str) -> None:
     mode = os.stat(path).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         # To open a pipe would wait for who writes into it.
-        raise OSError(errno.EINVAL, "This is no regular file", path)
+        raise OSError(errno.EINVAL, "it is no regular file", path)
     with open(path, "rb"):
         pass
 

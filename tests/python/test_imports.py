@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "save": {"decide", "errors", "observe", "pending", "records", "save", "storage"},
     "frame": set(),
     "catalogue": {"decide", "frame", "records", "storage"},
-    "finding": {"catalogue", "decide", "pending", "records", "storage"},
+    "finding": {"catalogue", "decide", "errors", "pending", "records", "storage"},
     "checkpoints": {"catalogue", "decide", "finding", "pending", "storage"},
     "pictures": {"catalogue", "decide", "finding"},
     "load": {"errors", "load", "observe", "records", "save"},

@@ -151,6 +151,35 @@ def test_what_is_no_checkpoint(K, tmp_path):
         restore_checkpoint(model, tmp_path / "text.keras")
 
 
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        ("w.keras", "not 'w.keras'. The model is the first argument"),
+        (None, "not None"),
+        (1.5, "not an object of class 'float'"),
+        (dict, "not the class 'dict'"),
+    ],
+)
+def test_what_is_no_model(model, text, tmp_path):
+    """An error says so, here and where a callback gets it."""
+    with pytest.raises(ValueError, match=rf"^`model` must be a Keras model, {text}"):
+        restore_checkpoint(model, tmp_path / "w.keras")
+    with pytest.raises(ValueError, match=r"^`model` must be a Keras model, not "):
+        ModelCheckpoint(tmp_path / "w.keras").set_model(model)
+
+
+def test_no_file_that_can_be_read(K, tmp_path):
+    """The sentence names the argument and what came, and no number."""
+    model = make_model(K)
+    missing = str(tmp_path / "w.keras")
+    with pytest.raises(FileNotFoundError, match=r"^`path` must be") as raised:
+        restore_checkpoint(model, missing)
+    assert raised.value.filename == missing
+    assert type(raised.value).__name__ == "FileNotFoundError"
+    with pytest.raises(IsADirectoryError, match=r"^`path` must be"):
+        restore_checkpoint(model, tmp_path)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
 def test_a_pipe_is_not_waited_for(K, tmp_path):
     """Nobody may ever write into it."""

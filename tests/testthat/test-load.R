@@ -94,6 +94,36 @@ test_that("a Keras that cannot be imported is quoted", {
   expect_match(output, "Python says: No module named 'the_backend'")
 })
 
+test_that("a Keras without its backend says when one is to be chosen", {
+  python <- bare_python()
+  keras <- file.path(site_packages(python), "keras")
+  dir.create(keras)
+  writeLines("import tensorflow", file.path(keras, "__init__.py"))
+  output <- first_use(python)
+  expect_match(output, the_call, fixed = TRUE)
+  expect_match(output, "Keras was to run on tensorflow, which is not in the Python")
+  expect_match(output, "before the first callback is made \\(`keras3::use_backend")
+})
+
+test_that("another Python package of this name is named", {
+  skip_if_no_python()
+  folder <- withr::local_tempdir()
+  other <- file.path(folder, "modelcheckpoint", "__init__.py")
+  dir.create(dirname(other))
+  writeLines("", other)
+  imported <- c(
+    sprintf(
+      "reticulate::py_run_string(\"import sys; sys.path.insert(0, '%s')\")",
+      normalizePath(folder, "/")
+    ),
+    "other <- reticulate::import(\"modelcheckpoint\")"
+  )
+  output <- first_use(Sys.getenv("RETICULATE_PYTHON"), before = imported)
+  expect_match(output, the_call, fixed = TRUE)
+  expect_match(output, "Python has imported another package that is called model")
+  expect_match(output, other, fixed = TRUE)
+})
+
 # What the first use says with this NumPy, and no Keras. Only the version of the
 # NumPy is looked at.
 first_use_with_numpy <- function(version, before = NULL) {

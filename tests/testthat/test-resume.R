@@ -139,3 +139,28 @@ test_that("a resume that finds nothing says what there is, and overwrites none",
   expect_match(out, "restore_checkpoint(model, '3.weights.h5')", fixed = TRUE)
   expect_identical(readBin("1.run-unknown.weights.h5", "raw", 1e6), before)
 })
+
+test_that("what is no model, or no file, is an error from the user's call", {
+  no_model <- "`model` must be a Keras model, not "
+  error <- expect_error(restore_checkpoint("w.keras", "x"), no_model)
+  expect_match(conditionMessage(error), "The model is the first argument")
+  expect_identical(error$call[[1]], quote(restore_checkpoint))
+  expect_error(restore_checkpoint(path = "x"), paste0(no_model, "missing"))
+  expect_error(restore_checkpoint("x", 1), "`path` must be one non-empty string")
+  expect_error(restore_checkpoint(NULL, "w.keras"), paste0(no_model, "NULL"))
+  skip_if_no_keras()
+  keras <- reticulate::import("keras")
+  expect_error(restore_checkpoint(keras, "w.keras"), no_model)
+  withr::local_dir(withr::local_tempdir())
+  for (path in c("w.keras", ".", "no/w.keras")) {
+    error <- expect_error(
+      restore_checkpoint(tiny_model(), path), "^`path` must be .* that can be read"
+    )
+    expect_identical(error$call[[1]], quote(restore_checkpoint))
+  }
+  expect_error(list_checkpoints("no"), "^`folder` must be a folder that exists")
+  writeLines("", "file")
+  checkpoint <- callback_model_checkpoint("file/w.keras")
+  error <- expect_error(tiny_fit(tiny_model(), checkpoint), "not in a file")
+  expect_no_match(conditionMessage(error), "Errno")
+})

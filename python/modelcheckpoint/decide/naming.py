@@ -158,8 +158,15 @@ def _below_of(text: str) -> object:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that the user may have meant, or None."""
-    found = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    """Return the known name that the user may have meant, or None.
+
+    One that begins with what was typed comes first: the shortest of them.
+    """
+    known = list(known)
+    longer = [other for other in known if len(name) > 1 and other.startswith(name)]
+    if longer:
+        return min(longer, key=len)
+    found = get_close_matches(name, known, n=1, cutoff=0.6)
     return found[0] if found else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import datetime, timezone
 
-__all__ = ["number_text", "quantity", "shown", "size_text", "time_text"]
+__all__ = ["number_text", "quantity", "reason_of", "shown", "size_text", "time_text"]
 
 
 def shown(text: str, encoding: str | None = "utf-8") -> str:
@@ -23,6 +23,15 @@ def shown(text: str, encoding: str | None = "utf-8") -> str:
         else char.encode("unicode_escape", "surrogatepass").decode("ascii")
         for char in text
     )
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what an error says, without the number that the system gives it."""
+    if isinstance(error, OSError) and error.strerror:
+        if error.filename is None:
+            return error.strerror
+        return f"{error.strerror}: {error.filename!r}"
+    return str(error) or repr(error)
 
 
 def size_text(size: int) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelcheckpoint.decide.plan import Moment
-from modelcheckpoint.errors import CheckpointError
+from modelcheckpoint.errors import CheckpointError, without_number
 from modelcheckpoint.follow.direction import Direction
 from modelcheckpoint.follow.leaving import Leaving
 from modelcheckpoint.follow.resumption import Resumption
@@ -210,7 +210,10 @@ class Training:
         storage = LocalStorage(os.path.abspath(template.folder), template.depth)
         if chief:
             name = None if template.fields else template.fill({}).path
-            storage.check(name, template.given_folder)
+            try:
+                storage.check(name, template.given_folder)
+            except OSError as error:
+                raise without_number(error) from error.__cause__
             sweep(storage)
         return storage
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import ModuleType
 from typing import Any
 
-__all__ = ["backend_of", "is_keras_own", "keras_of", "overrides", "versions_of"]
+__all__ = [
+    "backend_of",
+    "check_model",
+    "is_keras_own",
+    "is_model",
+    "keras_of",
+    "overrides",
+    "versions_of",
+]
 
 _PACKAGES = ("keras", "tf_keras")
 
@@ -18,6 +27,31 @@ def keras_of(model: Any) -> ModuleType:
         if package in _PACKAGES:
             return sys.modules[package]
     return sys.modules["keras"]
+
+
+def is_model(value: Any) -> bool:
+    """Return whether this is a model of any Keras, and not a class of models."""
+    return any(
+        cls.__name__ == "Model" and is_keras_own(cls) for cls in type(value).__mro__
+    )
+
+
+def check_model(value: Any, hint: str = "") -> None:
+    """Raise if this is no Keras model.
+
+    Raises:
+        ValueError: Whose sentence says what it is; `hint` follows where it is a path.
+    """
+    if is_model(value):
+        return
+    shown = f"an object of class {type(value).__name__!r}."
+    if isinstance(value, (str, os.PathLike)):
+        shown = f"{os.fspath(value)!r}. {hint}".rstrip()
+    elif isinstance(value, type):
+        shown = f"the class {value.__name__!r}."
+    elif value is None:
+        shown = "None."
+    raise ValueError(f"`model` must be a Keras model, not {shown}")
 
 
 def backend_of(model: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from modelcheckpoint.decide.naming import COUNTERS, nearest
 from modelcheckpoint.decide.others import Others
 from modelcheckpoint.decide.plan import Order, Skip
+from modelcheckpoint.decide.wording import reason_of
 from modelcheckpoint.records import Record
 
 __all__ = [
@@ -89,8 +90,7 @@ def counters_in_logs(filepath: str, names: Sequence[str]) -> str:
 
 def failed(path: str, error: BaseException) -> str:
     """Say that a save failed, where and why."""
-    reason = str(error) or repr(error)
-    return f"Saving {path} failed: {type(error).__name__}: {reason}"
+    return f"Saving {path} failed: {type(error).__name__}: {reason_of(error)}"
 
 
 def kept_aside(path: str, old: Record, new: Record, kept: str) -> str:
@@ -206,7 +206,7 @@ def deleted(paths: Sequence[str]) -> str:
 
 def not_deleted(path: str, others: int, error: OSError) -> str:
     """Say that a checkpoint could go and could not be deleted, and why."""
-    reason = error.strerror or str(error) or repr(error)
+    reason = error.strerror or reason_of(error)
     return (
         f"{path}{_and_more(others)} could not be deleted: {reason}. It is tried again "
         "after each save."
