@@ -181,7 +181,7 @@ def test_many_files_in_use_share_one_wait(tmp_path):
     assert {path for _, path in calls.refused} == {str(path) for path in left}
 
     clock.now = 200
-    retirement = Retirement(storage, Keep(latest=1), RECORD.run)
+    retirement = Retirement(storage, Keep(latest=1), RECORD.run, RECORD.template)
     for number in range(5):
         (tmp_path / f"{number}.keras").write_bytes(b"data")
         record = replace(RECORD, path=f"{number}.keras", bytes=4, value=None)
