@@ -179,23 +179,32 @@ def test_a_loss_that_its_config_does_not_rebuild(K, tmp_path):
     """It is reported that `compile=False` loads the file; HDF5 refuses it."""
 
     class Powered(K.losses.Loss):
-        def __init__(self, power):
-            super().__init__()
+        def __init__(self, power=1.0, **options):
+            super().__init__(**options)
             self.power = power
 
         def call(self, y_true, y_pred):
             return (y_true - y_pred) ** self.power
 
+    class Demanding(Powered):
+        def __init__(self, power):
+            super().__init__(power)
+
     model = stack(K, K.layers.Dense(1))
-    callback = ModelCheckpoint(tmp_path / "w.keras")
-    callback.set_model(model)
-    model.compile("sgd", loss=Powered(2.0))
-    with pytest.warns(UserWarning, match="compile=False"):
-        callback.on_train_begin()
+    for loss in (Powered(2.0), Demanding(2.0)):
+        model.compile("sgd", loss=loss)
+        callback = ModelCheckpoint(tmp_path / "w.keras")
+        callback.set_model(model)
+        with pytest.warns(UserWarning, match="compile=False"):
+            callback.on_train_begin()
+        callback = ModelCheckpoint(tmp_path / "w.h5")
+        callback.set_model(model)
+        with pytest.raises(FormatError, match=f"the loss '{type(loss).__name__}'"):
+            callback.on_train_begin()
+    model.compile("sgd", loss=Powered())
     callback = ModelCheckpoint(tmp_path / "w.h5")
     callback.set_model(model)
-    with pytest.raises(FormatError, match="the loss 'Powered'"):
-        callback.on_train_begin()
+    callback.on_train_begin()
 
 
 def test_training_is_the_same_as_without(K, tmp_path, data):

@@ -16,7 +16,7 @@ from typing import Any
 
 from modelcheckpoint.errors import FormatError, is_interrupt
 from modelcheckpoint.observe.keras_models import keras_of, overrides
-from modelcheckpoint.save.formats.rebuilding import layers_of
+from modelcheckpoint.save.formats.rebuilding import layers_of, leaves_of
 
 __all__ = ["check_config", "compiled_with", "has_config", "lent_compile_config"]
 
@@ -86,17 +86,7 @@ def compiled_with(model: Any) -> Iterator[tuple[str, list[Any]]]:
     config = getattr(getattr(model, "_compile_config", None), "config", None) or {}
     parts = {"loss": "loss", "metrics": "metric", "weighted_metrics": "metric"}
     for key, part in parts.items():
-        yield part, list(_leaves(config.get(key)))
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _leaves(item)
-    else:
-        yield value
+        yield part, list(leaves_of(config.get(key)))
 
 
 def _make(model: Any, hdf5: bool) -> None:

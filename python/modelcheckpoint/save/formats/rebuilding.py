@@ -26,6 +26,7 @@ __all__ = [
     "is_built",
     "is_graph",
     "layers_of",
+    "leaves_of",
     "not_rebuilt",
     "rebuilds_in_hdf5",
 ]
@@ -71,7 +72,9 @@ def not_rebuilt(model: Any, hdf5: bool = False) -> NotRebuilt | None:
         hdf5: Whether the config is the one that HDF5 holds.
     """
     way = _Legacy if hdf5 and hasattr(keras_of(model), "ops") else _Archive
-    for part in _parts(model):
+    text, named = _serialized(way(model), model)
+    parts = _parts(model) if text is None or _has_class(named) else ()
+    for part in parts:
         found = _judge(part, way(model))
         if found is not None:
             return found
@@ -95,6 +98,17 @@ def layers_of(model: Any) -> Iterator[Any]:
     """Yield a model, or a layer, and all layers in it."""
     flatten = getattr(model, "_flatten_layers", None)
     yield from (flatten() if flatten else getattr(model, "layers", ()))
+
+
+def leaves_of(value: Any) -> Iterator[Any]:
+    """Yield what is in lists and dictionaries, however deep."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from leaves_of(item)
+    else:
+        yield value
 
 
 def is_built(layer: Any) -> bool:
@@ -167,18 +181,31 @@ def _judge_compiled(model: Any) -> NotRebuilt | None:
             return None
     if not _has_class(named):
         return None
+    live = getattr(getattr(model, "_compile_config", None), "config", None) or {}
     for key, value in config.items():
+        reason: str | None
         try:
             with sandbox(way.keras), _quiet():
-                way.deserialize(value, named)
+                again = way.deserialize(value, named)
+                reason = _changed(live.get(key), again)
         except Exception as error:
             if is_interrupt(error):
                 raise
             reason = _cause(error)
-            if not _is_lookup(reason):
-                name = _class_in(value) or key
-                what = f"{_PARTS.get(key, key)} {name!r}"
-                return NotRebuilt(what, name, reason, compiled=True)
+        if reason is not None and not _is_lookup(reason):
+            name = _class_in(value) or key
+            what = f"{_PARTS.get(key, key)} {name!r}"
+            return NotRebuilt(what, name, reason, compiled=True)
+    return None
+
+
+def _changed(live: Any, again: Any) -> str | None:
+    """Return what losses, metrics or an optimizer of the user's come back with."""
+    for one, other in zip(leaves_of(live), leaves_of(again)):
+        if type(one) is type(other) and not is_keras_own(type(one)):
+            lost = _lost(one, other)
+            if lost is not None:
+                return _comes_back(*lost)
     return None
 
 
@@ -251,7 +278,8 @@ def _recording(keras: Any) -> Iterator[Named]:
 
     def noting(thing: Any) -> str:
         name = name_of(thing)
-        if not str(getattr(thing, "__module__", "")).startswith(("keras.", "tf_keras")):
+        package = str(getattr(thing, "__module__", "")).partition(".")[0]
+        if package not in ("builtins", "keras", "tf_keras"):
             named[name] = thing
         return name
 
@@ -290,12 +318,15 @@ def _difference(part: Any, again: Any) -> str | None:
         where = "" if one is part else f"in its layer {one.name!r} "
         lost = _lost(one, other)
         if lost is not None:
-            key, before, after = lost
-            return f"{where}`{key}` comes back as {after!r} instead of {before!r}"
+            return where + _comes_back(*lost)
     is_model = hasattr(part, "fit")
     if is_model and all(map(is_built, ours)) and _shapes(part) != _shapes(again):
         return "its weights come back with other shapes"
     return None
+
+
+def _comes_back(key: str, before: Any, after: Any) -> str:
+    return f"`{key}` comes back as {after!r} instead of {before!r}"
 
 
 def _lost(one: Any, other: Any) -> tuple[str, Any, Any] | None:
@@ -315,7 +346,8 @@ def _arguments(layer: Any) -> dict[str, Any]:
         found = {} if inside or is_graph(layer) else _config(layer)
     else:
         keys = inspect.signature(type(layer).__init__).parameters
-        found = {key: vars(layer)[key] for key in keys if key in vars(layer)}
+        kept = getattr(layer, "__dict__", {})
+        found = {key: kept[key] for key in keys if key in kept}
     return {key: _plain(found[key]) for key in found if _counts(key, found[key])}
 
 
