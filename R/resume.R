@@ -12,6 +12,10 @@
 #' `resume = TRUE` continues it exactly. A file that was saved beside Keras'
 #' `SwapEMAWeights` can hold averages; the model then has those.
 #'
+#' If the file has the state of another optimizer (another class, or the same
+#' with other variables), the weights are restored, the optimizer starts from
+#' scratch, and a warning says so.
+#'
 #' @section Going on with fit():
 #' `epochs_done` is a count, of epochs that are complete. What `fit()` takes as
 #' `initial_epoch` is a number, and not everywhere the same:
@@ -41,6 +45,8 @@
 #'       seed generators were restored}
 #'     \item{`states`}{whether the states of stateful layers are those of the
 #'       checkpoint; `TRUE` where the model has none}
+#'     \item{`optimizer_note`}{why the optimizer's state was not restored, or that
+#'       nothing tells which optimizer it is of}
 #'     \item{`record`}{what the journal says of it, a named list as `on_saved`
 #'       of [callback_model_checkpoint()] gets it}
 #'   }
@@ -81,7 +87,11 @@ restore_checkpoint <- function(model, path) {
   resume <- reticulate::import("modelcheckpoint.resume", convert = FALSE)
   for_r <- reticulate::import("modelcheckpoint.tell.r_function")
   tryCatch(
-    for_r$restored_for_r(resume$restore_checkpoint(model, path)),
+    restored <- for_r$restored_for_r(resume$restored_from(model, path)),
     error = function(e) abort(python_message(e), call)
   )
+  if (!is.null(restored$surprise)) {
+    warning(restored$surprise, call. = FALSE)
+  }
+  restored[setdiff(names(restored), "surprise")]
 }

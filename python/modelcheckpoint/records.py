@@ -60,6 +60,9 @@ class Record:
             in place of the trained ones; None where the line does not say.
         build: What Keras needs to build the model, before weights can go into it; None
             where that is not known.
+        optimizer: What tells the optimizer whose state the file holds from others
+            (`observe.optimizer`); None where the model had none, and in lines of
+            earlier versions.
         kept_by: The run that kept this file under a second name, before another
             checkpoint took its first; None for a checkpoint under its own name, and in
             lines of earlier versions.
@@ -89,6 +92,7 @@ class Record:
     states: str | None = None
     averaged: bool | None = None
     build: Mapping[str, Any] | None = None
+    optimizer: Mapping[str, Any] | None = None
     kept_by: str | None = None
 
     def __post_init__(self) -> None:
@@ -193,6 +197,8 @@ def _optional(content: dict[str, Any], epoch: int) -> dict[str, Any]:
         found.pop("epochs_done", None)
     if found.get("since", 0) < 0:
         del found["since"]
+    if not _is_optimizer(found.get("optimizer")):
+        found.pop("optimizer", None)
     for name in ("seeds", "global_seed"):
         seeds = found.pop(name, None)
         if seeds is not None and all(_fits((int,), seed) for seed in seeds):
@@ -227,6 +233,7 @@ _OPTIONAL: Types = {
     "states": (str,),
     "averaged": (bool,),
     "build": (dict,),
+    "optimizer": (dict,),
     "kept_by": (str,),
 }
 _REMOVAL_TYPES: Types = {
@@ -235,6 +242,16 @@ _REMOVAL_TYPES: Types = {
     "crc32": (str,),
     "run": (str,),
 }
+
+
+def _is_optimizer(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("name"), str)
+        and isinstance(value.get("trains"), (str, type(None)))
+        and isinstance(value.get("options"), list)
+        and all(isinstance(option, str) for option in value["options"])
+    )
 
 
 def _fits(allowed: tuple[type, ...], value: Any) -> bool:

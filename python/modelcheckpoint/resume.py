@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import warnings
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,13 @@ from modelcheckpoint.decide import arguments
 from modelcheckpoint.decide.lineage import best_of, candidates, lineage
 from modelcheckpoint.decide.naming import Template
 from modelcheckpoint.decide.others import Others, others
-from modelcheckpoint.errors import RestoreError, without_number
+from modelcheckpoint.errors import (
+    CheckpointWarning,
+    RestoreError,
+    without_number,
+)
 from modelcheckpoint.load.into import load, load_weights_only
+from modelcheckpoint.load.optimizer import NO_STATE
 from modelcheckpoint.observe.keras_models import check_model
 from modelcheckpoint.observe.layer_states import put_states
 from modelcheckpoint.observe.seeds import put_global_seed, put_random, put_seeds
@@ -36,6 +42,7 @@ __all__ = [
     "restore_checkpoint",
     "restore_weights",
     "was_restored",
+    "restored_from",
 ]
 
 Number = Union[int, float]
@@ -66,6 +73,8 @@ class Restored:
         states: Whether the states of stateful layers are those of the checkpoint; True
             where the model has none.
         record: What the journal says of the file.
+        optimizer_note: Why the optimizer's state was not restored, or that nothing
+            tells which optimizer it is of; None where it was restored for certain.
     """
 
     path: str
@@ -78,6 +87,19 @@ class Restored:
     seeds: bool
     states: bool
     record: Record | None
+    optimizer_note: str | None = None
+
+    @property
+    def surprise(self) -> str | None:
+        """What a user does not expect of the optimizer, in a sentence, or None."""
+        if self.optimizer_note in (None, NO_STATE):
+            return None
+        if self.optimizer:
+            return f"Restored from {self.path}: {self.optimizer_note}."
+        return (
+            f"Restored from {self.path}, and the optimizer starts anew, as "
+            f"{self.optimizer_note}."
+        )
 
 
 @dataclass(frozen=True)
@@ -117,7 +139,10 @@ def restore_checkpoint(model: Any, path: str | os.PathLike[str]) -> Restored:
         model: Compiled, if its optimizer is to be restored. Where it is not built yet,
             it is built if the journal tells how.
         path: The file: `.keras`, `.weights.h5`, `.h5` or `.hdf5`. `~` is the home
-            folder. Weights alone in `.h5` or `.hdf5` have no optimizer state.
+            folder. Weights alone in `.h5` or `.hdf5` have no optimizer state. If the
+            file has the state of another optimizer (another class, or the same with
+            other variables), the weights are restored, the optimizer starts from
+            scratch, and a `CheckpointWarning` says so.
 
     Returns:
         What was restored.
@@ -128,6 +153,14 @@ def restore_checkpoint(model: Any, path: str | os.PathLike[str]) -> Restored:
         RestoreError: If the file is damaged, or of another model. The model is then as
             it was before, as it is when Ctrl-C ends the call.
     """
+    restored = restored_from(model, path)
+    if restored.surprise is not None:
+        warnings.warn(restored.surprise, CheckpointWarning, stacklevel=2)
+    return restored
+
+
+def restored_from(model: Any, path: str | os.PathLike[str]) -> Restored:
+    """Do what `restore_checkpoint` does, but warn of nothing."""
     check_model(model, "The model is the first argument, the path the second.")
     given = arguments.path("path", path)
     file = os.path.abspath(os.path.expanduser(given))
@@ -156,11 +189,11 @@ def was_restored(model: Any) -> bool:
 
 def restore(model: Any, path: str, record: Record | None) -> Restored:
     """Load a file that was verified, as `restore_checkpoint` does."""
-    optimizer = load(model, path, record)
+    state = load(model, path, record)
     if record is None:
         nothing = (None, None, None, None, None)
         states = put_states(model, None)
-        return Restored(path, *nothing, optimizer, False, states, None)
+        return Restored(path, *nothing, state.fits, False, states, None, state.note)
     seeds = record.seeds is not None and put_seeds(model, record.seeds)
     if record.random is not None:
         seeds = put_random(model, record.random) and seeds
@@ -173,10 +206,11 @@ def restore(model: Any, path: str, record: Record | None) -> Restored:
         record.batch,
         record.samples,
         record.value,
-        optimizer,
+        state.fits,
         seeds,
         put_states(model, record.states),
         record,
+        state.note,
     )
 
 

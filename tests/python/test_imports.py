@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "finding": {"catalogue", "decide", "errors", "pending", "records", "storage"},
     "checkpoints": {"catalogue", "decide", "finding", "pending", "storage"},
     "pictures": {"catalogue", "decide", "finding"},
-    "load": {"errors", "load", "observe", "records", "save"},
+    "load": {"decide", "errors", "load", "observe", "records", "save"},
     "resume": {
         "checkpoints",
         "decide",

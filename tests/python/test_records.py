@@ -21,6 +21,7 @@ LATER = (
     "states",
     "averaged",
     "build",
+    "optimizer",
     "kept_by",
 )
 """What lines of earlier versions do not say."""

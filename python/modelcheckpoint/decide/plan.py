@@ -49,6 +49,7 @@ class State:
             they are too large for a line.
         averaged: Whether its weights are averages, which SwapEMAWeights has put there.
         build: What Keras needs to build it; None where that is not known.
+        optimizer: What tells its optimizer from others; None where it has none.
     """
 
     seeds: tuple[int, ...] | None = None
@@ -57,6 +58,7 @@ class State:
     states: str | None = None
     averaged: bool | None = None
     build: Mapping[str, Any] | None = None
+    optimizer: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,11 @@ class Resumption:
         self._start = start_at(fit.model, record.epochs_done, record.samples)
         if fit.chief:
             back = (restored.optimizer, restored.seeds, restored.states)
-            self._tell.resumed(record, *back, averaged, fit.epochs)
+            note, surprise = restored.optimizer_note, restored.surprise
+            self._tell.resumed(record, *back, averaged, fit.epochs, note)
+            if surprise is not None:
+                tell = self._tell.say if restored.optimizer else self._tell.problem
+                tell(surprise)
 
     def _found(self, fit: Fit, folder: str) -> Record | None:
         """Find the checkpoint to go on from, and let the run take up from there."""

@@ -15,16 +15,15 @@ class Held:
 
     Args:
         variables: Of Keras, all of one model.
-        must: Whether to copy them though memory is short.
 
     Attributes:
         complete: Whether there are copies, for which there was memory enough.
     """
 
-    def __init__(self, variables: Iterable[Any], must: bool = False) -> None:
+    def __init__(self, variables: Iterable[Any]) -> None:
         self._variables = list(variables)
         free = available_memory()
-        self.complete = must or free is None or _size(self._variables) < free / 2
+        self.complete = free is None or _size(self._variables) < free / 2
         self._values = [_copy(v) for v in self._variables] if self.complete else []
 
     def put_back(self) -> None:

@@ -6,14 +6,21 @@ for, nothing is unpickled, and no code that a file holds is run.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from modelcheckpoint.errors import RestoreError, is_interrupt
 from modelcheckpoint.load.hdf5_tree import opened, shapes
 from modelcheckpoint.load.held import Held, optimizer_variables
-from modelcheckpoint.load.optimizer import build, fill_from_hdf5, fits_weights_file
+from modelcheckpoint.load.legacy_order import Disorder, Orders, in_order, orders
+from modelcheckpoint.load.optimizer import (
+    OptimizerState,
+    build,
+    fill_from_hdf5,
+    look,
+)
 from modelcheckpoint.observe.keras_models import versions_of
 from modelcheckpoint.records import Record
 from modelcheckpoint.save.internals import CannotLayout
@@ -27,8 +34,10 @@ _WAY_OUT = (
 )
 
 
-def load(model: Any, path: str, record: Record | None) -> bool:
-    """Load weights and optimizer state; return whether the latter was there.
+def load(model: Any, path: str, record: Record | None) -> OptimizerState:
+    """Load weights and optimizer state; return what came of the latter.
+
+    The state of another optimizer is not loaded, and the model's stays as it is.
 
     Args:
         model: It is built here, where the record tells how.
@@ -45,19 +54,22 @@ def load(model: Any, path: str, record: Record | None) -> bool:
     with opened(path) as file:
         full_hdf5 = "model_weights" in file
         _check_fit(model, path, file, record)
-        found = compiled and not full_hdf5 and fits_weights_file(model, file)
+        wanted = _orders(model, path, file)
+        state = OptimizerState(False)
+        if compiled:
+            state = look(model, path, file, record)
     held = Held([*_variables(model), *optimizer_variables(model)])
     try:
-        _load_weights(model, path)
-        if compiled and full_hdf5:
+        _load_weights(model, path, wanted, state.fits)
+        if state.fits and full_hdf5:
             with opened(path) as file:
-                found = fill_from_hdf5(model, file)
+                fill_from_hdf5(model, file)
     except BaseException as error:  # whatever Keras makes of it, and Ctrl-C
         held.put_back()
         if is_interrupt(error):
             raise
         raise RestoreError(_misfit(path, str(error), held.complete)) from error
-    return found
+    return state
 
 
 def load_weights_only(model: Any, path: str) -> None:
@@ -67,17 +79,16 @@ def load_weights_only(model: Any, path: str) -> None:
         RestoreError: If that fails. The model is as it was.
     """
     _sync(model)
-    optimizer = Held(optimizer_variables(model), must=True)
+    with opened(path) as file:
+        wanted = _orders(model, path, file)
     weights = Held(_variables(model))
     try:
-        _load_weights(model, path)
+        _load_weights(model, path, wanted, with_optimizer=False)
     except BaseException as error:  # whatever Keras makes of it, and Ctrl-C
         weights.put_back()
         if is_interrupt(error):
             raise
         raise RestoreError(_misfit(path, str(error), weights.complete)) from error
-    finally:
-        optimizer.put_back()
 
 
 def _be_built(model: Any, path: str, record: Record | None) -> None:
@@ -120,17 +131,41 @@ def _sync(model: Any) -> None:
         sync()
 
 
-def _load_weights(model: Any, path: str) -> None:
+def _orders(model: Any, path: str, file: Any) -> Orders:
+    try:
+        return orders(model, file)
+    except Disorder as error:
+        raise RestoreError(_misfit(path, str(error), True)) from error
+    except (AttributeError, KeyError, TypeError):  # of a file that somebody else wrote
+        return {}
+
+
+def _load_weights(model: Any, path: str, wanted: Orders, with_optimizer: bool) -> None:
     built = model.built
-    with warnings.catch_warnings():
+    hidden = contextlib.nullcontext() if with_optimizer else _without_optimizer(model)
+    with hidden, warnings.catch_warnings(), in_order(path, wanted) as ordered:
         # The caller tells it, in words that say what follows.
         warnings.filterwarnings("ignore", message="Skipping variable loading")
         # A subclassed model has its weights before Keras says that it is built.
         model.built = True
         try:
-            model.load_weights(path)
+            model.load_weights(ordered)
         finally:
             model.built = built
+
+
+@contextlib.contextmanager
+def _without_optimizer(model: Any) -> Iterator[None]:
+    """Hide the optimizer from Keras, which would fill it as far as shapes allow."""
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        yield
+        return
+    model.optimizer = None
+    try:
+        yield
+    finally:
+        model.optimizer = optimizer
 
 
 def _check_fit(model: Any, path: str, file: Any, record: Record | None) -> None:

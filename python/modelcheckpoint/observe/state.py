@@ -7,6 +7,7 @@ from typing import Any
 from modelcheckpoint.observe.averages import averages_in_model
 from modelcheckpoint.observe.building import build_config_of
 from modelcheckpoint.observe.layer_states import states_of
+from modelcheckpoint.observe.optimizer import optimizer_of
 from modelcheckpoint.observe.seeds import global_seed_of, random_of, seeds_of
 
 __all__ = ["state_of"]
@@ -26,4 +27,5 @@ def state_of(model: Any, callback: Any) -> dict[str, Any]:
         "states": states_of(model),
         "averaged": averages_in_model(model, callback),
         "build": build_config_of(model),
+        "optimizer": optimizer_of(model),
     }

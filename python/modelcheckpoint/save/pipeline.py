@@ -311,6 +311,7 @@ class Pipeline:
             states=order.state.states,
             averaged=order.state.averaged,
             build=order.state.build,
+            optimizer=order.state.optimizer,
         )
 
 

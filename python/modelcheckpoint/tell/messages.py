@@ -142,13 +142,14 @@ def resumed(
     seeds: bool,
     states: bool,
     averaged: bool,
+    note: str | None = None,
 ) -> str:
     """Say from where training goes on, and what the checkpoint could not give back."""
     where = f"resumed from {path}, saved {_when(record)}; epoch {_next(record)} "
     begun = record.batch is not None and record.epochs_done < record.epoch
     text = where + ("begins anew, from its first batch" if begun else "is next")
     if not optimizer:
-        text += "; the optimizer starts anew, as the file holds no state of it"
+        text += "; the optimizer starts anew" + (f", as {note}" if note else "")
     if not seeds:
         text += "; seed generators (Dropout) start anew"
     if not states:

@@ -154,6 +154,7 @@ class Narrator(Teller):
         states: bool,
         averaged: bool,
         epochs: int | None,
+        note: str | None = None,
     ) -> None:
         """Tell, always, where training goes on.
 
@@ -164,9 +165,11 @@ class Narrator(Teller):
             states: Whether the states of stateful layers were restored.
             averaged: Whether the model goes on from averages of its weights.
             epochs: Up to which epoch `fit` trains, from 1; None if nobody said.
+            note: Why the optimizer's state was not restored.
         """
         path = self.path(record.path)
-        text = messages.resumed(path, record, optimizer, seeds, states, averaged)
+        back = (optimizer, seeds, states, averaged)
+        text = messages.resumed(path, record, *back, note)
         if self.save_best_only:
             text += "; it is the best so far, as `save_best_only` keeps no newer one"
         if epochs is not None and record.epochs_done >= epochs:

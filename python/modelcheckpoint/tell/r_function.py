@@ -19,6 +19,7 @@ _FOR_KERAS = (
     "states",
     "averaged",
     "build",
+    "optimizer",
     "kept_by",
 )
 
@@ -54,7 +55,7 @@ def values_for_r(record: Record) -> dict[str, Any]:
 
 def restored_for_r(restored: Any) -> dict[str, Any]:
     """Return what R is told of a checkpoint that was restored; missing is None."""
-    values = {**vars(restored)}
+    values = {**vars(restored), "surprise": restored.surprise}
     record = values.pop("record")
     counts = {name: values[name] for name in ("epochs_done", "epoch", "batch")}
     told = {name: _as_float(value) for name, value in values.items()}

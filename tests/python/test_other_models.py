@@ -1,0 +1,235 @@
+"""Loading into a model that is frozen otherwise, or has another optimizer."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import warnings
+from functools import partial
+
+import numpy as np
+import pytest
+from conftest import drop_key, lines
+
+from modelcheckpoint import ModelCheckpoint, restore_checkpoint
+from modelcheckpoint.errors import CheckpointWarning
+from modelcheckpoint.load.into import load
+from modelcheckpoint.load.optimizer import OptimizerState
+from modelcheckpoint.records import Record
+
+keras = pytest.importorskip("keras")
+
+FORMATS = [(".keras", False), (".h5", False), (".weights.h5", True)]
+rng = np.random.default_rng(0)
+X = (rng.normal(size=(16, 4)) * 3 + 2).astype("float32")
+Y = X.sum(axis=1, keepdims=True)
+
+
+def save(model, path, **arguments):
+    """Save as the callback does at the end of an epoch."""
+    model.optimizer.build(model.trainable_variables)
+    callback = ModelCheckpoint(path, monitor="loss", **arguments)
+    callback.set_model(model)
+    callback.on_train_begin()
+    callback.on_epoch_begin(0)
+    callback.on_epoch_end(0, {"loss": 1.0})
+    callback.on_train_end()
+
+
+def state(model):
+    return [np.array(v) for v in (*model.variables, *optimizer(model))]
+
+
+def optimizer(model):
+    return [keras.ops.convert_to_numpy(v) for v in model.optimizer.variables]
+
+
+# Other `trainable` flags.
+
+
+def nested(K, frozen):
+    """Return a model of models whose inner layers are all of one shape."""
+    L = K.layers
+    deep = K.Sequential([K.Input((4,)), L.Dense(4), L.Dense(4)])
+    inner = K.Sequential([K.Input((4,)), L.BatchNormalization(), L.Dense(4)])
+    for layer in (deep, L.Dense(4), L.BatchNormalization()):
+        inner.add(layer)
+    inputs = K.Input((4,))
+    model = K.Model(inputs, L.Dense(1)(inner(inputs)))
+    for place in frozen:
+        (inner.layers if place < 9 else deep.layers)[place % 9].trainable = False
+    model.compile(K.optimizers.SGD(0.001), "mean_squared_error")
+    for number, variable in enumerate(model.weights):
+        variable.assign(rng.normal(size=variable.shape) ** 2 + number / 10)
+    return model
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".hdf5", ".keras", ".weights.h5"])
+def test_whatever_was_and_is_frozen(K, tmp_path, suffix):
+    """Predictions are those of the model that was saved, whichever flags both have."""
+    only = suffix in (".hdf5", ".weights.h5")
+    flags = [(), (0, 4), (1,), (9,), (3, 10), (1, 9)]
+    for number, (before, now) in enumerate(itertools.permutations(flags, 2)):
+        model, other = nested(K, before), nested(K, now)
+        path = tmp_path / f"{number}{suffix}"
+        save(model, path, save_weights_only=only)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            restore_checkpoint(other, path)
+        wanted, found = (m.predict(X, verbose=0) for m in (model, other))
+        np.testing.assert_array_equal(wanted, found)
+
+
+def test_files_of_kerass_own(tmp_path):
+    """What Keras itself has written is put in order, too."""
+    model, other = nested(keras, ()), nested(keras, (0, 1))
+    model.save(tmp_path / "m.h5")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        restore_checkpoint(other, tmp_path / "m.h5")
+    wanted, found = (m.predict(X, verbose=0) for m in (model, other))
+    np.testing.assert_array_equal(wanted, found)
+
+
+# Other optimizers.
+
+
+def model_with(optimizer):
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(5), keras.layers.Dense(1)]
+    )
+    model.compile(optimizer, "mean_squared_error")
+    return model
+
+
+optimizers = keras.optimizers
+OPTIMIZERS = {
+    "SGD": lambda: optimizers.SGD(0.001),
+    "SGD with momentum": lambda: optimizers.SGD(0.001, momentum=0.9),
+    "SGD with ema": lambda: optimizers.SGD(0.001, use_ema=True),
+    "RMSprop": lambda: optimizers.RMSprop(0.001),
+    "RMSprop centered": lambda: optimizers.RMSprop(0.001, centered=True),
+    "RMSprop with momentum": lambda: optimizers.RMSprop(0.001, momentum=0.9),
+    "Adagrad": lambda: optimizers.Adagrad(0.001),
+    "Adadelta": lambda: optimizers.Adadelta(0.001),
+    "Adam": lambda: optimizers.Adam(0.001),
+    "Adam amsgrad": lambda: optimizers.Adam(0.001, amsgrad=True),
+    "Adam with ema": lambda: optimizers.Adam(0.001, use_ema=True),
+    "AdamW": lambda: optimizers.AdamW(0.001),
+    "Adamax": lambda: optimizers.Adamax(0.001),
+    "Nadam": lambda: optimizers.Nadam(0.001),
+    "Ftrl": lambda: optimizers.Ftrl(0.001),
+    "Lion": lambda: optimizers.Lion(0.001),
+    "Adafactor": lambda: optimizers.Adafactor(0.001),
+    "Adam scaled": lambda: optimizers.LossScaleOptimizer(optimizers.Adam(0.001)),
+    "SGD scaled": lambda: optimizers.LossScaleOptimizer(optimizers.SGD(0.001)),
+}
+for name in ("Lamb", "Muon"):
+    if hasattr(optimizers, name):
+        OPTIMIZERS[name] = partial(getattr(optimizers, name), 0.001)
+
+
+@pytest.mark.parametrize(("suffix", "only"), FORMATS)
+def test_another_optimizers_state_is_never_filled_in(tmp_path, suffix, only):
+    """The weights come back, and the optimizer is as it was, with the reason."""
+    records = {}
+    for number, (name, make) in enumerate(OPTIMIZERS.items()):
+        model = model_with(make())
+        model.train_on_batch(X, Y)
+        save(model, tmp_path / f"{number}{suffix}", save_weights_only=only)
+        records[name] = Record.from_line(json.dumps(lines(tmp_path)[-1]))
+    for here, make in OPTIMIZERS.items():
+        model = model_with(make())
+        model.optimizer.build(model.trainable_variables)
+        fresh = optimizer(model)
+        for there in OPTIMIZERS.keys() - {here}:
+            record = records[there]
+            found = load(model, str(tmp_path / record.path), record)
+            assert not found.fits, (there, here)
+            assert "another optimizer (" in found.note, (there, here)
+            for a, b in zip(fresh, optimizer(model)):
+                np.testing.assert_array_equal(a, b)
+        record = records[here]
+        assert load(model, str(tmp_path / record.path), record) == OptimizerState(True)
+
+
+@pytest.mark.parametrize(("suffix", "only"), FORMATS)
+def test_resume_with_another_optimizer(tmp_path, suffix, only):
+    """The run goes on with the weights, and `problems` says what was left out."""
+    path = tmp_path / f"{{epoch}}{suffix}"
+    model = model_with(optimizers.Adam(0.01))
+    first = ModelCheckpoint(path, save_weights_only=only)
+    model.fit(X, Y, epochs=2, verbose=0, callbacks=[first])
+    again = ModelCheckpoint(path, save_weights_only=only, resume=True)
+    other = model_with(optimizers.AdamW(0.01))
+    with pytest.warns(CheckpointWarning, match=r"\(Adam in the file, AdamW here\)"):
+        history = other.fit(X, Y, epochs=3, verbose=0, callbacks=[again])
+    assert history.epoch == [2]
+    assert not again.restored.optimizer
+    assert len(again.problems) == 1
+    assert int(other.optimizer.iterations) == 1
+
+
+def test_another_learning_rate_is_the_same_optimizer(tmp_path):
+    """It comes from the checkpoint, as before."""
+    model = model_with(optimizers.Adam(0.5))
+    save(model, tmp_path / "m.keras")
+    other = model_with(optimizers.Adam(0.1))
+    assert restore_checkpoint(other, tmp_path / "m.keras").optimizer
+    assert float(other.optimizer.learning_rate) == 0.5
+
+
+@pytest.mark.parametrize("journal", ["before", None])
+def test_where_nothing_tells_whose_state_it_is(tmp_path, journal):
+    """Weights of Keras' own, or of a version before: taken if it fits, and told."""
+    path = tmp_path / "m.weights.h5"
+    model = model_with(optimizers.Adam(0.001))
+    model.train_on_batch(X, Y)
+    save(model, path, save_weights_only=True)
+    drop_key(tmp_path, "optimizer")
+    if journal is None:
+        (tmp_path / "modelcheckpoint.jsonl").unlink()
+    other = model_with(optimizers.Adam(0.001))
+    with pytest.warns(CheckpointWarning, match="nothing tells which optimizer"):
+        restored = restore_checkpoint(other, path)
+    assert restored.optimizer
+    for a, b in zip(state(model), state(other)):
+        np.testing.assert_array_equal(a, b)
+    another = model_with(optimizers.Lion(0.001))
+    with pytest.warns(CheckpointWarning, match="with other variables"):
+        assert not restore_checkpoint(another, path).optimizer
+
+
+def test_the_line_names_the_optimizer(tmp_path):
+    """The journal holds what `.weights.h5` cannot."""
+    save(model_with("sgd"), tmp_path / "m.weights.h5", save_weights_only=True)
+    (line,) = (tmp_path / "modelcheckpoint.jsonl").read_text().splitlines()
+    found = json.loads(line)["optimizer"]
+    assert (found["name"], found["options"]) == ("SGD", [])
+    assert len(found["trains"]) == 8
+
+
+@pytest.mark.parametrize(("suffix", "only"), FORMATS)
+def test_the_state_of_other_variables(tmp_path, suffix, only):
+    """As many of the same shapes, of another layer: not filled in."""
+    models = [model_of_two(place) for place in (0, 1)]
+    models[0].train_on_batch(X, Y)
+    save(models[0], tmp_path / f"m{suffix}", save_weights_only=only)
+    fresh = optimizer(models[1])
+    with pytest.warns(CheckpointWarning, match="other variables were trained"):
+        restored = restore_checkpoint(models[1], tmp_path / f"m{suffix}")
+    assert not restored.optimizer
+    for a, b in zip(fresh, optimizer(models[1])):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(models[0].get_weights(), models[1].get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+def model_of_two(frozen):
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(4), keras.layers.Dense(4)]
+    )
+    model.layers[frozen].trainable = False
+    model.compile(optimizers.Adam(0.001), "mean_squared_error")
+    model.optimizer.build(model.trainable_variables)
+    return model
