@@ -44,6 +44,17 @@ def test_layers_of_one_shape_that_changed_places():
     assert match(there, here) == [2, 3, 0, 1]
 
 
+def test_a_model_inside_another_one():
+    """The number of a model comes before that of its layers."""
+    there = ["s_1/dense_2/w", "s/dense/w", "s/dense_1/w"]
+    here = [
+        "sequential_2/dense_4/w",
+        "sequential_2/dense_5/w",
+        "sequential_3/dense_6/w",
+    ]
+    assert match(there, here) == [1, 2, 0]
+
+
 def test_names_of_keras_2():
     """Its names end in a number of the output."""
     assert match(["dense/kernel:0", "dense/bias:0"], ["d/dense/kernel", "d/dense/bias"])

@@ -14,7 +14,7 @@ from conftest import drop_key, lines
 from modelcheckpoint import ModelCheckpoint, restore_checkpoint
 from modelcheckpoint.errors import CheckpointWarning
 from modelcheckpoint.load.into import load
-from modelcheckpoint.load.optimizer import OptimizerState
+from modelcheckpoint.load.optimizer import OptimizerState, build
 from modelcheckpoint.records import Record
 
 keras = pytest.importorskip("keras")
@@ -27,7 +27,7 @@ Y = X.sum(axis=1, keepdims=True)
 
 def save(model, path, **arguments):
     """Save as the callback does at the end of an epoch."""
-    model.optimizer.build(model.trainable_variables)
+    build(model)
     callback = ModelCheckpoint(path, monitor="loss", **arguments)
     callback.set_model(model)
     callback.on_train_begin()
@@ -66,18 +66,16 @@ def nested(K, frozen):
 
 @pytest.mark.parametrize("suffix", [".h5", ".hdf5", ".keras", ".weights.h5"])
 def test_whatever_was_and_is_frozen(K, tmp_path, suffix):
-    """Predictions are those of the model that was saved, whichever flags both have."""
+    """Each variable gets its own array, whichever flags both models have."""
     only = suffix in (".hdf5", ".weights.h5")
-    flags = [(), (0, 4), (1,), (9,), (3, 10), (1, 9)]
+    flags = [(), (0, 4), (3, 10), (1, 9)]
     for number, (before, now) in enumerate(itertools.permutations(flags, 2)):
         model, other = nested(K, before), nested(K, now)
         path = tmp_path / f"{number}{suffix}"
         save(model, path, save_weights_only=only)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            restore_checkpoint(other, path)
-        wanted, found = (m.predict(X, verbose=0) for m in (model, other))
-        np.testing.assert_array_equal(wanted, found)
+        load(other, str(path), None)
+        for a, b in zip(model.get_weights(), other.get_weights()):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_files_of_kerass_own(tmp_path):
@@ -124,7 +122,7 @@ OPTIMIZERS = {
     "Adam scaled": lambda: optimizers.LossScaleOptimizer(optimizers.Adam(0.001)),
     "SGD scaled": lambda: optimizers.LossScaleOptimizer(optimizers.SGD(0.001)),
 }
-for name in ("Lamb", "Muon"):
+for name in ("Lamb", "Muon"):  # newer Keras has them, and no name for one in HDF5
     if hasattr(optimizers, name):
         OPTIMIZERS[name] = partial(getattr(optimizers, name), 0.001)
 
@@ -133,16 +131,17 @@ for name in ("Lamb", "Muon"):
 def test_another_optimizers_state_is_never_filled_in(tmp_path, suffix, only):
     """The weights come back, and the optimizer is as it was, with the reason."""
     records = {}
-    for number, (name, make) in enumerate(OPTIMIZERS.items()):
+    makes = {n: m for n, m in OPTIMIZERS.items() if suffix != ".h5" or n != "Lamb"}
+    for number, (name, make) in enumerate(makes.items()):
         model = model_with(make())
         model.train_on_batch(X, Y)
         save(model, tmp_path / f"{number}{suffix}", save_weights_only=only)
         records[name] = Record.from_line(json.dumps(lines(tmp_path)[-1]))
-    for here, make in OPTIMIZERS.items():
+    for here, make in makes.items():
         model = model_with(make())
-        model.optimizer.build(model.trainable_variables)
+        build(model)
         fresh = optimizer(model)
-        for there in OPTIMIZERS.keys() - {here}:
+        for there in makes.keys() - {here}:
             record = records[there]
             found = load(model, str(tmp_path / record.path), record)
             assert not found.fits, (there, here)
@@ -231,5 +230,5 @@ def model_of_two(frozen):
     )
     model.layers[frozen].trainable = False
     model.compile(optimizers.Adam(0.001), "mean_squared_error")
-    model.optimizer.build(model.trainable_variables)
+    build(model)
     return model

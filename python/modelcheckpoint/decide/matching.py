@@ -75,8 +75,8 @@ def _bare(name: str) -> str:
 
 def _natural(name: str) -> list[tuple[str, int]]:
     """Return what sorts `dense` before `dense_2`, and that before `dense_10`."""
-    pieces = re.findall(r"(\D*)(\d*)", name)
-    return [(text.rstrip("_"), int(number or -1)) for text, number in pieces]
+    parts = [re.fullmatch(r"(.*?)(?:_(\d+))?", part) for part in name.split("/")]
+    return [(part[1], int(part[2] or 0)) for part in parts if part is not None]
 
 
 def _agree(there: Sequence[str], here: Sequence[str]) -> bool:
