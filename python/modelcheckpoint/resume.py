@@ -41,8 +41,8 @@ __all__ = [
     "restore",
     "restore_checkpoint",
     "restore_weights",
-    "was_restored",
     "restored_from",
+    "was_restored",
 ]
 
 Number = Union[int, float]
