@@ -200,6 +200,9 @@
 #'   on from there.
 #' * `.h5` and `.hdf5` with `save_weights_only` have no optimizer state: the
 #'   optimizer starts anew, which is told.
+#' * The state of another optimizer than the one here (`Adam` in the file, `AdamW`
+#'   in the script) is not used: the optimizer starts from scratch, and a warning
+#'   names both.
 #' * On tf_keras, and Keras 2, the state of Dropout is lost.
 #' * Beside Keras' `SwapEMAWeights(swap_on_epoch = TRUE)`, placed before this
 #'   callback, the files hold averages, and training goes on from the trained

@@ -136,16 +136,17 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             folder has others (another `filepath`, a lost journal, files written by
             Keras), a warning names the newest, and files that this run did not write
             are kept as `<name>.run-<id><suffix>` before they are overwritten. `.h5` and
-            `.hdf5` with weights alone have no optimizer state. The model must be as it
-            was, as must `compile`; place the callback last in the list, so that it
-            saves what others change. What other callbacks count, and the order of
-            shuffled data, is not restored; on tf_keras the state of Dropout neither.
-            Beside `SwapEMAWeights`, placed before this callback, training goes on from
-            the trained weights, though the files hold the averages; from one without
-            the optimizer it goes on from the averages, which is told. After a `fit`
-            that ended as it should, a later one with this callback does not resume
-            again. Several processes must see one folder (tested on JAX and Torch, not
-            with `tf.distribute`).
+            `.hdf5` with weights alone have no optimizer state. The state of another
+            optimizer than the file's is not used: the optimizer starts from scratch,
+            and a warning names both. The model must be as it was, as must `compile`;
+            place the callback last in the list, so that it saves what others change.
+            What other callbacks count, and the order of shuffled data, is not restored;
+            on tf_keras the state of Dropout neither. Beside `SwapEMAWeights`, placed
+            before this callback, training goes on from the trained weights, though the
+            files hold the averages; from one without the optimizer it goes on from the
+            averages, which is told. After a `fit` that ended as it should, a later one
+            with this callback does not resume again. Several processes must see one
+            folder (tested on JAX and Torch, not with `tf.distribute`).
         restore_best: Whether the model gets the weights, and only those, of the best
             checkpoint when `fit` ends; that of an earlier run that it resumed, too.
             Where its file is gone or damaged, that is told, and the model stays as it
