@@ -79,7 +79,7 @@ test_that("restore_checkpoint() returns what was restored", {
     names(restored),
     c(
       "path", "epochs_done", "epoch", "batch", "samples", "value", "optimizer",
-      "seeds", "states", "record"
+      "seeds", "states", "optimizer_note", "record"
     )
   )
   expect_identical(basename(restored$path), "w.3.keras")
@@ -163,4 +163,21 @@ test_that("what is no model, or no file, is an error from the user's call", {
   checkpoint <- callback_model_checkpoint("file/w.keras")
   error <- expect_error(tiny_fit(tiny_model(), checkpoint), "not in a file")
   expect_no_match(conditionMessage(error), "Errno")
+})
+
+test_that("the state of another optimizer is not used, with a warning", {
+  skip_if_no_keras()
+  withr::local_dir(withr::local_tempdir())
+  stopped("w.{epoch}.weights.h5", save_weights_only = TRUE)
+  model <- tiny_model()
+  model$compile(optimizer = "rmsprop", loss = "mse")
+  expect_warning(
+    restored <- restore_checkpoint(model, "w.3.weights.h5"),
+    "the optimizer starts anew, as .* another optimizer \\(SGD in the file, RMSprop"
+  )
+  expect_false(restored$optimizer)
+  expect_match(restored$optimizer_note, "SGD in the file")
+  expect_identical(restored$epochs_done, 3L)
+  expect_no_warning(restored <- restore_checkpoint(tiny_model(), "w.3.weights.h5"))
+  expect_true(restored$optimizer)
 })
