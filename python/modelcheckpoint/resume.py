@@ -227,7 +227,8 @@ def restore_weights(model: Any, folder: str, record: Record) -> None:
         reason = found.reason if found is not None and found.reason else None
         what = "it is gone" if gone else reason or "another file has its name now"
         raise RestoreError(f"{record.path}: {what}")
-    load_weights_only(model, os.path.join(folder, *record.path.split("/")))
+    path = os.path.join(folder, *record.path.split("/"))
+    load_weights_only(model, path, record)
 
 
 def find(folder: str, template: Template, format: str) -> Found:

@@ -14,7 +14,9 @@ __all__ = ["match"]
 _Key = tuple[str, int, str, int]
 
 
-def match(there: Sequence[str], here: Sequence[str]) -> list[int] | None:
+def match(
+    there: Sequence[str], here: Sequence[str], by_order: bool = True
+) -> list[int] | None:
     """Return, for each variable here, the place of its array there, or None.
 
     Names that are the same tell it. If they are not, Keras may have numbered them
@@ -26,6 +28,8 @@ def match(there: Sequence[str], here: Sequence[str]) -> list[int] | None:
     Args:
         there: The names of the arrays of a layer, in the order of the file.
         here: The names of as many variables, in the order in which they are filled.
+        by_order: Whether the order may count. If it is known to be another one, only
+            an array of a layer that has no others can be told by its own name alone.
 
     Returns:
         None if the names contradict each other.
@@ -35,7 +39,9 @@ def match(there: Sequence[str], here: Sequence[str]) -> list[int] | None:
         if len(set(old)) == len(old) and set(old) == set(new):
             places = {name: place for place, name in enumerate(old)}
             return [places[name] for name in new]
-    return list(range(len(here))) if _agree(there, here) else None
+    alone = len({name.rpartition("/")[0] for name in here}) == 1
+    counts = (by_order or alone) and _agree(there, here)
+    return list(range(len(here))) if counts else None
 
 
 def _clean(name: str) -> str:

@@ -22,6 +22,7 @@ from modelcheckpoint.load.optimizer import (
     look,
 )
 from modelcheckpoint.observe.keras_models import versions_of
+from modelcheckpoint.observe.optimizer import optimizer_of
 from modelcheckpoint.records import Record
 from modelcheckpoint.save.internals import CannotLayout
 from modelcheckpoint.save.layout import Layouts
@@ -54,7 +55,7 @@ def load(model: Any, path: str, record: Record | None) -> OptimizerState:
     with opened(path) as file:
         full_hdf5 = "model_weights" in file
         _check_fit(model, path, file, record)
-        wanted = _orders(model, path, file)
+        wanted = _orders(model, path, file, record)
         state = OptimizerState(False)
         if compiled:
             state = look(model, path, file, record)
@@ -72,7 +73,7 @@ def load(model: Any, path: str, record: Record | None) -> OptimizerState:
     return state
 
 
-def load_weights_only(model: Any, path: str) -> None:
+def load_weights_only(model: Any, path: str, record: Record | None = None) -> None:
     """Load weights, and leave the optimizer as it is.
 
     Raises:
@@ -80,7 +81,7 @@ def load_weights_only(model: Any, path: str) -> None:
     """
     _sync(model)
     with opened(path) as file:
-        wanted = _orders(model, path, file)
+        wanted = _orders(model, path, file, record)
     weights = Held(_variables(model))
     try:
         _load_weights(model, path, wanted, with_optimizer=False)
@@ -131,9 +132,13 @@ def _sync(model: Any) -> None:
         sync()
 
 
-def _orders(model: Any, path: str, file: Any) -> Orders:
+def _orders(model: Any, path: str, file: Any, record: Record | None) -> Orders:
+    there = None if record is None or not record.optimizer else record.optimizer
+    here = optimizer_of(model)
+    trains = [one.get("trains") for one in (there or {}, here or {})]
+    same = None if None in trains else trains[0] == trains[1]
     try:
-        return orders(model, file)
+        return orders(model, file, same)
     except Disorder as error:
         raise RestoreError(_misfit(path, str(error), True)) from error
     except (AttributeError, KeyError, TypeError):  # of a file that somebody else wrote

@@ -22,7 +22,7 @@ class Disorder(ValueError):
     """The names in a file and those of the model contradict each other."""
 
 
-def orders(model: Any, file: Any) -> Orders:
+def orders(model: Any, file: Any, same: bool | None) -> Orders:
     """Return which groups of an HDF5 file have another order than the model now.
 
     Keras keeps the trainable weights of each layer before the others, in the file as
@@ -31,6 +31,8 @@ def orders(model: Any, file: Any) -> Orders:
     Args:
         model: That is going to be filled.
         file: Open; one of Keras 3's own layout has no such order.
+        same: Whether the same variables are trainable as in the file; None where
+            nothing tells.
 
     Raises:
         Disorder: If the names do not tell which array is which.
@@ -43,10 +45,10 @@ def orders(model: Any, file: Any) -> Orders:
     layers = [(layer.name, _weights(layer)) for layer in model.layers]
     filled = [(name, weights) for name, weights in layers if weights]
     found: dict[str, tuple[Sequence[str], Sequence[int]]] = {}
-    if len(held) != len(filled):
+    if same or len(held) != len(filled):
         return found  # Keras says so
     for (name, arrays), (layer, weights) in zip(held, filled):
-        order = _order(arrays, weights, name, layer)
+        order = _order(arrays, weights, name, layer, same)
         if order != list(range(len(arrays))):
             found[f"{root}/{name}"] = arrays, order
     return found
@@ -70,11 +72,15 @@ def in_order(path: str, wanted: Orders) -> Iterator[str]:
 
 
 def _order(
-    arrays: Sequence[str], weights: Sequence[str], name: str, layer: str
+    arrays: Sequence[str],
+    weights: Sequence[str],
+    name: str,
+    layer: str,
+    same: bool | None,
 ) -> list[int]:
     if len(arrays) != len(weights):
         return list(range(len(arrays)))  # Keras says so
-    order = match(arrays, weights)
+    order = match(arrays, weights, by_order=same is None)
     if order is None:
         pairs = zip(arrays, weights)
         one, other = next((a, b) for a, b in pairs if a != b)

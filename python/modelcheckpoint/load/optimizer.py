@@ -12,6 +12,7 @@ from typing import Any
 
 from modelcheckpoint.load.hdf5_tree import attribute
 from modelcheckpoint.load.held import optimizer_variables
+from modelcheckpoint.observe.keras_models import keras_of
 from modelcheckpoint.observe.optimizer import difference, identity, optimizer_of
 from modelcheckpoint.records import Record
 
@@ -69,21 +70,24 @@ def look(model: Any, path: str, file: Any, record: Record | None) -> OptimizerSt
     assert here is not None  # it is built
     there = record.optimizer if record is not None else None
     if there is None:
-        there = _configured(path, file)
-    told = None if there is None else difference(there, here)
+        there = _configured(model, path, file)
+    shapes = [tuple(variable.shape) for variable in optimizer_variables(model)]
+    if not any(shapes):
+        here["trains"] = None  # its numbers belong to no variable of the model
+    told = _named(model, file) if there is None else difference(there, here)
     if told is not None:
         return OptimizerState(False, told)
-    variables = optimizer_variables(model)
-    shapes = [tuple(variable.shape) for variable in variables]
     if [tuple(array.shape) for array in arrays] != shapes or (
-        group is not None and _in_other_order(group, variables)
+        group is not None and _in_other_order(group, optimizer_variables(model))
     ):
         note = "the file has the state of an optimizer with other variables"
         return OptimizerState(False, note)
     if there is None:
+        name = _name_in(file)
+        what = "nothing tells" if name is None else f"only the name {name!r} tells"
         return OptimizerState(
             True,
-            "nothing tells which optimizer the state in the file is of; it fits "
+            f"{what} which optimizer the state in the file is of; it fits "
             f"{here['name']} in number and shapes",
         )
     return OptimizerState(True)
@@ -124,7 +128,27 @@ def _bare(name: str) -> str:
     return re.sub(r"_\d+(?=_|/|:|$)", "", name.partition("/")[2] or name)
 
 
-def _configured(path: str, file: Any) -> dict[str, Any] | None:
+def _named(model: Any, file: Any) -> str | None:
+    """Return how the name of the optimizer in weights alone differs, or None."""
+    name, here = _name_in(file), str(getattr(model.optimizer, "name", ""))
+    if name is None or _without_number(name) == _without_number(here):
+        return None
+    found = f"{name!r} in the file, {here!r} here"
+    return f"the file has the state of another optimizer ({found})"
+
+
+def _name_in(file: Any) -> str | None:
+    """Return the name that Keras 3 writes beside the arrays, such as `adam`."""
+    group = file.get("optimizer/vars")
+    name = None if group is None else group.attrs.get("name")
+    return name if isinstance(name, str) else None
+
+
+def _without_number(name: str) -> str:
+    return re.sub(r"_\d+$", "", name)
+
+
+def _configured(model: Any, path: str, file: Any) -> dict[str, Any] | None:
     """Return the identity of the optimizer in a full model's own configuration."""
     try:
         if path.endswith(".keras"):
@@ -136,6 +160,9 @@ def _configured(path: str, file: Any) -> dict[str, Any] | None:
         if isinstance(found, Mapping):
             name = found.get("registered_name") or found["class_name"]
             return identity(str(name), found["config"])
+        if isinstance(found, str):
+            default = keras_of(model).optimizers.get(found)
+            return identity(type(default).__name__, default.get_config())
     except (KeyError, TypeError, ValueError, AttributeError):
         pass  # weights alone, or a file that somebody else wrote
     return None

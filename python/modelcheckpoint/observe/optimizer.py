@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from zlib import crc32
+
+from modelcheckpoint.observe.keras_models import keras_of
 
 __all__ = ["difference", "identity", "optimizer_of"]
 
@@ -23,22 +26,22 @@ Identity = Mapping[str, Any]
 def identity(class_name: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides which variables an optimizer has, and what they mean.
 
+    A `LossScaleOptimizer` counts as what it wraps: with mixed precision Keras puts it
+    round any optimizer by itself, and a configuration need not name it.
+
     Args:
         class_name: As it is registered, or bare.
-        config: Its `get_config()`, as it is or from a file.
+        config: Its configuration, from a file.
 
     Returns:
-        `name`, and the `options` that are set, sorted. The name of one that wraps
-        another holds that one's, and the options are those of both.
+        `name`, and the `options` that are set, sorted.
     """
-    name = class_name.rpartition(">")[2]
-    options = {option for option in _OPTIONS if config.get(option)}
     inner = config.get("inner_optimizer")
     if isinstance(inner, Mapping) and isinstance(inner.get("config"), Mapping):
-        wrapped = identity(str(inner.get("class_name")), inner["config"])
-        name = f"{name}({wrapped['name']})"
-        options.update(wrapped["options"])
-    return {"name": name, "options": sorted(options)}
+        name = inner.get("registered_name") or inner.get("class_name")
+        return identity(str(name), inner["config"])
+    options = sorted(option for option in _OPTIONS if config.get(option))
+    return {"name": re.sub("^Custom>", "", class_name), "options": options}
 
 
 def difference(there: Identity, here: Identity) -> str | None:
@@ -69,22 +72,19 @@ def optimizer_of(model: Any) -> dict[str, Any] | None:
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None:
         return None
-    cls = type(optimizer)
-    try:
-        config = optimizer.get_config()
-    except Exception:  # of a user's optimizer, which need not have one
-        config = {}
     inner = getattr(optimizer, "inner_optimizer", None)
-    if inner is not None and not isinstance(config.get("inner_optimizer"), Mapping):
-        config = {**config, "inner_optimizer": _serialized(inner)}
-    return {**identity(cls.__name__, config), "trains": _trains(model)}
+    optimizer = optimizer if inner is None else inner
+    # Not by `get_config`: that of a user's optimizer may do anything, at each save.
+    config = {option: _is_set(optimizer, option) for option in _OPTIONS}
+    name = keras_of(model).saving.get_registered_name(type(optimizer))
+    return {**identity(name, config), "trains": _trains(model)}
 
 
-def _serialized(optimizer: Any) -> dict[str, Any]:
-    return {
-        "class_name": type(optimizer).__name__,
-        "config": optimizer.get_config(),
-    }
+def _is_set(optimizer: Any, option: str) -> bool:
+    try:
+        return bool(getattr(optimizer, option, None))
+    except (RuntimeError, TypeError, ValueError):  # no plain value
+        return False
 
 
 def _trains(model: Any) -> str | None:
