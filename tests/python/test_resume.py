@@ -298,7 +298,7 @@ def test_another_model_is_an_error(K, tmp_path, data):
 
 
 def test_another_optimizer_starts_anew(K, tmp_path, data, capsys):
-    """The weights are restored, and our warning alone says that the optimizer is not."""
+    """The weights are restored; one warning, ours, says that the optimizer is not."""
     trained = first(K, tmp_path, data)
     model = make_model(K)
     model.compile(optimizer="sgd", loss="mean_squared_error")
