@@ -286,8 +286,9 @@
 #' folder), `epoch`, `batch`, `samples`, `logs`, `monitor`, `value`, `mode`,
 #' `best` (was it the best so far?), `format`, `bytes`, `crc32`, `time` (UTC),
 #' `run`, `template`, `versions`, `epochs_done`, `since` (a save last fell due),
-#' and, to go on from there, `seeds`, `random`, `global_seed`, `states` and
-#' `build`. Read it with
+#' and, to go on from there, `seeds`, `random`, `global_seed`, `states`,
+#' `averaged`, `build` and `optimizer`. In the line of a file that was kept under
+#' a second name, `kept_by` is the run that kept it. Read the journal with
 #'
 #' ```r
 #' jsonlite::stream_in(file("checkpoints/modelcheckpoint.jsonl"))
