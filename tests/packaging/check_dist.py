@@ -64,7 +64,7 @@ def check_metadata(metadata: Message) -> None:
     same(always, {"keras>=2.15", "h5py", "numpy"}, "what it requires")
     description = Path("DESCRIPTION").read_text()
     same(re.search(r"^Version: (.+)$", description, re.M)[1], VERSION, "DESCRIPTION")
-    body = metadata.get_payload().strip()
+    body = metadata.get_payload(decode=True).decode().strip()
     same(body, Path("README.md").read_text().strip(), "the README in the metadata")
 
 
