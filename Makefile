@@ -62,12 +62,13 @@ soak:
 	@tools/setup.sh python
 	@$(py) tests/python/soak.py --kills $(or $(KILLS),300) $(less_noise)
 
-## make lint         ruff and mypy
+## make lint         ruff, mypy and import-linter
 lint:
 	@tools/setup.sh python
 	$(py) -m ruff check .
 	$(py) -m ruff format --check .
 	$(py) -m mypy
+	.venv/bin/lint-imports --no-logo
 
 ## make check        R CMD check of the built package, with and without a Python
 check:

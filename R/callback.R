@@ -421,7 +421,7 @@ as_told <- function(on_saved) {
     # Else reticulate would make a Python object of what came back.
     NULL
   }
-  reticulate::import("modelcheckpoint.tell.r_function")$RFunction(told)
+  reticulate::import("modelcheckpoint.report.r_function")$RFunction(told)
 }
 
 print_warning <- function(warning) {

@@ -57,13 +57,13 @@ verify_checkpoints <- function(folder) {
   py_package(call)
   # Converted as whole columns, not object by object.
   checkpoints <- reticulate::import(
-    "modelcheckpoint.checkpoints",
+    "modelcheckpoint.folder",
     convert = FALSE
   )
   columns <- tryCatch(
     {
       found <- checkpoints$verify_checkpoints(path, progress = reading_bar())
-      table <- reticulate::import("modelcheckpoint.tell.r_table")
+      table <- reticulate::import("modelcheckpoint.report.r_table")
       table$verification_columns(found)
     },
     error = function(e) abort(python_message(e), call)

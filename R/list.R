@@ -230,8 +230,8 @@ prune_checkpoints <- function(
 ask_python <- function(call, question) {
   py_package(call)
   # Not converted: a list of Python's would become one object for each row.
-  finding <- reticulate::import("modelcheckpoint.finding", convert = FALSE)
-  table <- reticulate::import("modelcheckpoint.tell.r_table")
+  finding <- reticulate::import("modelcheckpoint.listing.queries", convert = FALSE)
+  table <- reticulate::import("modelcheckpoint.report.r_table")
   tryCatch(
     question(finding, table$checkpoint_columns),
     error = function(e) abort(python_message(e), call)

@@ -84,8 +84,8 @@ restore_checkpoint <- function(model, path) {
   model <- as_model(model)
   call <- sys.call()
   py_modelcheckpoint(call)
-  resume <- reticulate::import("modelcheckpoint.resume", convert = FALSE)
-  for_r <- reticulate::import("modelcheckpoint.tell.r_function")
+  resume <- reticulate::import("modelcheckpoint.restore", convert = FALSE)
+  for_r <- reticulate::import("modelcheckpoint.report.r_function")
   tryCatch(
     restored <- for_r$restored_for_r(resume$restored_from(model, path)),
     error = function(e) abort(python_message(e), call)

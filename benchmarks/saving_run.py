@@ -162,7 +162,7 @@ def one_fit(
         found = {"wall": wall, "cpu": cpu, "peaks": [peak.first, peak_now()]}
         if watched:
             found.update(stalls=watched[0].stalls, end=watched[0].end)
-            found["detour"] = detour_of(watched[0])
+            found["fallback"] = fallback_of(watched[0])
     return found
 
 
@@ -199,7 +199,7 @@ def row(maker: str, suffix: str) -> dict[str, Any]:
         "maker": maker,
         "suffix": suffix,
         **{name: [] for name in lists},
-        "detour": None,
+        "fallback": None,
     }
 
 
@@ -213,7 +213,7 @@ def note(row: dict[str, Any], plain: dict[str, Any], saved: dict[str, Any]) -> N
     ):
         if with_it is not None and without is not None:
             row[name].append(with_it - without)
-    row["detour"] = row["detour"] or saved["detour"]
+    row["fallback"] = row["fallback"] or saved["fallback"]
 
 
 def note_times(
@@ -224,7 +224,7 @@ def note_times(
         row.setdefault(name, []).append(saved[name])
 
 
-def detour_of(callback: Any) -> str | None:
+def fallback_of(callback: Any) -> str | None:
     """Return why this project saved by Keras' public API, if it did."""
     problems = getattr(callback, "problems", None)
     return "; ".join(problems) if problems else None

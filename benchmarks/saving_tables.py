@@ -36,8 +36,8 @@ def print_table(backend: str, case: str, found: dict[str, Any]) -> None:
     without = {"wall": all_of(rows, "plain_wall"), "cpu": all_of(rows, "plain_cpu")}
     for name, row in [("no checkpoint", without), *((label(r), r) for r in rows)]:
         print(f"{name:30}" + "".join(cell(row, *column) for column in COLUMNS))
-        if row.get("detour"):
-            print(f"  {row['detour']}")
+        if row.get("fallback"):
+            print(f"  {row['fallback']}")
 
 
 def all_of(rows: list[dict[str, Any]], name: str) -> list[float]:

@@ -16,8 +16,7 @@ from modelcheckpoint.errors import (
 
 if TYPE_CHECKING:
     from modelcheckpoint.callback import ModelCheckpoint
-    from modelcheckpoint.catalogue import Checkpoint, CheckpointList
-    from modelcheckpoint.checkpoints import (
+    from modelcheckpoint.folder import (
         Verification,
         best_checkpoint,
         latest_checkpoint,
@@ -25,8 +24,9 @@ if TYPE_CHECKING:
         prune_checkpoints,
         verify_checkpoints,
     )
-    from modelcheckpoint.pictures import plot_checkpoints
-    from modelcheckpoint.resume import Restored, restore_checkpoint
+    from modelcheckpoint.listing.checkpoint import Checkpoint, CheckpointList
+    from modelcheckpoint.listing.plot import plot_checkpoints
+    from modelcheckpoint.restore import Restored, restore_checkpoint
 
 __all__ = [
     "Checkpoint",

@@ -12,15 +12,15 @@ import keras
 
 from modelcheckpoint.batch_hooks import BatchHook, TestBatchHook, no_hook
 from modelcheckpoint.errors import CheckpointError
-from modelcheckpoint.follow.leaving import Leaving
-from modelcheckpoint.follow.run_state import CopiedRun
-from modelcheckpoint.follow.training import Training
 from modelcheckpoint.observe.keras_models import check_model
 from modelcheckpoint.observe.stack import fits_that_call
 from modelcheckpoint.records import Record
-from modelcheckpoint.resume import Restored
+from modelcheckpoint.report.narrator import Narrator
+from modelcheckpoint.restore import Restored
 from modelcheckpoint.settings import ARGUMENTS, Settings, checked
-from modelcheckpoint.tell.narrator import Narrator
+from modelcheckpoint.training.exit import Leaving
+from modelcheckpoint.training.run import CopiedRun
+from modelcheckpoint.training.training import Training
 
 __all__ = ["ModelCheckpoint"]
 

@@ -9,8 +9,8 @@ from typing import Any, Callable
 from modelcheckpoint.decide import arguments
 from modelcheckpoint.decide.naming import Template
 from modelcheckpoint.decide.retention import Keep
+from modelcheckpoint.formats import Format, format_of
 from modelcheckpoint.records import Record
-from modelcheckpoint.save.formats import Format, format_of
 
 __all__ = ["ARGUMENTS", "Settings", "checked"]
 

@@ -12,8 +12,8 @@ from conftest import checkpoints
 
 from modelcheckpoint import verify_checkpoints
 from modelcheckpoint.records import Record
-from modelcheckpoint.storage import leftovers
-from modelcheckpoint.storage.leftovers import JOURNAL
+from modelcheckpoint.storage import temporary
+from modelcheckpoint.storage.temporary import JOURNAL
 
 RECORD = Record(
     path="w.keras",
@@ -97,8 +97,8 @@ def ten_thousand(folder):
 
 def abandoned(folder, up=0, suffix=".keras"):
     """Return the path of a temporary file whose writer is dead."""
-    mark = leftovers.Mark("0" * 12, up)
-    name = leftovers.temporary_name(mark, suffix)
+    mark = temporary.Mark("0" * 12, up)
+    name = temporary.temporary_name(mark, suffix)
     return folder / name.replace(f"-{os.getpid()}-", "-999999999-")
 
 

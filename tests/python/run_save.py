@@ -18,11 +18,11 @@ from pathlib import Path
 
 from modelcheckpoint.decide.plan import Moment, Order
 from modelcheckpoint.decide.retention import Keep
-from modelcheckpoint.save.formats import format_of
+from modelcheckpoint.formats import format_of
+from modelcheckpoint.formats.snapshot import Snapshot
+from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.save.pipeline import Pipeline, Receipt, Run
-from modelcheckpoint.save.snapshot import Snapshot
 from modelcheckpoint.storage.local import LocalStorage
-from modelcheckpoint.storage.sweep import sweep
 
 
 def pipeline_for(folder, job, system=os):

@@ -20,12 +20,12 @@ from modelcheckpoint import (
     SaveError,
     verify_checkpoints,
 )
+from modelcheckpoint.formats import format_of
+from modelcheckpoint.formats.image import Block
+from modelcheckpoint.formats.snapshot import Snapshotter
+from modelcheckpoint.journal import log
 from modelcheckpoint.records import Record, Removal
-from modelcheckpoint.save.formats import format_of
-from modelcheckpoint.save.image import Block
 from modelcheckpoint.save.pipeline import SMALL_BYTES
-from modelcheckpoint.save.snapshot import Snapshotter
-from modelcheckpoint.storage import journal
 from modelcheckpoint.storage.local import LocalStorage
 
 keras = pytest.importorskip("keras", minversion="3.4")
@@ -185,7 +185,7 @@ def test_a_file_that_gets_no_name_is_noted(big, tmp_path):
     callback = ModelCheckpoint(tmp_path / "{epoch}.keras")
     with pytest.warns(CheckpointWarning, match=r"Saving .*2\.keras failed"):
         big(callback)
-    found = list(journal.entries(str(tmp_path)))
+    found = list(log.entries(str(tmp_path)))
     assert [entry.path for entry in found if isinstance(entry, Record)] == [
         "1.keras",
         "2.keras",
@@ -386,7 +386,7 @@ def test_what_only_keras_can_save(tmp_path, capsys):
 
 def test_without_memory_for_a_copy(big, tmp_path, capsys, monkeypatch):
     """Where the copy does not fit, training waits, and that is said once."""
-    from modelcheckpoint.save import image
+    from modelcheckpoint.formats import image
 
     monkeypatch.setattr(image, "available_memory", lambda: SMALL_BYTES)
     callback = ModelCheckpoint(tmp_path / "{epoch}.keras")

@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 from made import RECORD, abandoned, archive, put, record, statuses, tell, weights
 
 from modelcheckpoint import verify_checkpoints
+from modelcheckpoint.formats.inspection import Inspector
+from modelcheckpoint.journal.verify import Verifier
 from modelcheckpoint.records import Removal
-from modelcheckpoint.storage.inspection import Inspector
-from modelcheckpoint.storage.leftovers import JOURNAL
+from modelcheckpoint.report.r_table import verification_columns
 from modelcheckpoint.storage.local import LocalStorage
-from modelcheckpoint.storage.verification import Verifier
-from modelcheckpoint.tell.r_table import verification_columns
+from modelcheckpoint.storage.temporary import JOURNAL
 
 h5py = pytest.importorskip("h5py")
 

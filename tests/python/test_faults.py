@@ -17,8 +17,8 @@ import pytest
 from conftest import fit, make_model, told
 
 from modelcheckpoint import ModelCheckpoint, SaveError, verify_checkpoints
-from modelcheckpoint.save.formats.archive import member, pack
-from modelcheckpoint.storage.leftovers import JOURNAL
+from modelcheckpoint.formats.archive import member, pack
+from modelcheckpoint.storage.temporary import JOURNAL
 
 keras = pytest.importorskip("keras", minversion="3.4")
 

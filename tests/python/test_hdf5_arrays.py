@@ -1,4 +1,4 @@
-"""`save/formats/hdf5_arrays.py`: datasets equal those that h5py makes."""
+"""`formats/hdf5_arrays.py`: datasets equal those that h5py makes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from modelcheckpoint.save.formats.hdf5_arrays import new_dataset, write_array
+from modelcheckpoint.formats.hdf5_arrays import new_dataset, write_array
 
 ARRAYS = {
     "scalar": np.float32(1.5),

@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import RECORD, abandoned
 
+from modelcheckpoint.journal import log
+from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.records import Record
-from modelcheckpoint.storage import below, journal
-from modelcheckpoint.storage.leftovers import JOURNAL
+from modelcheckpoint.storage import beneath
 from modelcheckpoint.storage.local import LocalStorage
-from modelcheckpoint.storage.sweep import sweep
+from modelcheckpoint.storage.temporary import JOURNAL
 
 pytestmark = pytest.mark.skipif(
     os.name == "nt", reason="makes links, pipes and devices"
@@ -46,20 +47,20 @@ def test_a_name_that_leads_out_is_no_record(folder, name):
     """The line is passed over, and the next one is read."""
     lines = [replace(RECORD, path=name).to_line(), RECORD.to_line()]
     (folder / JOURNAL).write_text("\n".join(lines))
-    assert [record.path for record in journal.read(str(folder))] == ["w.keras"]
+    assert [record.path for record in log.read(str(folder))] == ["w.keras"]
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_a_name_that_leads_out_is_not_opened(folder, name):
     """Whoever asks for it."""
-    with pytest.raises(below.NotPlain):
-        below.open_below(str(folder), name)
+    with pytest.raises(beneath.NotPlain):
+        beneath.open_below(str(folder), name)
 
 
 @given(st.text(max_size=30) | st.from_regex(r"[./a]{1,12}", fullmatch=True))
 def test_a_name_stays_below(name):
     """Of any text that is taken for a name, the path lies in the folder."""
-    if below.is_name_below(name):
+    if beneath.is_name_below(name):
         path = os.path.normpath(os.path.join("/folder", name))
         assert path.startswith("/folder/")
         assert "\0" not in path
@@ -69,7 +70,7 @@ def test_a_name_with_a_newline_is_a_name(folder):
     """JSON writes it as one line."""
     record = replace(RECORD, path="a\nb\x1b[31m.keras")
     LocalStorage(str(folder)).append(record.to_line())
-    assert list(journal.read(str(folder))) == [record]
+    assert list(log.read(str(folder))) == [record]
 
 
 # Links, pipes and devices
@@ -82,8 +83,8 @@ def test_a_link_is_not_followed(folder, name):
     (folder / "below").symlink_to("..")
     (folder.parent / "w.keras").write_bytes(b"other")
     try:
-        with pytest.raises(below.NotPlain):
-            below.open_below(str(folder), name)
+        with pytest.raises(beneath.NotPlain):
+            beneath.open_below(str(folder), name)
         assert LocalStorage(str(folder)).measure(name) is None
     finally:
         (folder.parent / "w.keras").unlink()
@@ -112,7 +113,7 @@ def test_a_journal_that_is_no_file(folder, make):
     """It is not read, a sweep does not mind, and a check says so before training."""
     make(folder / JOURNAL)
     storage = LocalStorage(str(folder))
-    assert in_time(lambda: [list(journal.read(str(folder)))]) == [[]]
+    assert in_time(lambda: [list(log.read(str(folder)))]) == [[]]
     assert in_time(lambda: [sweep(storage)]) == [[]]
     with pytest.raises(OSError, match=r"journal .* must be a file"):
         storage.check("w.keras")
@@ -126,7 +127,7 @@ def test_a_journal_that_is_a_link(folder):
         storage.check("w.keras")
     with pytest.raises(OSError, match=r"journal .* must be a file, and it is a link"):
         storage.append(RECORD.to_line())
-    assert list(journal.read(str(folder))) == []
+    assert list(log.read(str(folder))) == []
 
 
 @pytest.mark.parametrize("up", [1, 2, 999])
@@ -166,7 +167,7 @@ def test_a_line_without_an_end(folder):
         file.seek(0, os.SEEK_END)
         file.write(b"\n" + RECORD.to_line().encode() + b"\n")
     tracemalloc.start()
-    found = list(journal.read(str(folder)))
+    found = list(log.read(str(folder)))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert found == [RECORD]
@@ -196,7 +197,7 @@ def test_any_journal_is_read(tmp_path_factory, data):
     whole = json.dumps(line).encode()
     pieces = st.sampled_from([whole, b"\n", *DEEP]) | st.binary(max_size=40)
     pathlib.Path(folder, JOURNAL).write_bytes(b"".join(data.draw(st.lists(pieces))))
-    for entry in journal.entries(str(folder)):
+    for entry in log.entries(str(folder)):
         name = entry.path if isinstance(entry, Record) else entry.removed
         assert isinstance(name, str)
-        assert not isinstance(entry, Record) or below.is_name_below(name)
+        assert not isinstance(entry, Record) or beneath.is_name_below(name)

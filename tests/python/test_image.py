@@ -11,10 +11,10 @@ import h5py
 import numpy as np
 import pytest
 
-from modelcheckpoint.observe.memory import available_memory
-from modelcheckpoint.save.formats.archive import member, pack
-from modelcheckpoint.save.image import Block, Image, Misfit
-from modelcheckpoint.save.internals import CannotLayout
+from modelcheckpoint.formats.archive import member, pack
+from modelcheckpoint.formats.image import Block, Image, Misfit
+from modelcheckpoint.formats.internals import NeedsKeras
+from modelcheckpoint.formats.memory import available_memory
 
 
 def image_of(block, **arrays):
@@ -94,7 +94,7 @@ def test_what_is_not_in_one_piece():
         dataset = file.create_dataset("a", data=np.ones(100), chunks=(10,))
         yield dataset.id, dataset.shape, dataset.dtype
 
-    with pytest.raises(CannotLayout):
+    with pytest.raises(NeedsKeras):
         Image(Block(0), write, partial(h5py.File, mode="w"))
 
 

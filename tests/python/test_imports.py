@@ -1,4 +1,4 @@
-"""Who may import whom, and what is loaded only when it is needed."""
+"""What is loaded only when it is needed; who may import whom is in `pyproject.toml`."""
 
 from __future__ import annotations
 
@@ -14,85 +14,19 @@ import modelcheckpoint
 PACKAGE = pathlib.Path(modelcheckpoint.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# Layer: the layers that it may import. `modelcheckpoint` is the package's own
-# `__init__`, which holds names and no code.
-MAY_IMPORT = {
-    "errors": set(),
-    "pending": set(),
-    "records": set(),
-    "decide": {"decide", "errors", "records"},
-    "storage": {"errors", "records", "storage"},
-    "observe": {"errors", "observe", "records"},
-    "save": {"decide", "errors", "observe", "pending", "records", "save", "storage"},
-    "frame": set(),
-    "catalogue": {"decide", "frame", "records", "storage"},
-    "finding": {"catalogue", "decide", "errors", "pending", "records", "storage"},
-    "checkpoints": {"catalogue", "decide", "finding", "pending", "storage"},
-    "pictures": {"catalogue", "decide", "finding"},
-    "load": {"decide", "errors", "load", "observe", "records", "save"},
-    "resume": {
-        "checkpoints",
-        "decide",
-        "errors",
-        "load",
-        "observe",
-        "pending",
-        "records",
-        "storage",
-    },
-    "cli": {"catalogue", "checkpoints", "cli", "decide", "finding", "modelcheckpoint"},
-    "__main__": {"cli"},
-    "tell": {"decide", "errors", "frame", "records", "save", "tell"},
-    "settings": {"decide", "records", "save"},
-    "follow": {
-        "decide",
-        "errors",
-        "follow",
-        "modelcheckpoint",
-        "observe",
-        "records",
-        "resume",
-        "save",
-        "settings",
-        "storage",
-        "tell",
-    },
-    "batch_hooks": set(),
-    "callback": {
-        "batch_hooks",
-        "errors",
-        "follow",
-        "observe",
-        "records",
-        "resume",
-        "settings",
-        "tell",
-    },
-    "modelcheckpoint": {
-        "callback",
-        "catalogue",
-        "checkpoints",
-        "errors",
-        "pictures",
-        "resume",
-    },
-}
-
 HEAVY = {"h5py", "jax", "keras", "numpy", "tensorflow", "tf_keras", "torch"}
 OPTIONAL = {"matplotlib", "pandas"}
 
 # Modules that must work where no Keras is installed, or before it is loaded.
 LIGHT = [
     "__init__",
-    "catalogue",
-    "checkpoints",
     "cli",
     "decide",
     "errors",
-    "finding",
-    "frame",
+    "folder",
+    "journal",
+    "listing",
     "pending",
-    "pictures",
     "records",
     "storage",
 ]
@@ -102,12 +36,6 @@ def module_of(path):
     """Return the dotted name of a file's module."""
     parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def layer_of(module):
-    """Return the second part of a module's name, which is its layer."""
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 else module
 
 
 def imports(tree):
@@ -133,37 +61,8 @@ def parsed(path):
     return ast.parse(path.read_text("utf-8"))
 
 
-def own(modules):
-    return {m for m in modules if m.split(".")[0] == "modelcheckpoint"}
-
-
 def relative(path):
     return path.relative_to(PACKAGE).as_posix()
-
-
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_imports_point_one_way(path):
-    """Each layer imports only those below it."""
-    layer = layer_of(module_of(path))
-    assert layer in MAY_IMPORT, "a new layer needs its line in MAY_IMPORT"
-    found = {layer_of(module) for module in own(imports(parsed(path)))}
-    assert found <= MAY_IMPORT[layer]
-
-
-def test_nothing_goes_round_in_a_circle():
-    """The modules can be put into an order in which each needs only earlier ones."""
-    needs = {
-        module_of(path): own(imports(ast.Module(parsed(path).body, [])))
-        for path in FILES
-    }
-    # The package's own `__init__` loads the callback inside a function, when asked.
-    needs["modelcheckpoint"] &= {"modelcheckpoint.errors"}
-    while needs:
-        free = {
-            module for module in needs if not needs[module] & (needs.keys() - {module})
-        }
-        assert free, f"in a circle: {sorted(needs)}"
-        needs = {m: n for m, n in needs.items() if m not in free}
 
 
 def test_only_the_door_imports_the_callback():

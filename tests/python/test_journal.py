@@ -1,4 +1,4 @@
-"""`storage/journal.py`: reading the journal, whatever is in it."""
+"""`journal/log.py`: reading the journal, whatever is in it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelcheckpoint.storage import journal
-from modelcheckpoint.storage.leftovers import JOURNAL
-from modelcheckpoint.storage.local import LocalStorage, Sealed
+from modelcheckpoint.journal import log
+from modelcheckpoint.storage.local import Digest, LocalStorage
+from modelcheckpoint.storage.temporary import JOURNAL
 
 RECORD = replace(made.RECORD, logs={"loss": 0.5}, bytes=10)
 
@@ -25,7 +25,7 @@ def line(record):
 
 
 def read(folder):
-    return list(journal.read(str(folder)))
+    return list(log.read(str(folder)))
 
 
 # Reading
@@ -136,17 +136,17 @@ def test_any_mixture_is_read(tmp_path_factory, pieces):
 
 def test_the_newest_line_that_fits_wins():
     """Of several lines for one name, those count that describe the file as it is."""
-    sealed = Sealed(10, "0badcafe")
+    digest = Digest(10, "0badcafe")
     fits = [replace(RECORD, epoch=1), replace(RECORD, epoch=2)]
     ahead = [
         replace(RECORD, epoch=3, crc32="00000000"),
         replace(RECORD, epoch=4, bytes=9),
     ]
     other = [replace(RECORD, epoch=5, path="other.keras")]
-    assert journal.matching(fits + ahead + other, "w.keras", sealed) == fits[-1]
-    assert journal.matching(iter(fits + ahead), "w.keras", sealed) == fits[-1]
-    assert journal.matching(ahead + other, "w.keras", sealed) is None
-    assert journal.matching([], "w.keras", sealed) is None
+    assert log.matching(fits + ahead + other, "w.keras", digest) == fits[-1]
+    assert log.matching(iter(fits + ahead), "w.keras", digest) == fits[-1]
+    assert log.matching(ahead + other, "w.keras", digest) is None
+    assert log.matching([], "w.keras", digest) is None
 
 
 def test_a_line_ahead_of_its_file(tmp_path):
@@ -154,12 +154,12 @@ def test_a_line_ahead_of_its_file(tmp_path):
     storage = LocalStorage(str(tmp_path))
     for epoch, data in enumerate((b"one", b"two", b"three"), 1):
         (tmp_path / "new").write_bytes(data)
-        sealed = storage.seal(str(tmp_path / "new"))
-        record = replace(RECORD, epoch=epoch, bytes=sealed.bytes, crc32=sealed.crc32)
+        digest = storage.seal(str(tmp_path / "new"))
+        record = replace(RECORD, epoch=epoch, bytes=digest.bytes, crc32=digest.crc32)
         storage.append(record.to_line())
         if epoch < 3:
             storage.publish(str(tmp_path / "new"), "w.keras")
-    found = journal.matching(read(tmp_path), "w.keras", storage.measure("w.keras"))
+    found = log.matching(read(tmp_path), "w.keras", storage.measure("w.keras"))
     assert found.epoch == 2
 
 
@@ -217,14 +217,14 @@ def test_a_journal_that_cannot_be_read(tmp_path):
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
     try:
         with pytest.raises(OSError, match="Too many open files"):
-            list(journal.read(str(tmp_path)))
+            list(log.read(str(tmp_path)))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_follower_reads_on(tmp_path):
     """Each line once; one that somebody writes right now is left until it is whole."""
-    follower = journal.Follower(str(tmp_path))
+    follower = log.Follower(str(tmp_path))
     assert list(follower.entries()) == []
     path, one, other = tmp_path / JOURNAL, RECORD, replace(RECORD, epoch=2)
     path.write_bytes(line(one) + line(other)[:30])

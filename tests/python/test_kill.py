@@ -25,10 +25,10 @@ from made import RECORD
 from run_save import pipeline_for, save
 
 from modelcheckpoint import verify_checkpoints
+from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.save.pipeline import Receipt
-from modelcheckpoint.storage.leftovers import JOURNAL
-from modelcheckpoint.storage.sweep import sweep
+from modelcheckpoint.storage.temporary import JOURNAL
 
 h5py = pytest.importorskip("h5py")
 

@@ -30,8 +30,8 @@ from modelcheckpoint import (
     prune_checkpoints,
 )
 from modelcheckpoint.records import Removal
-from modelcheckpoint.storage.leftovers import JOURNAL
-from modelcheckpoint.tell.r_table import checkpoint_columns
+from modelcheckpoint.report.r_table import checkpoint_columns
+from modelcheckpoint.storage.temporary import JOURNAL
 
 BASE = [
     *("path", "name", "status", "epoch", "batch", "samples", "monitor", "value"),

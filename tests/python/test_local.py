@@ -18,15 +18,15 @@ from faulty import FaultyOS, ShortWrites, WithoutLinks, WithoutUnnamedFiles
 from made import RECORD
 
 from modelcheckpoint.decide.plan import Moment, Order
+from modelcheckpoint.journal import log
 from modelcheckpoint.save.pipeline import Pipeline, Receipt, Run
-from modelcheckpoint.storage import journal
-from modelcheckpoint.storage.leftovers import JOURNAL
-from modelcheckpoint.storage.local import LocalStorage, NotFlushed, Sealed
+from modelcheckpoint.storage.local import Digest, LocalStorage, NotFlushed
+from modelcheckpoint.storage.temporary import JOURNAL
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other rules")
 
 OLD, NEW = b"old " * 1000, b"new!" * 20_000
-OLD_SEALED = Sealed(len(OLD), f"{crc32(OLD):08x}")
+OLD_SEALED = Digest(len(OLD), f"{crc32(OLD):08x}")
 
 
 def parts(data, size):
@@ -39,10 +39,10 @@ def save(storage, name="w.keras", data=NEW, line="{}", by_keras=True):
     with storage.temporary(name, ".keras") as temporary:
         if by_keras:
             pathlib.Path(temporary).write_bytes(data)
-            sealed = storage.seal(temporary)
+            digest = storage.seal(temporary)
         else:
-            sealed = storage.write(temporary, parts(data, 1000))
-        assert sealed == Sealed(len(data), f"{crc32(data):08x}")
+            digest = storage.write(temporary, parts(data, 1000))
+        assert digest == Digest(len(data), f"{crc32(data):08x}")
         storage.append(line)
         storage.publish(temporary, name)
 
@@ -161,7 +161,7 @@ def test_a_seal_measures_the_whole_file(tmp_path, size):
     """Size and checksum are those of all bytes, read in however many pieces."""
     storage, data = LocalStorage(str(tmp_path)), os.urandom(size)
     (tmp_path / "x").write_bytes(data)
-    expected = Sealed(size, f"{crc32(data):08x}")
+    expected = Digest(size, f"{crc32(data):08x}")
     assert storage.seal(str(tmp_path / "x")) == expected
     assert storage.measure("x") == expected
 
@@ -518,7 +518,7 @@ def test_text_that_is_not_unicode(tmp_path):
     """A file name that is no UTF-8 does not stop the journal."""
     record = replace(RECORD, path="\udcff.keras")
     LocalStorage(str(tmp_path)).append(record.to_line())
-    assert list(journal.read(str(tmp_path))) == [record]
+    assert list(log.read(str(tmp_path))) == [record]
 
 
 # Publishing
@@ -657,10 +657,10 @@ def test_a_large_file_is_whole(tmp_path):
     data = bytes(range(256)) * (1 << 17)  # 32 MiB
     storage = LocalStorage(str(tmp_path))
     with storage.temporary("w.keras", ".keras") as temporary:
-        sealed = storage.write(temporary, parts(data, 5))
+        digest = storage.write(temporary, parts(data, 5))
         storage.publish(temporary, "w.keras")
     assert (tmp_path / "w.keras").read_bytes() == data
-    assert sealed == storage.measure("w.keras")
+    assert digest == storage.measure("w.keras")
 
 
 # The check

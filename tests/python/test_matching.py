@@ -1,114 +1,119 @@
-"""`decide/matching.py` and `observe/optimizer.py`: whose array is this?"""
+"""Which line describes a file, which file is the newest, and which is the best."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from made import RECORD
 
-from modelcheckpoint.decide.matching import match
-from modelcheckpoint.observe.optimizer import difference, identity
-
-BN = [f"s/bn/{n}" for n in ("gamma", "beta")] + [
-    f"s/bn_1/{n}" for n in ("gamma", "beta")
-]
-MEANS = ["s/bn/mean", "s/bn/var", "s/bn_1/mean", "s/bn_1/var"]
-THAWED = BN + MEANS
-FROZEN = [*BN[:2], *MEANS[:2], *BN[2:], *MEANS[2:]]
+from modelcheckpoint.decide.matching import best, described, newest, value_of
+from modelcheckpoint.records import Removal
 
 
-def numbered(names, by):
-    """Return names as a second model of the same process has them."""
-    found = []
-    for name in names:
-        model, layer, leaf = name.split("/")
-        kind, _, number = layer.partition("_")
-        found.append(f"{model}_{by}/{kind}_{int(number or 0) + by}/{leaf}")
-    return found
+def record(path="w.keras", crc32="00000001", **fields):
+    return replace(RECORD, path=path, crc32=crc32, **fields)
 
 
-@pytest.mark.parametrize("by", [1, 9, 99])
-def test_another_order_is_found(by):
-    """Names tell it, also where Keras has numbered them otherwise."""
-    wanted = [THAWED.index(name) for name in FROZEN]
-    assert match(THAWED, FROZEN) == wanted
-    assert match(THAWED, numbered(FROZEN, by)) == wanted
-    assert match(numbered(THAWED, by), FROZEN) == wanted
-    assert match(THAWED, numbered(THAWED, by)) == list(range(8))
+def paths(entries, **sizes):
+    return [one.record.path for one in described(entries, sizes)]
 
 
-def test_layers_of_one_shape_that_changed_places():
-    """Two Dense, of which now the other one is frozen: kinds alone would not tell."""
-    there = ["s/dense/kernel", "s/dense/bias", "s/dense_1/kernel", "s/dense_1/bias"]
-    here = ["s/dense_4/kernel", "s/dense_4/bias", "s/dense_3/kernel", "s/dense_3/bias"]
-    assert match(there, here) == [2, 3, 0, 1]
+def test_the_newest_line_that_fits():
+    """An older line is right where the newest has another size."""
+    old = record(bytes=6, epoch=1)
+    new = record(bytes=7, crc32="2", epoch=2)
+    assert [d.record for d in described([old, new], {"w.keras": 6})] == [old]
+    assert [d.record for d in described([old, new], {"w.keras": 7})] == [new]
+    assert described([old, new], {"w.keras": 8}) == []
+    assert described([old, new], {}) == []
 
 
-def test_a_model_inside_another_one():
-    """The number of a model comes before that of its layers."""
-    there = ["s_1/dense_2/w", "s/dense/w", "s/dense_1/w"]
-    here = [
-        "sequential_2/dense_4/w",
-        "sequential_2/dense_5/w",
-        "sequential_3/dense_6/w",
+def test_the_same_size_each_time():
+    """The newest line is taken, unless a later one says that its file never came."""
+    old, new = record(epoch=1), record(crc32="00000002", epoch=2)
+    assert [d.record for d in described([old, new], {"w.keras": 6})] == [new]
+    never = Removal.of(new)
+    assert [d.record for d in described([old, new, never], {"w.keras": 6})] == [old]
+    # All are said to be gone, and a file is there: the newest is the likeliest.
+    gone = [old, Removal.of(old), new, never]
+    assert [d.record for d in described(gone, {"w.keras": 6})] == [new]
+
+
+def test_removed_and_saved_again():
+    """A removal speaks of the lines before it."""
+    one = record()
+    assert paths([one, Removal.of(one), one], **{"w.keras": 6}) == ["w.keras"]
+
+
+def test_the_order_of_saving():
+    """Not that of names: each has the place of the line that describes it."""
+    lines = [record("b"), record("a", "2"), record("c", "3"), record("b", "4")]
+    assert paths(lines, a=6, b=6, c=6) == ["a", "c", "b"]
+    # Two files that hold the same are two saves.
+    assert paths([record("a"), record("b"), record("a", "2")], a=6, b=6) == ["b", "a"]
+
+
+def test_what_was_kept_aside():
+    """It has the place at which it was first saved."""
+    old = record("best.keras", "1", time="2025-01-01T00:00:00.000+00:00")
+    other = record("other.keras", "2")
+    aside = replace(old, path="best.run-one.keras")
+    new = record("best.keras", "3", run="two")
+    found = described(
+        [old, other, aside, new],
+        {"best.keras": 6, "other.keras": 6, "best.run-one.keras": 6},
+    )
+    assert [(d.record.path, d.aside) for d in found] == [
+        ("best.run-one.keras", True),
+        ("other.keras", False),
+        ("best.keras", False),
     ]
-    assert match(there, here) == [1, 2, 0]
 
 
-def test_names_of_keras_2():
-    """Its names end in a number of the output."""
-    assert match(["dense/kernel:0", "dense/bias:0"], ["d/dense/kernel", "d/dense/bias"])
+def test_the_newest():
+    """It is the last."""
+    assert newest([]) is None
+    assert newest([record("a"), record("b")]).path == "b"
 
 
-def test_renamed_layers_count_by_their_order():
-    """As Keras loads them, where each array goes to one of its kind."""
-    assert match(["a/kernel", "a/bias"], ["b/kernel", "b/bias"]) == [0, 1]
-    assert match(["a/kernel", "a/bias"], ["b/bias", "b/kernel"]) is None
-    there = ["a/gamma", "b/gamma", "a/mean", "b/mean"]
-    assert match(there, ["x/gamma", "x/mean", "y/gamma", "y/mean"]) is None
-    there, here = ["a/kernel", "b/kernel"], ["d/kernel", "c/kernel"]
-    assert match(there, here) == [0, 1]
-    assert match(there, here, by_order=False) is None
-    assert match(["a/w", "a/b"], ["c/w", "c/b"], by_order=False) == [0, 1]
+def test_the_best():
+    """By value and mode; the earlier of equals; never NaN."""
+    values = [0.5, 0.25, math.nan, 0.25, None, -math.inf]
+    records = [record(str(n), value=value) for n, value in enumerate(values)]
+    assert best(records).path == "1"
+    assert best(records, mode="max").path == "0"
+    assert best([]) is None
+    assert best([record(value=None)]) is None
 
 
-@given(
-    st.integers(1, 12), st.integers(0, 20), st.randoms(), st.sampled_from(["s", "a/b"])
+def test_the_best_of_the_newest_monitor():
+    """Values of another quantity cannot be compared with it."""
+    loss = record("a", value=0.01, monitor="loss")
+    accuracy = [
+        record(str(n), value=v, monitor="acc", mode="max", logs={"loss": v})
+        for n, v in enumerate([0.5, 0.75])
+    ]
+    assert best([loss, *accuracy]).path == "1"
+    assert best([*accuracy, loss]).path == "a"
+    assert best([*accuracy, loss], "acc").path == "1"
+    assert best([loss, *accuracy], "loss").path == "a"
+    assert best(accuracy, "loss", "min").path == "0"
+
+
+@pytest.mark.parametrize(
+    ("monitor", "value"), [("val_loss", 0.5), ("loss", 2), ("acc", None)]
 )
-def test_any_order_is_undone(layers, by, random, model):
-    """Whatever order both have: each variable gets the array of its name."""
-    names = [
-        f"{model}/dense{f'_{n}' if n else ''}/{leaf}"
-        for n in range(layers)
-        for leaf in ("kernel", "bias")
-    ]
-    there = random.sample(names, len(names))
-    here = random.sample(names, len(names))
-    assert [there[place] for place in match(there, here)] == here
-    renumbered = {
-        name: f"{model}/dense_{i // 2 + by + 1}/{name.rpartition('/')[2]}"
-        for i, name in enumerate(names)
-    }
-    places = match(there, [renumbered[name] for name in here])
-    assert [there[place] for place in places] == here
+def test_what_a_record_knows(monitor, value):
+    """The monitored value, or any in its logs."""
+    assert value_of(record(value=0.5, logs={"loss": 2}), monitor) == value
 
 
-def test_the_identity_of_an_optimizer():
-    """The class and what gives it variables, not the learning rate."""
-    one = identity("Adam", {"learning_rate": 1.0, "amsgrad": False})
-    assert one == identity("Custom>Adam", {"learning_rate": 0.1, "use_ema": False})
-    other = identity("Adam", {"amsgrad": True})
-    text = difference(one, other)
-    assert "(Adam in the file, Adam with amsgrad here)" in text
-    wrapped = {"class_name": "Adam", "config": {"amsgrad": True}}
-    outer = identity("LossScaleOptimizer", {"inner_optimizer": wrapped})
-    assert outer == other
-    assert difference(one, identity("pkg>Adam", {})) is not None
-    assert difference(one, one) is None
-
-
-def test_other_variables_are_trained():
-    """A checksum tells it, where both know it."""
-    one = identity("Adam", {})
-    assert difference({**one, "trains": "1"}, {**one, "trains": "2"})
-    assert difference({**one, "trains": None}, {**one, "trains": "2"}) is None
+def test_thousands_of_lines_of_one_name():
+    """Each costs the same, and so do removals."""
+    entries = []
+    for number in range(20_000):
+        entries.append(record(crc32=f"{number:08x}"))
+        entries.append(Removal.of(entries[-1]))
+    assert len(described(entries, {"w.keras": 6})) == 1

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from modelcheckpoint.observe.memory import available_memory
+from modelcheckpoint.formats.memory import available_memory
 
 MB = 2**20
 

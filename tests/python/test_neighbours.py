@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from modelcheckpoint import verify_checkpoints
+from modelcheckpoint.journal import log
+from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.records import Record
-from modelcheckpoint.storage import journal
-from modelcheckpoint.storage.leftovers import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage
-from modelcheckpoint.storage.sweep import sweep
+from modelcheckpoint.storage.temporary import JOURNAL
 
 HERE = Path(__file__).parent
 SAVES = 80
@@ -134,12 +134,12 @@ def test_a_fork_while_a_save_is_under_way(tmp_path, what):
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert said.split() == [*(["child.keras"] if what == "saves" else []), "saved"]
-    records = list(journal.read(str(tmp_path)))
+    records = list(log.read(str(tmp_path)))
     storage = LocalStorage(str(tmp_path))
     names = ["child.keras", "w.keras"] if what == "saves" else ["w.keras"]
     assert [record.path for record in records] == names
     for record in records:
-        assert journal.describes(record, storage.measure(record.path))
+        assert log.describes(record, storage.measure(record.path))
     assert list(tmp_path.rglob("*.tmp*")) == []
 
 

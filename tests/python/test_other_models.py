@@ -13,8 +13,8 @@ from conftest import drop_key, lines
 
 from modelcheckpoint import ModelCheckpoint, restore_checkpoint
 from modelcheckpoint.errors import CheckpointWarning, RestoreError
-from modelcheckpoint.load.into import load
-from modelcheckpoint.load.optimizer import OptimizerState, build
+from modelcheckpoint.formats.load import load
+from modelcheckpoint.formats.optimizer_state import OptimizerState, build
 from modelcheckpoint.records import Record
 
 keras = pytest.importorskip("keras")

@@ -10,11 +10,11 @@ import shutil
 import pytest
 from run_save import pipeline_for, save
 
+from modelcheckpoint.journal import log
+from modelcheckpoint.journal.sweep import sweep
+from modelcheckpoint.journal.verify import Verifier
 from modelcheckpoint.save.pipeline import Receipt
-from modelcheckpoint.storage import journal
-from modelcheckpoint.storage.leftovers import JOURNAL
-from modelcheckpoint.storage.sweep import sweep
-from modelcheckpoint.storage.verification import Verifier
+from modelcheckpoint.storage.temporary import JOURNAL
 
 fcntl = pytest.importorskip("fcntl", reason="folders are flushed on POSIX only")
 from power_cut import Recorder, Without, cuts, restore  # noqa: E402
@@ -145,7 +145,7 @@ def wrong_now(run, folder, said):
     for name, value in durable.items():
         if not (values.get(name) or 0) >= value:
             yield f"{name} was told durable with {value}, and it is {values}"
-    lines = {record.value for record in journal.read(str(folder))}
+    lines = {record.value for record in log.read(str(folder))}
     if not {value for _, _, value in said} <= lines:
         yield f"a durable line is lost: {lines}"
     yield from not_good(folder)

@@ -9,11 +9,11 @@ import pytest
 from conftest import checkpoints, fit, lines, make_model
 from made import abandoned, left, put, record, some, statuses, tell, weights
 
-import modelcheckpoint.storage.pruning as pruning
+import modelcheckpoint.journal.prune as pruning
 from modelcheckpoint import ModelCheckpoint, list_checkpoints, prune_checkpoints
+from modelcheckpoint.journal import scan
 from modelcheckpoint.records import Removal
-from modelcheckpoint.storage import contents
-from modelcheckpoint.storage.leftovers import JOURNAL
+from modelcheckpoint.storage.temporary import JOURNAL
 
 
 def pruned(folder, **keep):
@@ -173,7 +173,7 @@ def test_nothing_outside_is_touched(tmp_path):
     put(folder, data, "sub/1.weights.h5", value=9)
     put(folder, data, "9.weights.h5", value=9)
     (folder / "sub").rename(folder / "moved")
-    stale = contents.File("sub/1.weights.h5", len(data), 0, (0, 0, 0, 0))
+    stale = scan.File("sub/1.weights.h5", len(data), 0, (0, 0, 0, 0))
     (folder / "sub").symlink_to(outside)
     gone, errors = pruning.prune(str(folder), [(stale, record(data, stale.name))])
     assert gone == []

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from modelcheckpoint.records import Record
-from modelcheckpoint.tell.r_function import RFunction, values_for_r
+from modelcheckpoint.report.r_function import RFunction, values_for_r
 
 RECORD = Record(
     path="w.keras",

@@ -21,7 +21,7 @@ from modelcheckpoint import (
     RestoreError,
     restore_checkpoint,
 )
-from modelcheckpoint.load.into import load_weights_only
+from modelcheckpoint.formats.load import load_weights_only
 
 NAMES = {
     "w.{epoch}.keras": (False, True),

@@ -18,7 +18,7 @@ from modelcheckpoint import ModelCheckpoint, verify_checkpoints
 from modelcheckpoint.decide.retention import Keep
 from modelcheckpoint.errors import CheckpointWarning
 from modelcheckpoint.save.retirement import Retirement
-from modelcheckpoint.storage.below import NotPlain
+from modelcheckpoint.storage.beneath import NotPlain
 from modelcheckpoint.storage.local import LocalStorage
 
 keras = pytest.importorskip("keras")

@@ -19,7 +19,7 @@ from conftest import fit as fit_model
 
 import modelcheckpoint
 from modelcheckpoint import ModelCheckpoint
-from modelcheckpoint.storage import journal
+from modelcheckpoint.journal import log
 from modelcheckpoint.storage.local import LocalStorage
 
 keras = pytest.importorskip("keras", minversion="3.4")
@@ -91,9 +91,9 @@ def drive(callback, model, losses):
 
 def whole(folder):
     """Return whether each file under a final name is as a line of the journal says."""
-    storage, records = LocalStorage(str(folder)), list(journal.read(str(folder)))
+    storage, records = LocalStorage(str(folder)), list(log.read(str(folder)))
     return all(
-        journal.matching(records, name, storage.measure(name))
+        log.matching(records, name, storage.measure(name))
         for name in checkpoints(folder)
         if ".tmp" not in name
     )

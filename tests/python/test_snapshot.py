@@ -20,9 +20,8 @@ keras = pytest.importorskip("keras", minversion="3.4")
 
 from keras.src.legacy.saving import legacy_h5_format  # noqa: E402
 
-from modelcheckpoint.save import internals  # noqa: E402
-from modelcheckpoint.save.formats import format_of, hdf5_image  # noqa: E402
-from modelcheckpoint.save.snapshot import CannotLayout, Snapshotter  # noqa: E402
+from modelcheckpoint.formats import format_of, hdf5_image, internals  # noqa: E402
+from modelcheckpoint.formats.snapshot import NeedsKeras, Snapshotter  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -315,7 +314,7 @@ def mirrored():
 @pytest.mark.parametrize("make", [own_save, not_built, tf_keras_model, mirrored])
 def test_what_keras_must_save_itself(make, snapshotter):
     """These are known, and are no fast path's failure."""
-    with pytest.raises(CannotLayout) as caught:
+    with pytest.raises(NeedsKeras) as caught:
         snapshotter.take(make())
     assert caught.value.expected
 
@@ -331,7 +330,7 @@ def test_what_fails_is_for_keras(suffix, tmp_path):
         if isinstance(state, float):
             check(snapshotter, model, suffix, tmp_path)
         else:
-            with pytest.raises(CannotLayout) as caught:
+            with pytest.raises(NeedsKeras) as caught:
                 snapshotter.take(model)
             assert not caught.value.expected
 
@@ -401,7 +400,7 @@ def test_a_keras_that_writes_hdf5_by_other_functions(
     if order == 1:
         assert contents(written(snapshotter.take(model)), hdf5) == own
     else:
-        with pytest.raises(CannotLayout, match="in another order"):
+        with pytest.raises(NeedsKeras, match="in another order"):
             snapshotter.take(model)
 
 

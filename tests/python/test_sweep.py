@@ -1,4 +1,4 @@
-"""`storage/sweep.py`: a save that was killed before its file had a name is noted."""
+"""`journal/sweep.py`: a save that was killed before its file had a name is noted."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from zlib import crc32
 import made
 import pytest
 
+from modelcheckpoint.journal import log
+from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.records import Removal
-from modelcheckpoint.storage import journal, leftovers
+from modelcheckpoint.storage import temporary
 from modelcheckpoint.storage.local import LocalStorage
-from modelcheckpoint.storage.sweep import sweep
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there no process id is tried")
 
@@ -28,7 +29,7 @@ RECORD = replace(
 
 def left_by_a_killed_run(folder, data):
     """Make the temporary file of a process that never ran."""
-    name = leftovers.temporary_name(leftovers.Mark("0" * 12, 0), ".keras")
+    name = temporary.temporary_name(temporary.Mark("0" * 12, 0), ".keras")
     path = folder / name.replace(f"-{os.getpid()}-", "-999999999-")
     path.write_bytes(data)
     return path
@@ -40,7 +41,7 @@ def test_a_save_that_was_killed_before_its_name(tmp_path):
     storage.append(RECORD.to_line())
     path = left_by_a_killed_run(tmp_path, DATA)
     assert sweep(storage) == [path.name]
-    assert list(journal.entries(str(tmp_path))) == [RECORD, Removal.of(RECORD)]
+    assert list(log.entries(str(tmp_path))) == [RECORD, Removal.of(RECORD)]
 
 
 @pytest.mark.parametrize("data", [DATA[:-1], DATA.upper(), b""])
@@ -50,7 +51,7 @@ def test_a_save_that_was_killed_before_its_line(tmp_path, data):
     storage.append(RECORD.to_line())
     path = left_by_a_killed_run(tmp_path, data)
     assert sweep(storage) == [path.name]
-    assert list(journal.entries(str(tmp_path))) == [RECORD]
+    assert list(log.entries(str(tmp_path))) == [RECORD]
 
 
 def test_nothing_is_noted_of_others(tmp_path):
@@ -61,5 +62,5 @@ def test_nothing_is_noted_of_others(tmp_path):
     storage.append(RECORD.to_line())
     left_by_a_killed_run(tmp_path, DATA)
     sweep(storage)
-    found = list(journal.entries(str(tmp_path)))
+    found = list(log.entries(str(tmp_path)))
     assert found == [other, RECORD, Removal.of(RECORD)]

@@ -13,12 +13,12 @@ from made import RECORD
 from test_local import files, parts, save_that_raises
 
 from modelcheckpoint.decide.retention import Keep
+from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.save.retirement import Retirement
-from modelcheckpoint.storage import leftovers, processes
-from modelcheckpoint.storage.leftovers import JOURNAL
+from modelcheckpoint.storage import processes, temporary
 from modelcheckpoint.storage.local import LocalStorage
-from modelcheckpoint.storage.sweep import sweep
 from modelcheckpoint.storage.system import PATIENCE, System, as_system
+from modelcheckpoint.storage.temporary import JOURNAL
 
 
 class Clock:
@@ -56,7 +56,7 @@ def save(storage, name="w.keras", data=b"data"):
 
 def leave(folder, number, suffix=".keras"):
     """Make the temporary file of a process that never ran."""
-    name = leftovers.temporary_name(leftovers.Mark(f"{number:012x}", 0), suffix)
+    name = temporary.temporary_name(temporary.Mark(f"{number:012x}", 0), suffix)
     path = folder / name.replace(f"-{os.getpid()}-", "-999999999-")
     path.mkdir() if suffix == ".d" else path.write_bytes(b"x")
     return path

@@ -9,8 +9,6 @@ from typing import Any
 
 import click
 
-from modelcheckpoint.catalogue import Checkpoint
-from modelcheckpoint.checkpoints import list_checkpoints
 from modelcheckpoint.cli.output import (
     FOLDER,
     as_json,
@@ -20,9 +18,11 @@ from modelcheckpoint.cli.output import (
     print_table,
     problems_told,
 )
-from modelcheckpoint.decide.table import legend
-from modelcheckpoint.decide.wording import quantity, shown, size_text
-from modelcheckpoint.finding import find_best, find_latest
+from modelcheckpoint.folder import list_checkpoints
+from modelcheckpoint.listing.checkpoint import Checkpoint
+from modelcheckpoint.listing.queries import find_best, find_latest
+from modelcheckpoint.listing.table import legend
+from modelcheckpoint.listing.text import quantity, shown, size_text
 
 __all__ = ["best", "latest", "list_"]
 

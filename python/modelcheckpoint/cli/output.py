@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 
-from modelcheckpoint.catalogue import Checkpoint
-from modelcheckpoint.decide.table import Column, table
-from modelcheckpoint.decide.wording import shown
+from modelcheckpoint.listing.checkpoint import Checkpoint
+from modelcheckpoint.listing.table import Column, table
+from modelcheckpoint.listing.text import shown
 
 __all__ = [
     "FOLDER",

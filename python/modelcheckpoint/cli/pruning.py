@@ -13,8 +13,8 @@ from modelcheckpoint.cli.output import (
     print_table,
     problems_told,
 )
-from modelcheckpoint.decide.wording import shown
-from modelcheckpoint.finding import pruned
+from modelcheckpoint.listing.queries import pruned
+from modelcheckpoint.listing.text import shown
 
 __all__ = ["prune"]
 

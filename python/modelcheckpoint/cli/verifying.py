@@ -11,8 +11,8 @@ from typing import Callable
 
 import click
 
-from modelcheckpoint.checkpoints import Verification, verify_checkpoints
 from modelcheckpoint.cli.output import FOLDER, on_terminal, print_json, problems_told
+from modelcheckpoint.folder import Verification, verify_checkpoints
 
 __all__ = ["verify"]
 

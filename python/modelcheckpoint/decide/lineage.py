@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Union
 
-from modelcheckpoint.decide.choice import Originals, Save
+from modelcheckpoint.decide.matching import Originals, Save
 from modelcheckpoint.decide.naming import Template, same_names
 from modelcheckpoint.records import Record, Removal
 

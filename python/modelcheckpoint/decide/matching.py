@@ -1,94 +1,143 @@
-"""Which array of a file belongs to which variable, by their names?
-
-HDF5 files of Keras keep the arrays of each layer in an order that depends on what was
-trainable when they were saved, and are read in the order of what is trainable now.
-"""
+"""Which record describes a file, which file is the newest, and which is the best?"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Union
 
-__all__ = ["match"]
+from modelcheckpoint.decide.monitor import improves
+from modelcheckpoint.decide.naming import is_aside_name
+from modelcheckpoint.records import Record, Removal
 
-_Key = tuple[str, int, str, int]
+__all__ = [
+    "Described",
+    "Originals",
+    "Save",
+    "best",
+    "described",
+    "newest",
+    "value_of",
+]
+
+Number = Union[int, float]
+Content = tuple[int, str, str, str]
+Save = tuple[str, Content]
 
 
-def match(
-    there: Sequence[str], here: Sequence[str], by_order: bool = True
-) -> list[int] | None:
-    """Return, for each variable here, the place of its array there, or None.
+@dataclass(frozen=True)
+class Described:
+    """A file that is there, and what the journal says of it.
 
-    Names that are the same tell it. If they are not, Keras may have numbered them
-    (`dense_3/kernel` is `dense/kernel` in another process): then those belong together
-    that are called alike and have the same rank. If that does not tell it either, the
-    layers were renamed, and the order counts, as it does for Keras, unless it gives an
-    array to a variable of another kind.
+    Attributes:
+        record: The line that describes it.
+        aside: Whether it is a second name, under which a later run kept it.
+    """
+
+    record: Record
+    aside: bool
+
+
+def described(
+    entries: Iterable[Record | Removal], sizes: Mapping[str, int]
+) -> list[Described]:
+    """Return what the journal says of each file, in the order of saving.
+
+    Of a file that is the newest line of its name that has its size, before those that
+    a later line calls removed: where names and sizes stay the same, a save that never
+    came would otherwise stand for the one before it. What was kept aside has the place
+    of its first line.
 
     Args:
-        there: The names of the arrays of a layer, in the order of the file.
-        here: The names of as many variables, in the order in which they are filled.
-        by_order: Whether the order may count. If it is known to be another one, only
-            an array of a layer that has no others can be told by its own name alone.
-
-    Returns:
-        None if the names contradict each other.
+        entries: Of the journal, oldest first.
+        sizes: Of the files that are there, by name.
     """
-    there, here = [_clean(name) for name in there], [_clean(name) for name in here]
-    for old, new in ((there, here), (_keys(there), _keys(here))):
-        if len(set(old)) == len(old) and set(old) == set(new):
-            places = {name: place for place, name in enumerate(old)}
-            return [places[name] for name in new]
-    alone = len({name.rpartition("/")[0] for name in here}) == 1
-    counts = (by_order or alone) and _agree(there, here)
-    return list(range(len(here))) if counts else None
+    originals = Originals()
+    places: dict[Save, int] = {}
+    there: dict[str, dict[tuple[int, str, str], Record]] = {}
+    gone: dict[str, dict[tuple[int, str, str], Record]] = {}
+    for place, entry in enumerate(entries):
+        key = (entry.bytes, entry.crc32, entry.run)
+        if isinstance(entry, Removal):
+            ended = there.get(entry.removed, {}).pop(key, None)
+            if ended is not None:
+                gone.setdefault(entry.removed, {})[key] = ended
+            continue
+        places.setdefault(originals.add(entry), place)
+        if sizes.get(entry.path) == entry.bytes:
+            lines = there.setdefault(entry.path, {})
+            lines.pop(key, None)  # the newest is the last
+            lines[key] = entry
+    chosen = [_last(there[name]) or _last(gone.get(name, {})) for name in there]
+    saves = [(originals.of(record), record) for record in chosen if record is not None]
+    found = [(places[save], save[0] != r.path, r) for save, r in saves]
+    # The second name before the first one, should both be there.
+    ordered = sorted(found, key=lambda one: (one[0], not one[1]))
+    return [Described(record, aside) for _, aside, record in ordered]
 
 
-def _clean(name: str) -> str:
-    return re.sub(r":\d+$", "", name)  # Keras 2: `dense/kernel:0`
+class Originals:
+    """Knows which lines are of one save: that of a file, and of its second name."""
+
+    def __init__(self) -> None:
+        self._first: dict[Content, str] = {}
+
+    def add(self, record: Record) -> Save:
+        """Take note of a line, the newest, and return what it is of."""
+        self._first.setdefault(_content(record), record.path)
+        return self.of(record)
+
+    def of(self, record: Record) -> Save:
+        """Return what a line is of: the file's first name, and what it holds."""
+        path = record.path
+        if ".run-" in path and is_aside_name(path, record.run):
+            path = self._first.get(_content(record), path)
+        return path, _content(record)
 
 
-def _keys(names: Sequence[str]) -> list[_Key]:
-    """Return what each is called, without numbers, and its rank among such."""
-    parents = _ranks(name.rpartition("/")[0] for name in names)
-    leaves: dict[str, dict[str, int]] = {}
-    for parent in parents:
-        own = [n for n in names if n.rpartition("/")[0] == parent]
-        leaves[parent] = _ranks(n.rpartition("/")[2] for n in own)
-    found = []
-    for name in names:
-        parent, _, leaf = name.rpartition("/")
-        kind, kind_of_leaf = _bare(parent), _bare(leaf)
-        found.append((kind, parents[parent], kind_of_leaf, leaves[parent][leaf]))
+def newest(records: Sequence[Record]) -> Record | None:
+    """Return the last of some records, which are in the order of saving."""
+    return records[-1] if records else None
+
+
+def best(
+    records: Sequence[Record], monitor: str | None = None, mode: str | None = None
+) -> Record | None:
+    """Return the best of some records, or None where none has a value.
+
+    Of equal values the earlier is the better, as it is in training. NaN and the
+    infinities are never the best.
+
+    Args:
+        records: In the order of saving.
+        monitor: What is compared, a key of `logs`; None: what the newest monitors.
+        mode: `"min"` or `"max"`; None: as the newest record that monitors it says.
+    """
+    if monitor is None:
+        last = newest(records)
+        monitor = last.monitor if last else ""
+    if mode is None:
+        modes = [r.mode for r in records if r.monitor == monitor]
+        mode = modes[-1] if modes else "min"
+    found: Record | None = None
+    value: Number | None = None
+    for record in records:
+        other = value_of(record, monitor)
+        if improves(other, value, mode):
+            found, value = record, other
     return found
 
 
-def _ranks(names: Iterable[str]) -> dict[str, int]:
-    alike: dict[str, list[str]] = {}
-    for name in dict.fromkeys(names):
-        alike.setdefault(_bare(name), []).append(name)
-    return {
-        name: rank
-        for group in alike.values()
-        for rank, name in enumerate(sorted(group, key=_natural))
-    }
+def value_of(record: Record, monitor: str) -> Number | None:
+    """Return what a record knows of a metric, or None."""
+    if record.monitor == monitor and record.value is not None:
+        return record.value
+    return record.logs.get(monitor)
 
 
-def _bare(name: str) -> str:
-    """Return the last part of a name, without the number that Keras gave it."""
-    return re.sub(r"_\d+$", "", name.rpartition("/")[2])
+def _content(record: Record) -> Content:
+    return record.bytes, record.crc32, record.time, record.run
 
 
-def _natural(name: str) -> list[tuple[str, int]]:
-    """Return what sorts `dense` before `dense_2`, and that before `dense_10`."""
-    parts = [re.fullmatch(r"(.*?)(?:_(\d+))?", part) for part in name.split("/")]
-    return [(part[1], int(part[2] or 0)) for part in parts if part is not None]
-
-
-def _agree(there: Sequence[str], here: Sequence[str]) -> bool:
-    """Return whether kinds are the same in order, and layers one to one."""
-    pairs = [(a.rpartition("/"), b.rpartition("/")) for a, b in zip(there, here)]
-    if any(_bare(a[2]) != _bare(b[2]) for a, b in pairs):
-        return False
-    parents = {(a[0], b[0]) for a, b in pairs}
-    return len({a for a, _ in parents}) == len(parents) == len({b for _, b in parents})
+def _last(lines: dict[tuple[int, str, str], Record]) -> Record | None:
+    return next(reversed(lines.values()), None)

@@ -7,7 +7,7 @@ import weakref
 from dataclasses import dataclass
 from typing import Any
 
-from modelcheckpoint.observe.chief import is_chief
+from modelcheckpoint.observe.processes import is_chief
 from modelcheckpoint.observe.progress import Progress
 from modelcheckpoint.observe.stack import fit_runs
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from modelcheckpoint.observe.averages import averages_in_model
-from modelcheckpoint.observe.building import build_config_of
+from modelcheckpoint.observe.build_config import build_config_of
 from modelcheckpoint.observe.layer_states import states_of
 from modelcheckpoint.observe.optimizer import optimizer_of
 from modelcheckpoint.observe.seeds import global_seed_of, random_of, seeds_of

@@ -13,14 +13,14 @@ from typing import Any
 
 from modelcheckpoint.decide.plan import Order
 from modelcheckpoint.decide.retention import Keep
+from modelcheckpoint.formats import Format
+from modelcheckpoint.formats.internals import NoMemory
+from modelcheckpoint.formats.snapshot import NeedsKeras, Snapshot, Snapshotter
 from modelcheckpoint.records import Record, Removal
-from modelcheckpoint.save.formats import Format
-from modelcheckpoint.save.internals import NoMemory
+from modelcheckpoint.save.background import Saver
 from modelcheckpoint.save.replacement import Caution, Replaced, Replacement
 from modelcheckpoint.save.retirement import Retired, Retirement
-from modelcheckpoint.save.saver import Saver
-from modelcheckpoint.save.snapshot import CannotLayout, Snapshot, Snapshotter
-from modelcheckpoint.storage.local import LocalStorage, NotFlushed, Sealed
+from modelcheckpoint.storage.local import Digest, LocalStorage, NotFlushed
 
 __all__ = ["SMALL_ARRAYS", "SMALL_BYTES", "Failure", "Pipeline", "Receipt", "Run"]
 
@@ -97,7 +97,7 @@ class Pipeline:
         caution: Which files of others are kept aside before their name is taken.
 
     Attributes:
-        detour: Why the last model was saved by Keras' public API, while training
+        fallback: Why the last model was saved by Keras' public API, while training
             waited; None where it was not so.
     """
 
@@ -115,7 +115,7 @@ class Pipeline:
         self.format = format
         self.run = run
         self.background = background
-        self.detour: CannotLayout | None = None
+        self.fallback: NeedsKeras | None = None
         self._snapshotter = Snapshotter(format)
         self._saver = Saver()
         self._order: Order | None = None
@@ -205,11 +205,11 @@ class Pipeline:
     def _snapshot(self, model: Any) -> Snapshot | None:
         try:
             snapshot = self._snapshotter.take(model)
-        except CannotLayout as error:
+        except NeedsKeras as error:
             # Its frames would hold what they saw of the model's state.
-            self.detour = error.with_traceback(None)
+            self.fallback = error.with_traceback(None)
             return None
-        self.detour = None
+        self.fallback = None
         return snapshot
 
     def _by_snapshot(
@@ -233,7 +233,7 @@ class Pipeline:
             return  # it could not be made: that is the outcome
         error: BaseException | None = None
         try:
-            self.format.write(model, draft.path, isinstance(self.detour, NoMemory))
+            self.format.write(model, draft.path, isinstance(self.fallback, NoMemory))
         except BaseException as raised:
             error = raised
         self._saver.forget()
@@ -253,9 +253,9 @@ class Pipeline:
             return finish(draft.path, self.storage.seal(draft.path))
 
     def _finish(
-        self, temporary: str, sealed: Sealed, order: Order, mode: str, time: str
+        self, temporary: str, digest: Digest, order: Order, mode: str, time: str
     ) -> Receipt:
-        record = self._record(order, mode, sealed, time)
+        record = self._record(order, mode, digest, time)
         replaced = self._replacement.prepare(record)
         # The line before the name: were the process killed between a rename and a
         # later line, a good file would have a fixed name that the journal calls
@@ -284,7 +284,7 @@ class Pipeline:
         with tempfile.TemporaryDirectory() as folder:
             self.format.write(model, os.path.join(folder, "x" + self.format.suffix))
 
-    def _record(self, order: Order, mode: str, sealed: Sealed, time: str) -> Record:
+    def _record(self, order: Order, mode: str, digest: Digest, time: str) -> Record:
         moment = order.moment
         return Record(
             path=order.path,
@@ -297,8 +297,8 @@ class Pipeline:
             mode=mode,
             best=order.improved,
             format=self.format.name,
-            bytes=sealed.bytes,
-            crc32=sealed.crc32,
+            bytes=digest.bytes,
+            crc32=digest.crc32,
             time=time,
             run=self.run.id,
             template=self.run.template,

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 from modelcheckpoint.decide.monitor import improves
 from modelcheckpoint.decide.naming import UNKNOWN_RUN, Template, aside_name
+from modelcheckpoint.journal import log
 from modelcheckpoint.records import Record
 from modelcheckpoint.save.retirement import Retirement
-from modelcheckpoint.storage import journal
-from modelcheckpoint.storage.local import LocalStorage, Sealed
+from modelcheckpoint.storage.local import Digest, LocalStorage
 
 __all__ = ["Caution", "Replaced", "Replacement"]
 
@@ -123,30 +123,30 @@ class Replacement:
             stays = self._is_best(own.path) and not new.best
         if not stays:
             return Replaced(own, None, own=True)
-        sealed = Sealed(own.bytes, own.crc32)
-        return Replaced(own, self._keep(own, own.path, sealed), own=True)
+        digest = Digest(own.bytes, own.crc32)
+        return Replaced(own, self._keep(own, own.path, digest), own=True)
 
     def _prepare_other(self, new: Record, others: list[Record]) -> Replaced | None:
         known = any(record.path == new.path for record in others)
         if not (known or self._caution.unknown):
             return None
-        sealed = self._storage.measure(new.path)
-        if sealed is None:
+        digest = self._storage.measure(new.path)
+        if digest is None:
             return None
-        old = journal.matching(others, new.path, sealed)
+        old = log.matching(others, new.path, digest)
         if old is None:
             if not self._caution.unknown:
                 return None
-            return Replaced(None, self._keep(None, new.path, sealed))
+            return Replaced(None, self._keep(None, new.path, digest))
         better = self._is_better(old, new, others)
         if not (better or self._caution.known):
             return None
-        return Replaced(old, self._keep(old, new.path, sealed), better=better)
+        return Replaced(old, self._keep(old, new.path, digest), better=better)
 
-    def _keep(self, old: Record | None, path: str, sealed: Sealed) -> str:
+    def _keep(self, old: Record | None, path: str, digest: Digest) -> str:
         run = UNKNOWN_RUN if old is None else old.run
         name = aside_name(path, run, self._suffix)
-        second = self._storage.keep_aside(path, name, sealed)
+        second = self._storage.keep_aside(path, name, digest)
         if old is not None:
             line = replace(old, path=second, kept_by=self._run).to_line()
             self._storage.append(line)
@@ -179,7 +179,7 @@ class Replacement:
         What this run wrote in an earlier process is its own.
         """
         if self._others is None:
-            records = list(journal.read(self._storage.folder))
+            records = list(log.read(self._storage.folder))
             newest = {record.path: record for record in records}
             self._own = {p: r for p, r in newest.items() if r.run == self._run}
             self._others = [r for r in records if r.run != self._run]

@@ -13,8 +13,8 @@ from modelcheckpoint.decide.retention import (
     superseded,
     to_delete,
 )
+from modelcheckpoint.journal.log import Follower
 from modelcheckpoint.records import Record, Removal
-from modelcheckpoint.storage.journal import Follower
 from modelcheckpoint.storage.local import LocalStorage
 from modelcheckpoint.storage.system import one_wait
 

@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from modelcheckpoint.storage.below import PLAIN, NotPlain, check_plain
-from modelcheckpoint.storage.durable import Folders
-from modelcheckpoint.storage.leftovers import JOURNAL
+from modelcheckpoint.storage.beneath import PLAIN, NotPlain, check_plain
+from modelcheckpoint.storage.directories import Directories
 from modelcheckpoint.storage.system import as_system
+from modelcheckpoint.storage.temporary import JOURNAL
 from modelcheckpoint.storage.writer import write_some
 
 __all__ = ["Appender"]
@@ -29,7 +29,7 @@ class Appender:
         system: What carries out the calls; a test passes one that fails.
     """
 
-    def __init__(self, folder: str, folders: Folders, system: Any = os) -> None:
+    def __init__(self, folder: str, folders: Directories, system: Any = os) -> None:
         self._path = os.path.join(folder, JOURNAL)
         self._folder = folder
         self._folders = folders

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from zlib import crc32
 
-from modelcheckpoint.storage import leftovers
+from modelcheckpoint.storage import temporary as temporaries
 from modelcheckpoint.storage.appender import Appender
-from modelcheckpoint.storage.below import (
+from modelcheckpoint.storage.base import Digest, measured
+from modelcheckpoint.storage.beneath import (
     PLAIN,
     NotPlain,
     check_plain,
@@ -21,16 +22,15 @@ from modelcheckpoint.storage.below import (
     open_below,
     size_below,
 )
-from modelcheckpoint.storage.durable import Folders
-from modelcheckpoint.storage.measuring import Sealed, measured
+from modelcheckpoint.storage.directories import Directories
+from modelcheckpoint.storage.preflight import check_folder, check_not_a_folder
 from modelcheckpoint.storage.system import System, as_system, one_wait
-from modelcheckpoint.storage.writable import check_folder, check_not_a_folder
 from modelcheckpoint.storage.writer import Part, Writer, write_some
 
 __all__ = [
+    "Digest",
     "LocalStorage",
     "NotFlushed",
-    "Sealed",
     "folder_of_its_own",
 ]
 
@@ -59,8 +59,8 @@ class LocalStorage:
         self.folder = folder
         self.depth = depth
         self._os = system = as_system(system)
-        self._token = leftovers.new_token()
-        self._folders = Folders(system)
+        self._token = temporaries.new_token()
+        self._folders = Directories(system)
         self._process = os.getpid()
         self._journal = Appender(folder, self._folders, system)
         self._undeleted: set[str] = set()
@@ -77,8 +77,8 @@ class LocalStorage:
                 a folder, cannot be written to, if `name` is a folder in it, or if the
                 journal is a link or something else than a file.
         """
-        mark = leftovers.Mark(self._token, up=0)
-        probe = leftovers.temporary_name(mark, ".run")
+        mark = temporaries.Mark(self._token, up=0)
+        probe = temporaries.temporary_name(mark, ".run")
         given = self.folder if given is None else given
         check_folder(self.folder, given or os.curdir, probe, self._os)
         self._journal.check()
@@ -97,9 +97,9 @@ class LocalStorage:
         self._folders.make(folder)
         self.tidy()
         self._tell_from_parent()
-        mark = leftovers.Mark(self._token, up=name.count("/"))
-        path = os.path.join(folder, leftovers.temporary_name(mark, suffix))
-        with self._journal.opened() as journal, leftovers.claim(journal, self._token):
+        mark = temporaries.Mark(self._token, up=name.count("/"))
+        path = os.path.join(folder, temporaries.temporary_name(mark, suffix))
+        with self._journal.opened() as journal, temporaries.claim(journal, self._token):
             descriptor = self._create_in(folder, path)
             try:
                 self._os.close(descriptor)
@@ -114,7 +114,7 @@ class LocalStorage:
             for path in list(self._undeleted):
                 self._unlink(path)
 
-    def write(self, temporary: str, parts: Iterable[Part]) -> Sealed:
+    def write(self, temporary: str, parts: Iterable[Part]) -> Digest:
         """Write a temporary file, make it durable, and measure it on the way.
 
         Raises:
@@ -130,9 +130,9 @@ class LocalStorage:
             self._make_name_durable(temporary)
         finally:
             self._os.close(file)
-        return Sealed(writer.size, f"{writer.checksum:08x}")
+        return Digest(writer.size, f"{writer.checksum:08x}")
 
-    def seal(self, temporary: str) -> Sealed:
+    def seal(self, temporary: str) -> Digest:
         """Make the contents of a temporary file durable, and measure them.
 
         Raises:
@@ -150,7 +150,7 @@ class LocalStorage:
             self._make_name_durable(temporary)
         finally:
             self._os.close(file)
-        return Sealed(size, f"{checksum:08x}")
+        return Digest(size, f"{checksum:08x}")
 
     def append(self, *lines: str) -> None:
         """Add lines to the journal, durably."""
@@ -171,7 +171,7 @@ class LocalStorage:
         except OSError as error:
             raise NotFlushed(error.errno, error.strerror, path) from error
 
-    def keep_aside(self, name: str, aside: tuple[str, str], sealed: Sealed) -> str:
+    def keep_aside(self, name: str, aside: tuple[str, str], digest: Digest) -> str:
         """Give an existing file a second name, and return that name.
 
         The second name appears with the whole file, or not at all. Where it stands for
@@ -181,14 +181,14 @@ class LocalStorage:
             name: Of the file.
             aside: Beginning and end of the second name; where it is taken, a number
                 goes between them.
-            sealed: Size and checksum of the file.
+            digest: Size and checksum of the file.
         """
         for number in range(1, 10_000):
             second = ("" if number == 1 else f"-{number}").join(aside)
             try:
                 self._link(name, second)
             except FileExistsError:
-                if self.measure(second) != sealed:
+                if self.measure(second) != digest:
                     continue
             self._folders.flush(os.path.dirname(self.path(second)))
             return second
@@ -216,7 +216,7 @@ class LocalStorage:
         delete_empty_above(self.folder, name, self._os)
         return True
 
-    def measure(self, name: str) -> Sealed | None:
+    def measure(self, name: str) -> Digest | None:
         """Return size and checksum of a file, or None where there is none.
 
         None, too, where the name leads through a link, or to something else than a
@@ -256,7 +256,7 @@ class LocalStorage:
 
     def _tell_from_parent(self) -> None:
         if self._process != os.getpid():
-            self._token, self._process = leftovers.new_token(), os.getpid()
+            self._token, self._process = temporaries.new_token(), os.getpid()
             self._undeleted.clear()
 
     def _unlink(self, temporary: str) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Optional, Union
 from zlib import crc32
 
-from modelcheckpoint.storage.checksum import joined
+from modelcheckpoint.storage.crc32_combine import joined
 from modelcheckpoint.storage.system import as_system
 
 try:

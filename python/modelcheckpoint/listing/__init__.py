@@ -1,0 +1,1 @@
+"""What a folder has: which checkpoints, as values, text, tables and plots."""

@@ -1,0 +1,182 @@
+"""A picture of a folder: the monitored value over the epochs, and what is kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from modelcheckpoint.listing.checkpoint import CheckpointList
+from modelcheckpoint.listing.plot_points import EARLIER, Point
+from modelcheckpoint.listing.queries import Folder, found_in
+from modelcheckpoint.listing.text import number_text, shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["plot_checkpoints"]
+
+# Okabe and Ito's palette, which people who confuse red and green can tell apart.
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
+_BEST = "#D55E00"
+_GREY = "#767676"
+_DISC: dict[str, Any] = {"linestyle": "none", "marker": "o", "markeredgewidth": 1.3}
+_CROSS: dict[str, Any] = {"linestyle": "none", "marker": "x", "color": _GREY}
+_DIAMOND: dict[str, Any] = {
+    "linestyle": "none",
+    "marker": "D",
+    "markersize": 10,
+    "color": _BEST,
+    "markeredgecolor": "black",
+}
+_MANY = 60
+"""From so many saves on, those that are gone get a smaller mark."""
+
+
+def plot_checkpoints(folder: Folder | CheckpointList, ax: Axes | None = None) -> Axes:
+    """Draw the checkpoints of a folder with matplotlib, and return the axes.
+
+    The monitored value of each save that the journal tells of is drawn over its epoch,
+    and a line for each run leads through them. Discs are files that are there, rings
+    files that are gone, crosses at the lower edge saves without a finite value. The
+    best that is there is a diamond. Only the quantity that the newest checkpoint
+    monitors is drawn. Saves from the middle of an epoch stand between two epochs.
+
+    Args:
+        folder: As for `list_checkpoints`, or what that returned.
+        ax: Where to draw; None makes a new figure.
+
+    Raises:
+        ImportError: If there is no matplotlib.
+        ValueError: If `folder` is no path.
+        OSError: If there is no such folder, or it or its journal cannot be read.
+    """
+    found = folder if isinstance(folder, CheckpointList) else found_in(folder)
+    axes = _new_axes() if ax is None else ax
+    points = [point for point in found.curve if math.isfinite(point.epoch)]
+    if not points:
+        _draw_nothing(axes)
+        return axes
+    _draw_runs(axes, points)
+    _draw_not_finite(axes, points)
+    _draw_best(axes, points)
+    _frame(axes, points)
+    _draw_legend(axes, points)
+    return axes
+
+
+def _new_axes() -> Axes:
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError(
+            "`plot_checkpoints()` needs the package 'matplotlib': "
+            'pip install "modelcheckpoint[plot]"'
+        ) from error
+    axes: Axes = pyplot.figure(figsize=(7, 4.5), layout="constrained").subplots()
+    return axes
+
+
+def _draw_nothing(axes: Axes) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    text = "The journal tells of no save."
+    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes)
+
+
+def _draw_runs(axes: Axes, points: Sequence[Point]) -> None:
+    """Draw a line for each run, and a mark for each save."""
+    colours = _colours(points)
+    for run in dict.fromkeys(point.run for point in points):
+        own = [point for point in points if point.run == run]
+        colour = colours[own[0].series]
+        axes.plot(*_places(own), color=colour, linewidth=1, alpha=0.6, zorder=1)
+        _draw_saves(axes, own, colour, small=len(points) > _MANY)
+
+
+def _draw_saves(axes: Axes, own: Sequence[Point], colour: str, small: bool) -> None:
+    # Among many saves the few that are left would be lost, were all marks alike.
+    sizes = (2.5, 6) if small else (7, 7)
+    gone = [point for point in own if point.name is None]
+    kept = [point for point in own if point.name is not None]
+    for some, face, size in zip((gone, kept), ("white", colour), sizes):
+        style = {**_DISC, "markerfacecolor": face, "markersize": size}
+        style["markeredgewidth"] = 0.8 if size < 5 else 1.3
+        axes.plot(*_places(some), color=colour, **style)
+
+
+def _draw_not_finite(axes: Axes, points: Sequence[Point]) -> None:
+    """Draw saves that have no place on the axis of the values at its lower end."""
+    there = [point.epoch for point in points if not math.isfinite(point.value)]
+    if there:
+        edge = axes.get_xaxis_transform()
+        axes.plot(there, [0.025] * len(there), transform=edge, **_CROSS)
+    if len(there) == len(points):
+        axes.set_yticks([])
+
+
+def _draw_best(axes: Axes, points: Sequence[Point]) -> None:
+    for point in points:
+        if point.best:
+            axes.plot([point.epoch], [point.value], **_DIAMOND)
+
+
+def _draw_legend(axes: Axes, points: Sequence[Point]) -> None:
+    from matplotlib.lines import Line2D
+
+    entries = list(_entries(points))
+    drawn = axes.legend(
+        handles=[Line2D([], [], **style) for style, _ in entries],
+        labels=["" for _ in entries],
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=3 if len(_colours(points)) == 1 else 2,
+        frameon=False,
+        borderaxespad=0.2,
+        columnspacing=1.5,
+    )
+    for text, (_, label) in zip(drawn.get_texts(), entries):
+        text.set_parse_math(False)  # a run can be called anything, $ and all
+        text.set_text(shown(label))
+
+
+def _entries(points: Sequence[Point]) -> Iterator[tuple[dict[str, Any], str]]:
+    colours = _colours(points)
+    if len(colours) > 1:
+        for series, colour in colours.items():
+            yield {"color": colour, "linewidth": 3}, series
+    finite = [point for point in points if math.isfinite(point.value)]
+    for there, label in ((True, "kept"), (False, "deleted or replaced")):
+        if any((point.name is not None) == there for point in finite):
+            face = _GREY if there else "white"
+            yield {**_DISC, "color": _GREY, "markerfacecolor": face}, label
+    if len(finite) < len(points):
+        yield _CROSS, "no finite value"
+    for point in points:
+        if point.best:
+            value, epoch = number_text(point.value), math.ceil(point.epoch)
+            yield _DIAMOND, f"best: {value} in epoch {epoch}"
+
+
+def _frame(axes: Axes, points: Sequence[Point]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    epochs = [point.epoch for point in points]
+    room = max(0.5, 0.03 * (max(epochs) - min(epochs)))
+    axes.set_xlim(min(epochs) - room, max(epochs) + room)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.margins(y=0.1)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(shown(points[-1].monitor), parse_math=False)
+
+
+def _colours(points: Sequence[Point]) -> dict[str, str]:
+    series = list(dict.fromkeys(point.series for point in points))
+    colours = _COLOURS if series[0] != EARLIER else (_GREY, *_COLOURS)
+    return dict(zip(series, colours))
+
+
+def _places(points: Sequence[Point]) -> tuple[list[float], list[float]]:
+    finite = [p.value if math.isfinite(p.value) else math.nan for p in points]
+    return [point.epoch for point in points], finite

@@ -1,0 +1,182 @@
+"""Find the newest, the best, and what may go; say in a sentence what came of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Union
+
+from modelcheckpoint.decide import arguments, matching
+from modelcheckpoint.decide.monitor import direction_of
+from modelcheckpoint.decide.retention import Keep, to_delete
+from modelcheckpoint.errors import without_number
+from modelcheckpoint.journal.prune import prune
+from modelcheckpoint.journal.scan import contents
+from modelcheckpoint.listing.checkpoint import CheckpointList, catalogue
+from modelcheckpoint.listing.text import quantity, size_text
+from modelcheckpoint.pending import wait_for_all
+from modelcheckpoint.records import Record
+
+__all__ = [
+    "Folder",
+    "Pruned",
+    "checked",
+    "find_best",
+    "find_latest",
+    "found_in",
+    "pruned",
+]
+
+Folder = Union[str, "os.PathLike[str]"]
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What came of pruning a folder.
+
+    Attributes:
+        found: What was deleted, or would be.
+        summary: The same in a sentence.
+        error: What kept a file from being deleted; None where nothing did.
+    """
+
+    found: CheckpointList
+    summary: str
+    error: OSError | None
+
+    @property
+    def wrong(self) -> str | None:
+        """What kept a file from being deleted, in a sentence."""
+        return None if self.error is None else str(self.error)
+
+
+def found_in(folder: Folder) -> CheckpointList:
+    """Return what `list_checkpoints` does."""
+    path = checked(folder)
+    wait_for_all()
+    return catalogue(path, contents(path))
+
+
+def find_latest(folder: Folder) -> tuple[str | None, str]:
+    """Return what `latest_checkpoint` does, and why if it is None."""
+    found = found_in(folder)
+    if not found:
+        return None, f"There is no checkpoint in {found.folder!r}."
+    return found[-1].path, ""
+
+
+def find_best(
+    folder: Folder, monitor: str | None = None, mode: str | None = None
+) -> tuple[str | None, str]:
+    """Return what `best_checkpoint` does, and why if it is None."""
+    if monitor is not None:
+        monitor = arguments.text("monitor", monitor)
+    if mode is not None:
+        mode = arguments.choice("mode", mode, ("min", "max"))
+    found = found_in(folder)
+    if not found:
+        return None, f"There is no checkpoint in {found.folder!r}."
+    records = [one.record for one in found if one.record is not None]
+    if mode is None and monitor is not None:
+        mode = _direction(records, monitor)
+    best = matching.best(records, monitor, mode)
+    if best is None:
+        return None, _no_best(found, monitor)
+    return next(one.path for one in found if one.record is best), ""
+
+
+def pruned(
+    folder: Folder,
+    keep_latest: int | None = None,
+    keep_best: int | None = None,
+    keep_every: int | None = None,
+    dry_run: bool = True,
+) -> Pruned:
+    """Do what `prune_checkpoints` does, but say nothing and raise no late error."""
+    keep = Keep(
+        arguments.count_or_none("keep_latest", keep_latest),
+        arguments.count_or_none("keep_best", keep_best),
+        arguments.count_or_none("keep_every", keep_every),
+    )
+    dry = arguments.flag("dry_run", dry_run)
+    if not keep:
+        raise ValueError(
+            "`keep_latest`, `keep_best` or `keep_every` must say what to keep, and "
+            "none of them does."
+        )
+    found = found_in(folder)
+    doomed = _doomed(found, keep)
+    if dry or not doomed:
+        return Pruned(doomed, _summary("Would delete", doomed, found), None)
+    files = [(one.file, one.record) for one in doomed if one.record is not None]
+    gone, errors = prune(found.folder, files)
+    names = {file.name for file in gone}
+    deleted = CheckpointList((c for c in doomed if c.name in names), found.folder)
+    return Pruned(deleted, _summary("Deleted", deleted, found), _error_of(errors))
+
+
+def checked(folder: Folder) -> str:
+    """Return the absolute path of a folder that is there and can be read."""
+    given = arguments.path("folder", folder)
+    path = os.path.abspath(os.path.expanduser(given))
+    if not os.path.isdir(path):
+        there = os.path.lexists(path)
+        kind = NotADirectoryError if there else FileNotFoundError
+        number = errno.ENOTDIR if there else errno.ENOENT
+        raise without_number(
+            kind(number, "`folder` must be a folder that exists", given)
+        )
+    os.scandir(path).close()
+    return path
+
+
+def _direction(records: Sequence[Record], monitor: str) -> str | None:
+    modes = [record.mode for record in records if record.monitor == monitor]
+    if modes:
+        return modes[-1]
+    direction = direction_of(monitor)
+    if direction is None and any(monitor in record.logs for record in records):
+        raise ValueError(
+            "`mode` must be 'min' or 'max' where a name does not tell which is better, "
+            f"as {monitor!r} does not."
+        )
+    return direction
+
+
+def _no_best(found: CheckpointList, monitor: str | None) -> str:
+    where = f"No checkpoint in {found.folder!r} has a value"
+    known = {name: None for one in found for name in one.logs}
+    if monitor is None or monitor in known:
+        return f"{where} that could be the best."
+    known_too = f"; there are: {', '.join(known)}" if known else ""
+    return f"{where} of {monitor!r}{known_too}."
+
+
+def _error_of(errors: Sequence[OSError]) -> OSError | None:
+    if not errors:
+        return None
+    first = errors[0]
+    what = f"{quantity(len(errors))} could not be deleted: {first.strerror or first}"
+    return OSError(first.errno, what, first.filename)
+
+
+def _doomed(found: CheckpointList, keep: Keep) -> CheckpointList:
+    records = [one.record for one in found if one.record is not None]
+    doomed = {record.path for record in to_delete(records, keep)}
+    return CheckpointList(
+        (one for one in found if one.record and one.name in doomed and not one.best),
+        found.folder,
+    )
+
+
+def _summary(what: str, doomed: CheckpointList, found: CheckpointList) -> str:
+    size = size_text(sum(one.bytes for one in doomed))
+    text = f"{what} {len(doomed):,} of {quantity(len(found))}, {size}."
+    if not doomed:
+        text = f"Nothing to delete among {quantity(len(found))}."
+    others = sum(one.record is None for one in found)
+    if others:
+        text += f" {others:,} that the journal does not describe stay."
+    return text

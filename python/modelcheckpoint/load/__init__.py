@@ -1,1 +1,0 @@
-"""A durable file -> the model that is there."""

@@ -1,0 +1,213 @@
+"""Tell what the callback decides and does, as its arguments ask for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from modelcheckpoint.decide.naming import COUNTERS
+from modelcheckpoint.decide.other_checkpoints import Others
+from modelcheckpoint.decide.plan import Moment, Order, Skip
+from modelcheckpoint.formats.snapshot import NeedsKeras
+from modelcheckpoint.records import Record
+from modelcheckpoint.report import messages
+from modelcheckpoint.report.reporter import Reporter
+from modelcheckpoint.save.pipeline import Receipt
+from modelcheckpoint.save.replacement import Replaced
+from modelcheckpoint.save.retirement import Retired
+
+__all__ = ["Narrator"]
+
+
+class Narrator(Reporter):
+    """A reporter that knows the callback's arguments.
+
+    Args:
+        filepath: `filepath` as given.
+        folder: Its folder, to show whole paths.
+        monitor: Name of the monitored quantity.
+        save_best_only: Whether a save is told by its improvement.
+        verbose: Whether each decision is told.
+    """
+
+    def __init__(
+        self,
+        filepath: str,
+        folder: str,
+        monitor: str,
+        save_best_only: bool,
+        verbose: bool,
+    ) -> None:
+        super().__init__()
+        self.filepath = filepath
+        self.folder = folder
+        self.monitor = monitor
+        self.save_best_only = save_best_only
+        self.verbose = verbose
+        self._reason: str | None = None
+        self._told_undeleted: set[str] = set()
+
+    def path(self, name: str) -> str:
+        """Return a file's path as the user would write it."""
+        return os.path.join(self.folder, name)
+
+    def begin(self, every: str | None) -> None:
+        """Begin a training; tell what a number for `save_freq` means."""
+        self.start()
+        if self.verbose and every is not None:
+            self.say(f"ModelCheckpoint: saving every {every}")
+
+    def small_save_freq(self, save_freq: int, size: int) -> None:
+        """Tell, always, that each batch holds as many samples as `save_freq`."""
+        self.say(
+            f"`save_freq={save_freq}` counts samples, and a batch has {size}: saving "
+            "after every batch. `save_freq_unit='batches'` counts batches."
+        )
+
+    def fallback(self, reason: NeedsKeras | None) -> None:
+        """Tell, once, why training waits while Keras itself saves the model.
+
+        Where that is a model's known way it is told only with `verbose`.
+        """
+        if reason is not None and (self.verbose or not reason.expected):
+            text = f"ModelCheckpoint: training waits for each save, because {reason}"
+            self.say_once(text, "fallback")
+
+    def saved(self, order: Order, receipt: Receipt, within: bool) -> None:
+        """Tell that a checkpoint is durable."""
+        path = self.path(order.path)
+        if receipt.replaced is not None:
+            self._replaced(path, receipt.replaced, receipt)
+        text = messages.saved(self.monitor, order, path, self.save_best_only)
+        gone = [self.path(name) for name in receipt.retired.deleted]
+        self._decision(order.moment, text + messages.deleted(gone), within)
+        self._undeleted(receipt.retired)
+
+    def _replaced(self, path: str, replaced: Replaced, receipt: Receipt) -> None:
+        gone = replaced.kept is None or replaced.kept in receipt.retired.deleted
+        kept = None if gone or replaced.kept is None else self.path(replaced.kept)
+        old, new = replaced.record, receipt.record
+        if replaced.own and old is not None:
+            self.problem(messages.same_name(path, old, new, kept), once="same name")
+        elif kept is not None and old is not None and replaced.better:
+            self.say(messages.kept_aside(path, old, new, kept))
+        elif kept is not None:
+            self.say(messages.kept_unknown(path, kept))
+
+    def no_best(self, order: Order) -> None:
+        """Tell, once, that a checkpoint has no value by which it could be the best."""
+        reason = messages.no_monitor(self.monitor, order.moment.logs)
+        text = f"`keep_best` does not count {self.path(order.path)}: {reason}"
+        self.problem(text, once="monitor")
+
+    def counters_in_logs(self, fields: Iterable[str], order: Order) -> None:
+        """Report, once, counters in the name that `logs` has as well."""
+        filled = [name for name in fields if name not in order.missing]
+        counters = [name for name in filled if name in COUNTERS]
+        both = [name for name in counters if name in order.moment.logs]
+        if both:
+            text = messages.counters_in_logs(self.filepath, both)
+            self.problem(text, once="counters")
+
+    def no_signals(self, reason: str) -> None:
+        """Tell, once, that a signal ends training without a last checkpoint."""
+        self.say_once(f"`save_on_exit` does not wait for signals: {reason}.", "signals")
+
+    def leaves(self, signal: str) -> None:
+        """Tell, always, that a signal was held back, and acts now."""
+        self.say(f"ModelCheckpoint: {signal} came; all that was trained is saved")
+
+    def skipped(self, skip: Skip, within: bool) -> None:
+        """Tell that a save fell due, and why it was not made."""
+        if skip.value is None:
+            self._reason = messages.no_monitor(self.monitor, skip.moment.logs)
+            self.problem(f"Not saved: {self._reason}", once="monitor")
+            text = f"not saved, {self.monitor} is not there"
+        else:
+            text = self._reason = messages.not_better(self.monitor, skip)
+        self._decision(skip.moment, text, within)
+
+    def could_resume(self, record: Record) -> None:
+        """Tell, always, that an earlier run left something to go on from."""
+        text = messages.could_resume(self.path(record.path), record)
+        self.say(f"ModelCheckpoint: {text}")
+
+    def passed_over(self, path: str, reason: str | None) -> None:
+        """Tell that a newer checkpoint is damaged, so that an older one is taken."""
+        self.problem(f"Not resumed from {self.path(path)}, it is damaged: {reason}")
+
+    def nothing_to_resume(self) -> None:
+        """Tell that there is no checkpoint to go on from."""
+        if self.verbose:
+            self.say(f"ModelCheckpoint: nothing to resume from in {self._where()}")
+
+    def only_others(self, others: Others) -> None:
+        """Warn that there are checkpoints, and none of them to go on from."""
+        path = self.path(others.newest)
+        self.problem(messages.only_others(self.filepath, others, path))
+
+    def resumed(
+        self,
+        record: Record,
+        optimizer: bool,
+        seeds: bool,
+        states: bool,
+        averaged: bool,
+        epochs: int | None,
+        note: str | None = None,
+    ) -> None:
+        """Tell, always, where training goes on.
+
+        Args:
+            record: Of the checkpoint.
+            optimizer: Whether the optimizer's state was restored.
+            seeds: Whether the states of the seed generators were restored.
+            states: Whether the states of stateful layers were restored.
+            averaged: Whether the model goes on from averages of its weights.
+            epochs: Up to which epoch `fit` trains, from 1; None if nobody said.
+            note: Why the optimizer's state was not restored.
+        """
+        path = self.path(record.path)
+        back = (optimizer, seeds, states, averaged)
+        text = messages.resumed(path, record, *back, note)
+        if self.save_best_only:
+            text += "; it is the best so far, as `save_best_only` keeps no newer one"
+        if epochs is not None and record.epochs_done >= epochs:
+            text += f"; all {epochs} epochs are done, there is nothing to train"
+        self.say(f"ModelCheckpoint: {text}")
+
+    def wrong_epoch(self, record: Record, epoch: int) -> None:
+        """Tell what to pass to `fit`, as it did not begin where training goes on."""
+        path = self.path(record.path)
+        self.problem(messages.wrong_epoch(path, record.epochs_done, epoch))
+
+    def best_is_back(self, record: Record) -> None:
+        """Tell that the model has the weights of the best checkpoint."""
+        if self.verbose:
+            text = f"the model has the weights of the best, {self.path(record.path)}"
+            self.say(f"ModelCheckpoint: {text} (the optimizer is as training left it)")
+
+    def best_is_lost(self, reason: str) -> None:
+        """Tell that the model stays as training left it."""
+        self.problem(f"`restore_best`: the model stays as it is: {reason}")
+
+    def _where(self) -> str:
+        return self.folder or os.curdir
+
+    def end(self, saved: bool, never_due: str) -> None:
+        """Sum up; say loudly where nothing was saved, with the reason."""
+        self.sum_up(self.filepath, None if saved else self._reason or never_due)
+        self._reason = None
+
+    def _undeleted(self, retired: Retired) -> None:
+        new = [one for one in retired.undeleted if one[0] not in self._told_undeleted]
+        if new:
+            (name, error), *others = new
+            text = messages.not_deleted(self.path(name), len(others), error)
+            self._told_undeleted.update(name for name, _ in new)
+            self.problem(text)
+
+    def _decision(self, moment: Moment, text: str, within: bool) -> None:
+        if self.verbose:
+            batch = f", batch {moment.batch}" if within and moment.batch else ""
+            self.say(f"Epoch {moment.epoch}{batch}: {text}")

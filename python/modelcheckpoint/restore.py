@@ -1,0 +1,326 @@
+"""Back from a checkpoint: the newest good one -> the model, and where to go on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import warnings
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Union
+
+from modelcheckpoint.decide import arguments
+from modelcheckpoint.decide.lineage import best_of, candidates, lineage
+from modelcheckpoint.decide.naming import Template
+from modelcheckpoint.decide.other_checkpoints import Others, others
+from modelcheckpoint.errors import (
+    CheckpointWarning,
+    RestoreError,
+    without_number,
+)
+from modelcheckpoint.formats.inspection import Inspector
+from modelcheckpoint.formats.load import load, load_weights_only
+from modelcheckpoint.formats.optimizer_state import NO_STATE
+from modelcheckpoint.journal import log
+from modelcheckpoint.journal.scan import contents
+from modelcheckpoint.journal.verify import Verification, Verifier
+from modelcheckpoint.observe.keras_models import check_model
+from modelcheckpoint.observe.layer_states import put_states
+from modelcheckpoint.observe.seeds import put_global_seed, put_random, put_seeds
+from modelcheckpoint.pending import wait_for_all
+from modelcheckpoint.records import Record
+
+__all__ = [
+    "Found",
+    "Restored",
+    "could_resume",
+    "find",
+    "others_in",
+    "restore",
+    "restore_checkpoint",
+    "restore_weights",
+    "restored_from",
+    "was_restored",
+]
+
+Number = Union[int, float]
+
+_FOLDERS_UP = 8
+"""How far above a file its journal is looked for; templates are rarely as deep."""
+
+# By their ids: a model of somebody's own need not be hashable.
+_restored_by_hand: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What was brought back from a checkpoint.
+
+    What nothing tells, as where no journal has a line for the file, is None.
+
+    Attributes:
+        path: Absolute path of the file.
+        epochs_done: How many epochs were complete when it was saved. To go on, pass it
+            to `fit` as `initial_epoch`, which counts from 0 in Python.
+        epoch: Epoch in which it was saved, from 1.
+        batch: Batch of that epoch, from 1; None where it was saved at the epoch's end.
+        samples: Samples that training had seen.
+        value: The monitored value.
+        optimizer: Whether the optimizer's state was restored.
+        seeds: Whether the states of the seed generators were restored.
+        states: Whether the states of stateful layers are those of the checkpoint; True
+            where the model has none.
+        record: What the journal says of the file.
+        optimizer_note: Why the optimizer's state was not restored, or that nothing
+            tells which optimizer it is of; None where it was restored for certain.
+    """
+
+    path: str
+    epochs_done: int | None
+    epoch: int | None
+    batch: int | None
+    samples: int | None
+    value: Number | None
+    optimizer: bool
+    seeds: bool
+    states: bool
+    record: Record | None
+    optimizer_note: str | None = None
+
+    @property
+    def surprise(self) -> str | None:
+        """What a user does not expect of the optimizer, in a sentence, or None."""
+        if self.optimizer_note in (None, NO_STATE):
+            return None
+        if self.optimizer:
+            return f"Restored from {self.path}: {self.optimizer_note}."
+        return (
+            f"Restored from {self.path}, and the optimizer starts anew, as "
+            f"{self.optimizer_note}."
+        )
+
+
+@dataclass(frozen=True)
+class Found:
+    """From which checkpoint a training can go on.
+
+    Attributes:
+        record: Of the newest one that is whole; None where there is none.
+        chain: The checkpoints that led to it, oldest first, itself among them.
+        damaged: Newer ones that had to be passed over.
+    """
+
+    record: Record | None
+    chain: Sequence[Record]
+    damaged: Sequence[Verification]
+
+    def best(self, monitor: str) -> Record | None:
+        """Return the best of the chain by `monitor`, or None."""
+        return best_of(self.chain, monitor)
+
+
+def restore_checkpoint(model: Any, path: str | os.PathLike[str]) -> Restored:
+    """Load a checkpoint into a model: weights, optimizer, seeds, layer states.
+
+    To go on by hand:
+
+        restored = restore_checkpoint(model, "checkpoints/w.04.keras")
+        model.fit(x, y, epochs=10, initial_epoch=restored.epochs_done)
+
+    Nothing is unpickled, and no code in the file is run: its weights go into the model
+    that is there. The journal in the file's folder, or in one of the eight above, tells
+    the rest. On Torch, `fit` itself draws from the generator of Dropout before its
+    first batch: there only the callback's `resume` continues it exactly. A file that
+    was saved beside SwapEMAWeights can hold averages; the model then has those.
+
+    Args:
+        model: Compiled, if its optimizer is to be restored. Where it is not built yet,
+            it is built if the journal tells how.
+        path: The file: `.keras`, `.weights.h5`, `.h5` or `.hdf5`. `~` is the home
+            folder. Weights alone in `.h5` or `.hdf5` have no optimizer state. If the
+            file has the state of another optimizer (another class, or the same with
+            other variables), the weights are restored, the optimizer starts from
+            scratch, and a `CheckpointWarning` says so.
+
+    Returns:
+        What was restored.
+
+    Raises:
+        ValueError: If `model` is no Keras model, or `path` no path.
+        OSError: If there is no such file, or it cannot be read.
+        RestoreError: If the file is damaged, or of another model. The model is then as
+            it was before, as it is when Ctrl-C ends the call.
+    """
+    restored = restored_from(model, path)
+    if restored.surprise is not None:
+        warnings.warn(restored.surprise, CheckpointWarning, stacklevel=2)
+    return restored
+
+
+def restored_from(model: Any, path: str | os.PathLike[str]) -> Restored:
+    """Do what `restore_checkpoint` does, but warn of nothing."""
+    check_model(model, "The model is the first argument, the path the second.")
+    given = arguments.path("path", path)
+    file = os.path.abspath(os.path.expanduser(given))
+    try:
+        _check_file(file)
+    except OSError as error:
+        rule = "`path` must be a checkpoint's file that can be read"
+        error = type(error)(error.errno, f"{rule}: {error.strerror}", given)
+        raise without_number(error) from None
+    wait_for_all()
+    if os.path.islink(file):
+        file = os.path.realpath(file)
+    with Inspector() as inspect:
+        found = _looked_up(file, inspect)
+    if found.status not in ("good", "unknown") or found.reason is not None:
+        raise RestoreError(f"{file} is damaged: {found.reason}.")
+    restored = restore(model, file, found.record)
+    _restored_by_hand[id(model)] = model
+    return restored
+
+
+def was_restored(model: Any) -> bool:
+    """Return whether `restore_checkpoint` has loaded a checkpoint into this model."""
+    return _restored_by_hand.get(id(model)) is model
+
+
+def restore(model: Any, path: str, record: Record | None) -> Restored:
+    """Load a file that was verified, as `restore_checkpoint` does."""
+    state = load(model, path, record)
+    if record is None:
+        nothing = (None, None, None, None, None)
+        states = put_states(model, None)
+        return Restored(path, *nothing, state.fits, False, states, None, state.note)
+    seeds = record.seeds is not None and put_seeds(model, record.seeds)
+    if record.random is not None:
+        seeds = put_random(model, record.random) and seeds
+    if record.global_seed is not None:
+        seeds = put_global_seed(model, record.global_seed) and seeds
+    return Restored(
+        path,
+        record.epochs_done,
+        record.epoch,
+        record.batch,
+        record.samples,
+        record.value,
+        state.fits,
+        seeds,
+        put_states(model, record.states),
+        record,
+        state.note,
+    )
+
+
+def restore_weights(model: Any, folder: str, record: Record) -> None:
+    """Load the weights of a checkpoint of this run, and nothing else.
+
+    Raises:
+        RestoreError: If the file is gone or damaged. The model is then as it was.
+    """
+    with Inspector() as inspect:
+        found = Verifier(folder, inspect).verify(record.path)
+    if found is None or found.status != "good" or not _is_of(found.record, record):
+        gone = found is None or found.status == "missing"
+        reason = found.reason if found is not None and found.reason else None
+        what = "it is gone" if gone else reason or "another file has its name now"
+        raise RestoreError(f"{record.path}: {what}")
+    path = os.path.join(folder, *record.path.split("/"))
+    load_weights_only(model, path, record)
+
+
+def find(folder: str, template: Template, format: str) -> Found:
+    """Return the newest checkpoint of a template that is whole.
+
+    Args:
+        folder: Absolute path of the template's folder.
+        template: Of the callback that is to go on.
+        format: What the file must hold.
+    """
+    entries = list(log.entries(folder))
+    damaged: list[Verification] = []
+    looks: dict[str, Verification | None] = {}
+    with Inspector() as inspect:
+        verifier = Verifier(folder, inspect)
+        for record in candidates(entries, template, format):
+            if record.path not in looks:
+                looks[record.path] = verifier.verify(record.path)
+                look = looks[record.path]
+                if look is not None and look.status == "damaged":
+                    damaged.append(look)
+            look = looks[record.path]
+            if look and look.status == "good" and _is_of(look.record, record):
+                return Found(record, lineage(entries, record), damaged)
+    return Found(None, [], damaged)
+
+
+def others_in(folder: str, template: Template, format: str) -> Others | None:
+    """Return what is in a folder beside what a run could go on from, or None.
+
+    Args:
+        folder: Absolute path of the template's folder; it need not exist.
+        template: Of the callback that is to go on.
+        format: What the file must hold.
+    """
+    try:
+        seen = contents(folder, template.depth)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    files = {file.name: (file.bytes, file.modified) for file in seen.files}
+    return others(files, seen.entries, template, format)
+
+
+def could_resume(folder: str, template: Template, format: str) -> Record | None:
+    """Return the newest checkpoint that a run could go on from, by its size alone."""
+    for record in candidates(log.entries(folder), template, format):
+        if _size(os.path.join(folder, *record.path.split("/"))) == record.bytes:
+            return record
+    return None
+
+
+def _check_file(path: str) -> None:
+    """Raise, by the error's own name, where there is no file that can be read."""
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        # To open a pipe would wait for who writes into it.
+        raise OSError(errno.EINVAL, "it is no regular file", path)
+    with open(path, "rb"):
+        pass
+
+
+def _looked_up(file: str, inspect: Inspector) -> Verification:
+    for folder, name in _places(file):
+        if any(record.path == name for record in log.read(folder)):
+            found = Verifier(folder, inspect).verify(name)
+            if found is not None:
+                return found
+    folder, name = os.path.split(file)
+    return Verification(name, "unknown", inspect(folder, name, ""), None)
+
+
+def _places(file: str) -> Iterator[tuple[str, str]]:
+    """Yield the folders whose journal may tell of a file, and its name from there."""
+    folder, name = os.path.split(file)
+    for _ in range(_FOLDERS_UP + 1):
+        yield folder, name
+        above, last = os.path.split(folder)
+        if above == folder:
+            return
+        folder, name = above, f"{last}/{name}"
+
+
+def _is_of(found: Record | None, record: Record) -> bool:
+    # Not the whole lines: a NaN in them is unequal to itself.
+    return found is not None and (found.bytes, found.crc32) == (
+        record.bytes,
+        record.crc32,
+    )
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return None

@@ -1,0 +1,208 @@
+"""Temporary files: whose are they, and does their writer still live?
+
+A writer claims its temporary files by a lock on one byte of its journal, at a place
+that their name tells; the lock goes with the process, however that dies, and is seen
+from other containers and (on NFS 4) other machines, where a process id means nothing.
+The temporary file itself cannot carry the lock: HDF5 takes its own. Where there is any
+doubt, a file stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from zlib import crc32
+
+from modelcheckpoint.storage import processes
+from modelcheckpoint.storage.beneath import open_below
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = [
+    "JOURNAL",
+    "Mark",
+    "abandoned",
+    "claim",
+    "folders",
+    "is_temporary",
+    "new_token",
+    "temporary_files",
+    "temporary_name",
+]
+
+JOURNAL = "modelcheckpoint.jsonl"
+"""Name of the journal, in the folder of the checkpoints."""
+
+# A place in the journal's address space far beyond its contents.
+_FIRST = 1 << 40
+_TEMPORARY = re.compile(
+    r"\.modelcheckpoint-(?P<token>[0-9a-f]{12})-(?P<place>[0-9a-f]{8})-(?P<pid>\d{1,9})"
+    r"-(?P<up>\d{1,3})\.tmp(\.keras|\.h5|\.hdf5|\.weights\.h5|\.run|\.d)"
+)
+_HELD = (errno.EACCES, errno.EAGAIN)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What tells the owner of a temporary file.
+
+    Attributes:
+        token: The writer's own, from `new_token`.
+        up: How many folders above the file the writer's journal lies.
+    """
+
+    token: str
+    up: int
+
+
+def new_token() -> str:
+    """Return what tells this writer's temporary files from every other's."""
+    token = secrets.token_hex(6)
+    _tokens.add(token)
+    return token
+
+
+_tokens: set[str] = set()
+
+
+def temporary_name(mark: Mark, suffix: str) -> str:
+    """Return the name of a temporary file; Keras looks at its suffix."""
+    owner = f"{mark.token}-{_place()}-{os.getpid()}-{mark.up}"
+    return f".modelcheckpoint-{owner}.tmp{suffix}"
+
+
+@contextlib.contextmanager
+def claim(journal: int, token: str) -> Iterator[None]:
+    """Hold the byte that belongs to `token`, until the process dies at the latest."""
+    with contextlib.suppress(OSError):  # then the process id is all there is
+        _lock(journal, token)
+    _claimed.add(journal)
+    try:
+        yield
+    finally:
+        _claimed.discard(journal)
+
+
+_claimed: set[int] = set()
+
+
+def _give_up_claims() -> None:
+    # A forked child shares its parent's locks: were it to live longer, as a loader of
+    # data can, it would hold them for a writer that is dead.
+    for journal in _claimed:
+        with contextlib.suppress(OSError):
+            os.close(journal)
+    _claimed.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_give_up_claims)
+
+
+def abandoned(folder: str, level: int = 0) -> list[str]:
+    """Return the names of the temporary files in a folder whose writer is dead.
+
+    Of folders, too, if their name ends in `.d`. One whose name tells of a journal more
+    than `level` folders further up stays: nothing is looked for up there.
+    """
+    found = temporary_files(folder)
+    return [name for name in found if _is_abandoned(folder, name, level)]
+
+
+def temporary_files(folder: str) -> list[str]:
+    """Return the names of all temporary files in a folder, and of their folders."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [e.name for e in entries if _is_kind(e)]
+    except OSError:
+        return []
+    return [name for name in found if is_temporary(name)]
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether a name is that of a temporary file, or of its folder."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def folders(folder: str, depth: int, level: int = 0) -> Iterator[tuple[str, int]]:
+    """Yield `folder` and those below it, and each one's level, links excepted.
+
+    `folder` has level 0; the deepest that is looked at has level `depth`.
+    """
+    left = [(folder, level)]  # a name can have more folders than calls can be nested
+    while left:
+        folder, level = left.pop()
+        yield folder, level
+        if level < depth:
+            with contextlib.suppress(OSError), os.scandir(folder) as entries:
+                below = [e.path for e in entries if e.is_dir(follow_symlinks=False)]
+                left += [(path, level + 1) for path in reversed(below)]
+
+
+def _is_kind(entry: os.DirEntry[str]) -> bool:
+    if entry.name.endswith(".d"):
+        return entry.is_dir(follow_symlinks=False)
+    return entry.is_file(follow_symlinks=False)
+
+
+def _is_abandoned(folder: str, name: str, level: int) -> bool:
+    match = _TEMPORARY.fullmatch(name)
+    if match is None or int(match["up"]) > level:
+        return False
+    above = os.path.join(folder, *[os.pardir] * int(match["up"]))
+    free = _is_free(above, match["token"])
+    if free is False:
+        return False
+    if match["place"] == _place():
+        # Also where the lock is free: the journal may be another one by now.
+        pid = int(match["pid"])
+        if pid == os.getpid():  # as in a container that was started anew
+            return match["token"] not in _tokens
+        return not processes.runs(pid)
+    return free is True
+
+
+def _is_free(folder: str, token: str) -> bool | None:
+    """Return whether nobody holds the token's byte; None where that cannot be told."""
+    try:
+        descriptor = open_below(folder, JOURNAL, os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        _lock(descriptor, token)
+    except OSError as error:
+        return False if error.errno in _HELD else None
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _lock(journal: int, token: str) -> None:
+    # Locks of the open file description: unlike POSIX' older ones they are not lost
+    # when another descriptor of the same file is closed in this process.
+    if fcntl is None or not hasattr(fcntl, "F_OFD_SETLK"):
+        raise OSError(errno.ENOTSUP, "no locks of open file descriptions here")
+    start = _FIRST + int(token, 16)
+    request = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, start, 1, 0)
+    fcntl.fcntl(journal, fcntl.F_OFD_SETLK, request)
+
+
+def _place() -> str:
+    # A process id means something only on one machine, there in one container, and no
+    # longer than until the machine is started anew.
+    namespace = boot = ""
+    with contextlib.suppress(OSError):
+        namespace = os.readlink("/proc/self/ns/pid")
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            boot = file.read()
+    return f"{crc32(f'{socket.gethostname()} {namespace} {boot}'.encode()):08x}"

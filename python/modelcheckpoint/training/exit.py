@@ -1,0 +1,63 @@
+"""Leaving when a signal asks for it, once what was trained is saved."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from modelcheckpoint.errors import CheckpointError
+from modelcheckpoint.observe.exit_signals import ExitSignals
+from modelcheckpoint.observe.processes import saves_together
+from modelcheckpoint.observe.stack import TrainingOnStack
+from modelcheckpoint.report.narrator import Narrator
+
+__all__ = ["Leaving"]
+
+
+class Leaving:
+    """Holds back the signals that end a process, for one callback.
+
+    Args:
+        tell: Is told of a signal that came, or why none is held back.
+    """
+
+    def __init__(self, tell: Narrator) -> None:
+        self._tell = tell
+        self._signals: ExitSignals | None = None
+
+    def begin(self, wanted: bool, model: Any, callback: Any) -> None:
+        """Begin to hold signals back for the training that begins now, if wanted."""
+        self._signals = self._watch(model, callback) if wanted else None
+
+    def if_asked(self, save: Callable[[], None]) -> None:
+        """Save and let the signal act that came since the last hook, if one did.
+
+        Args:
+            save: Returns when all that was trained is durable.
+        """
+        if self._signals is None or self._signals.noted is None:
+            return
+        signals, name = self._signals, self._signals.noted.name
+        try:
+            save()
+            self._tell.leaves(name)
+        except CheckpointError as error:
+            self._tell.say(str(error))  # the signal may leave no time to tell it later
+            raise
+        finally:
+            signals.hand_on()
+
+    def end(self) -> None:
+        """Hold nothing back any more; a signal that waits acts now."""
+        signals, self._signals = self._signals, None
+        if signals is not None:
+            signals.stop()
+
+    def _watch(self, model: Any, callback: Any) -> ExitSignals | None:
+        if saves_together(model):
+            self._tell.no_signals("a save takes all workers, not only those it reaches")
+            return None
+        signals = ExitSignals(TrainingOnStack(callback).runs)
+        if not signals.watch():
+            self._tell.no_signals("Python takes them on its main thread, not on this")
+            return None
+        return signals

@@ -1,0 +1,141 @@
+"""Going on where an earlier run stopped, or telling that it could be."""
+
+from __future__ import annotations
+
+import os
+
+from modelcheckpoint.observe.averages import take_averages_out
+from modelcheckpoint.observe.first_epoch import Start, start_at, started, take_back
+from modelcheckpoint.observe.fit import Fit
+from modelcheckpoint.records import Record
+from modelcheckpoint.report.narrator import Narrator
+from modelcheckpoint.restore import (
+    Restored,
+    could_resume,
+    find,
+    others_in,
+    restore,
+    was_restored,
+)
+from modelcheckpoint.settings import Settings
+from modelcheckpoint.training.run import RunState
+
+__all__ = ["Resumption"]
+
+
+class Resumption:
+    """Where a run goes on.
+
+    Not where an epoch was trained since, in a `fit` that ended as it should: the model
+    is then further than any file.
+
+    Args:
+        settings: Of the callback.
+        tell: Is told from where training goes on, and what was passed over.
+        run: Takes up what is found of the earlier run.
+
+    Attributes:
+        restored: What was restored; None before, and where there was nothing.
+        found: Whether an earlier run was found to go on from.
+    """
+
+    def __init__(self, settings: Settings, tell: Narrator, run: RunState) -> None:
+        self.restored: Restored | None = None
+        self.found = False
+        self._settings, self._tell, self._run = settings, tell, run
+        self._may_resume = True
+        self._epochs_begun = False
+        self._start: Start | None = None
+
+    def begin(self, fit: Fit, folder: str) -> None:
+        """Resume, if that was asked for, or tell that it could be.
+
+        Args:
+            fit: That begins.
+            folder: Absolute path of the template's folder.
+
+        Raises:
+            RestoreError: If the checkpoint is of another model, which is as it was.
+        """
+        # A `fit` that never came so far has left it.
+        take_back(fit.model, self._start)
+        self._start, self._epochs_begun = None, False
+        if self._may_resume and self._settings.resume:
+            self._resume(fit, folder)
+        elif self._may_resume and fit.chief and not was_restored(fit.model):
+            self._tell_of_earlier(folder)
+
+    def begin_epoch(self, fit: Fit, epoch: int) -> None:
+        """Look whether `fit` begins where training goes on (`epoch` counts from 1)."""
+        self._epochs_begun = True
+        if self._start is None or self.restored is None:
+            return
+        ahead, record = started(fit.model), self.restored.record
+        if ahead is not None and ahead is not self._start:
+            fit.progress.go_on(ahead.samples)  # a later callback has restored more
+        elif record is not None and epoch - 1 != record.epochs_done and fit.chief:
+            self._tell.wrong_epoch(record, epoch)
+        take_back(fit.model, self._start)
+        self._start = None
+
+    def end(self, fit: Fit) -> None:
+        """A `fit` has ended as it should."""
+        take_back(fit.model, self._start)
+        self._may_resume = self._may_resume and not self._epochs_begun
+
+    def _tell_of_earlier(self, folder: str) -> None:
+        template, format = self._settings.template, self._settings.format
+        record = could_resume(folder, template, format.name)
+        if record is not None and record.run != self._run.id:
+            self._tell.could_resume(record)
+
+    def _tell_of_nothing(self, fit: Fit, folder: str) -> None:
+        settings = self._settings
+        others = others_in(folder, settings.template, settings.format.name)
+        if others is None or started(fit.model) is not None:
+            self._tell.nothing_to_resume()  # or another callback has restored it
+        else:
+            self._tell.only_others(others)
+
+    def _resume(self, fit: Fit, folder: str) -> None:
+        record = self._found(fit, folder)
+        if record is None:
+            if fit.chief:
+                self._tell_of_nothing(fit, folder)
+            return
+        ahead = started(fit.model)
+        if ahead is not None and ahead.moment >= _moment_of(record):
+            # Another callback of this training has a newer state, and restored it.
+            fit.progress.go_on(ahead.samples)
+            return
+        path = os.path.join(folder, *record.path.split("/"))
+        self.restored = restored = restore(fit.model, path, record)
+        averaged = record.averaged is True
+        if averaged and restored.optimizer:
+            averaged = not take_averages_out(fit.model)
+        fit.progress.go_on(record.samples)
+        self._start = start_at(fit.model, record.epochs_done, record.samples)
+        if fit.chief:
+            back = (restored.optimizer, restored.seeds, restored.states)
+            note, surprise = restored.optimizer_note, restored.surprise
+            self._tell.resumed(record, *back, averaged, fit.epochs, note)
+            if surprise is not None:
+                tell = self._tell.say if restored.optimizer else self._tell.problem
+                tell(surprise)
+
+    def _found(self, fit: Fit, folder: str) -> Record | None:
+        """Find the checkpoint to go on from, and let the run take up from there."""
+        found = find(folder, self._settings.template, self._settings.format.name)
+        record, run = found.record, self._run
+        for one in found.damaged if fit.chief else ():
+            self._tell.passed_over(one.path, one.reason)
+        if record is not None:
+            self.found = True
+            run.id, run.saved_ever = record.run, True
+            run.best_record = best = found.best(self._settings.monitor)
+            run.plan.go_on(best.value if best else None, record.mode, record.since)
+        return record
+
+
+def _moment_of(record: Record) -> tuple[int, int]:
+    return record.epochs_done, record.samples or 0

@@ -1,0 +1,276 @@
+"""The training of one model: what each hook does."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from modelcheckpoint.decide.plan import Moment
+from modelcheckpoint.errors import CheckpointError, without_number
+from modelcheckpoint.journal.sweep import sweep
+from modelcheckpoint.observe.fit import Fit
+from modelcheckpoint.observe.logs import numbers
+from modelcheckpoint.observe.processes import check_reach, is_alone
+from modelcheckpoint.report.narrator import Narrator
+from modelcheckpoint.restore import Restored
+from modelcheckpoint.save.pipeline import Pipeline
+from modelcheckpoint.save.replacement import Caution
+from modelcheckpoint.settings import Settings
+from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.training.direction import Direction
+from modelcheckpoint.training.exit import Leaving
+from modelcheckpoint.training.resumption import Resumption
+from modelcheckpoint.training.run import CopiedRun, RunState
+from modelcheckpoint.training.saves import Saves
+
+__all__ = ["Training"]
+
+
+class Training:
+    """One run, in one `fit` or several: count, ask the plan, hand orders on, tell.
+
+    To be called as Keras calls the hooks of a callback, in their order; but `epoch` and
+    `batch` count from 1.
+
+    Args:
+        settings: Of the callback.
+        tell: Tells the user.
+        leaving: Holds back signals; it outlasts a run.
+        copied: Of the callback that this one is a copy of, or None.
+
+    Attributes:
+        begun: Whether a fit has begun, and not ended as it should.
+    """
+
+    # There since the first `begin`, and after `end`: somebody may `wait`.
+    _fit: Fit
+    _saves: Saves
+
+    def __init__(
+        self,
+        settings: Settings,
+        tell: Narrator,
+        leaving: Leaving,
+        copied: CopiedRun | None = None,
+    ) -> None:
+        self.begun = False
+        self._ever_begun = False
+        self._settings, self._tell, self._leaving = settings, tell, leaving
+        self._run = run = RunState(settings, copied)
+        self._plan = run.plan
+        self._direction = Direction(settings, tell)
+        self._resumption = Resumption(settings, tell, run)
+        self._first_batch = False
+        self._logs: Mapping[str, Any] | None = None
+
+    @property
+    def best(self) -> float | None:
+        """The best value of `monitor` that was saved, or the threshold, or None."""
+        return self._plan.best
+
+    @property
+    def restored(self) -> Restored | None:
+        """What was restored; None before, and where there was nothing."""
+        return self._resumption.restored
+
+    def copied(self) -> CopiedRun:
+        """Return what a copy of the callback goes on from."""
+        return self._run.copied()
+
+    # The fit
+
+    def begin(self, model: Any, callback: Any) -> None:
+        """Begin a fit: check all that can be known before its first batch.
+
+        Args:
+            model: That is trained; None where nobody has set one.
+            callback: Whose hooks drive this; it is not kept alive.
+        """
+        self.settle(wait=True)
+        if model is None:
+            raise CheckpointError(
+                "ModelCheckpoint has no model: call `set_model(model)` before it."
+            )
+        settings = self._settings
+        settings.format.check(model)
+        check_reach(model)
+        fit = Fit.begin(model, callback, settings.unit)
+        self._check_alone(model)
+        storage = self._storage(fit.chief)
+        self._plan.start(time.monotonic())
+        told = settings.counts_batches or settings.save_seconds is not None
+        if fit.chief:
+            self._tell.begin(settings.interval if told else None)
+            reservation = settings.format.reservation(model)
+            if reservation is not None:
+                self._tell.problem(reservation, once="class")
+        self._resumption.begin(fit, storage.folder)
+        self._take_up(fit, storage)
+        self._leaving.begin(settings.save_on_exit, model, callback)
+
+    def end(self) -> None:
+        """End a fit that ended as it should: nothing is under way when this returns."""
+        self.settle(wait=True)
+        if self.begun and self._settings.save_on_exit:
+            self._save_last()
+        if self._ever_begun:
+            self._saves.pipeline.release()
+        if self.begun:
+            self._resumption.end(self._fit)
+            if self._settings.restore_best:
+                self._saves.restore_best()
+            if self._fit.chief:
+                never_due = f"{self._settings.interval} had not passed yet"
+                self._tell.end(self._run.saved_ever, never_due)
+        self.begun = False
+
+    def settle(self, wait: bool) -> None:
+        """Tell what came of the save that was begun last, if it has ended."""
+        if self._ever_begun:
+            self._saves.settle(wait)
+
+    def wait(self) -> None:
+        """Return once everything that was saved is durable."""
+        if self._ever_begun and not self._fit.on_its_thread:
+            # Only the training's own thread tells what came of a save.
+            self._saves.pipeline.wait()
+        else:
+            self.settle(wait=True)
+
+    # Its events
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Note the epoch."""
+        self.settle(wait=False)
+        self._resumption.begin_epoch(self._fit, epoch)
+        self._leave_if_asked()
+        self._fit.progress.start_epoch(epoch)
+
+    def end_epoch(self, epoch: int, logs: Mapping[str, Any] | None) -> None:
+        """Save, if a save is due at the end of this epoch or waited for it."""
+        progress = self._fit.progress
+        uncounted = progress.end_epoch(epoch)
+        self._tell_rough_count()
+        if not progress.batch:  # no batch's end has told that it was trained
+            self._saves.unsaved = True
+        self._logs = logs
+        due = self._plan.due(uncounted if self._settings.counts_batches else 1)
+        self.settle(wait=due or self._plan.waits)
+        moment, mode = self._moment(logs)
+        self._saves.carry_out(self._plan.at_epoch_end(moment, mode, due), mode)
+        self._leave_if_asked()
+
+    def begin_batch(self) -> None:
+        """Note that a batch begins."""
+        self._fit.progress.begin_batch()
+
+    def end_batch(self, batch: int, logs: Mapping[str, Any] | None) -> None:
+        """Count the batch, and save if a save is due."""
+        if not self._fit.on_its_thread:
+            raise CheckpointError(
+                f"{self._settings.why_batches} needs the batches in order: pass the "
+                "callbacks as a list, `callbacks=[...]` (in R `list(...)`)."
+            )
+        batches, amount = self._fit.progress.end_batch(batch, logs)
+        self._saves.unsaved, self._logs = True, logs
+        if self._first_batch:
+            self._tell_small_save_freq(amount // batches)
+        counted = amount if self._settings.counts_batches else 0
+        due = self._plan.due(counted, time.monotonic())
+        self.settle(wait=due)
+        if due:
+            moment, mode = self._moment(logs)
+            self._saves.carry_out(self._plan.in_epoch(moment, mode), mode)
+        self._leave_if_asked()
+
+    def end_test_batch(self) -> None:
+        """Save and leave, if a signal came that asks for it."""
+        if self.begun and self._fit.on_its_thread:
+            self._leave_if_asked()
+
+    def end_test(self) -> None:
+        """Note that an evaluation has ended."""
+        if self.begun:
+            self._fit.progress.end_test()
+            self._leave_if_asked()
+
+    # Beginning
+
+    def _check_alone(self, model: Any) -> None:
+        if self._settings.restore_best and not is_alone(model):
+            raise CheckpointError(
+                "`restore_best` is for a training in one process, and several train "
+                "this model: load the best checkpoint after it."
+            )
+
+    def _storage(self, chief: bool) -> LocalStorage:
+        template = self._settings.template
+        storage = LocalStorage(os.path.abspath(template.folder), template.depth)
+        if chief:
+            name = None if template.fields else template.fill({}).path
+            try:
+                storage.check(name, template.given_folder)
+            except OSError as error:
+                raise without_number(error) from error.__cause__
+            sweep(storage)
+        return storage
+
+    def _take_up(self, fit: Fit, storage: LocalStorage) -> None:
+        settings, run = self._settings, self._run
+        pipeline = Pipeline(
+            storage,
+            settings.format,
+            run.in_common(fit.model),
+            settings.background,
+            settings.keep,
+            run.best_record,
+            Caution(settings.resume, settings.resume and not self._resumption.found),
+        )
+        self._fit = fit
+        self._saves = Saves(settings, self._tell, run, fit, pipeline)
+        self._first_batch, self._logs = settings.counts_batches, None
+        self.begun = self._ever_begun = True
+        if fit.chief:
+            pipeline.expect(fit.model)
+
+    # Saving
+
+    def _moment(self, logs: Mapping[str, Any] | None) -> tuple[Moment, str]:
+        """Return where training stands, and which direction of `monitor` is better."""
+        progress = self._fit.progress
+        moment = Moment(
+            progress.epoch,
+            progress.batch or None,
+            progress.samples,
+            numbers(logs),
+            at_end=not (progress.within or self._settings.counts_batches),
+            epochs_done=progress.epochs_done,
+        )
+        return moment, self._direction.of(self._fit.model, moment.logs)
+
+    def _leave_if_asked(self) -> None:
+        self._leaving.if_asked(self._save_last)
+
+    def _save_last(self) -> None:
+        """Save what was trained since the last save, and return when it is durable."""
+        self.settle(wait=True)
+        if self._saves.unsaved:
+            moment, mode = self._moment(self._logs)
+            decision = self._plan.at_exit(moment, mode)
+            self._saves.carry_out(decision, mode, leaving=True)
+        self.settle(wait=True)
+
+    # Telling
+
+    def _tell_small_save_freq(self, size: int) -> None:
+        self._first_batch = False
+        settings = self._settings
+        if settings.unit == "samples" and size >= settings.every and self._fit.chief:
+            self._tell.small_save_freq(settings.every, size)
+
+    def _tell_rough_count(self) -> None:
+        problem = self._fit.progress.problem
+        if problem is not None and self._fit.chief:
+            self._tell.problem(problem, once="samples")

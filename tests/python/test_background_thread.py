@@ -1,0 +1,238 @@
+"""One job at a time, away from the thread that trains, and nothing of it is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from modelcheckpoint.pending import wait_for_all
+from modelcheckpoint.save.background import Saver
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left():
+    before = threading.active_count()
+    yield
+    assert threading.active_count() == before
+
+
+def until_done(saver):
+    saver.wait()
+    outcome = saver.outcome()
+    saver.forget()
+    return outcome
+
+
+def test_a_job_runs_on_a_thread_of_its_own():
+    """Its result is there to collect, once."""
+    saver = Saver()
+    saver.start(threading.get_ident)
+    value, error = until_done(saver)
+    assert value != threading.get_ident()
+    assert error is None
+    assert saver.outcome() is None
+    assert not saver.busy
+
+
+def test_a_result_stays_until_it_is_forgotten():
+    """Who is interrupted before it is told finds it once more."""
+    saver = Saver()
+    saver.start(int)
+    saver.wait()
+    assert saver.outcome() == saver.outcome() == (0, None)
+    assert saver.busy
+    saver.forget()
+    assert saver.outcome() is None
+    assert not saver.busy
+
+
+def test_a_start_that_fails_leaves_no_job(monkeypatch):
+    """For want of threads, say: the next one may start, and nobody waits."""
+
+    def fail(thread):
+        raise RuntimeError("can't start new thread")
+
+    saver = Saver()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        saver.start(int)
+    saver.wait()
+    wait_for_all()
+    result, error = saver.outcome()
+    assert result is None
+    assert str(error) == "can't start new thread"
+    saver.forget()
+    assert not saver.busy
+    saver.start(int)
+    assert until_done(saver) == (0, None)
+
+
+def test_a_start_that_is_interrupted_has_a_job(monkeypatch):
+    """The thread had begun: it is waited for, and its result is there."""
+    start = threading.Thread.start
+    saver, begun, go_on = Saver(), threading.Event(), threading.Event()
+
+    def job():
+        begun.set()
+        return go_on.wait()
+
+    def interrupted(thread):
+        start(thread)
+        begun.wait()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            saver.start(job)
+    assert saver.busy
+    go_on.set()
+    assert until_done(saver) == (True, None)
+
+
+def test_nothing_is_collected_while_a_job_runs():
+    """Who does not wait is not held up."""
+    saver, go_on = Saver(), threading.Event()
+    saver.start(go_on.wait)
+    assert saver.outcome() is None
+    assert saver.busy
+    go_on.set()
+    assert until_done(saver) == (True, None)
+
+
+@pytest.mark.parametrize("error", [OSError("disk"), KeyboardInterrupt(), SystemExit()])
+def test_what_a_job_raises_is_handed_over(error):
+    """No exception ends a thread unseen, of whatever kind."""
+
+    def fail():
+        raise error
+
+    saver = Saver()
+    saver.start(fail)
+    assert until_done(saver) == (None, error)
+
+
+def test_one_job_at_a_time():
+    """A second job before the first is forgotten is an error, not a lost result."""
+    saver = Saver()
+    saver.start(int)
+    with pytest.raises(RuntimeError, match="one job at a time"):
+        saver.start(str)
+    assert until_done(saver) == (0, None)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no alarms on this system")
+@pytest.mark.parametrize("wait", ["of the saver", "for all"])
+def test_a_wait_that_is_interrupted(wait):
+    """The job is under way as before, and can be waited for once more.
+
+    `Thread.join`, interrupted, takes the thread for one that has ended.
+    """
+    saver, go_on = Saver(), threading.Event()
+
+    def ring(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, ring)
+    saver.start(go_on.wait)
+    for _ in range(3):
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            saver.wait() if wait == "of the saver" else wait_for_all()
+        assert saver.busy
+        assert saver.outcome() is None
+    signal.signal(signal.SIGALRM, before)
+    go_on.set()
+    wait_for_all()
+    assert until_done(saver) == (True, None)
+
+
+def test_wait_for_all():
+    """It returns when the jobs of all savers have ended."""
+    savers = [Saver() for _ in range(3)]
+    for saver in savers:
+        saver.start(lambda: time.sleep(0.05))
+    wait_for_all()
+    assert [saver.outcome() for saver in savers] == [(None, None)] * 3
+
+
+SLOW = """
+import pathlib, signal, sys, time
+from modelcheckpoint.save.background import Saver
+
+def slow():
+    time.sleep(0.3)
+    pathlib.Path(sys.argv[1]).write_text("done")
+
+saver = Saver()
+saver.start(slow)
+if sys.argv[2] == "interrupt":
+    signal.signal(signal.SIGALRM, lambda *told: sys.exit(4))
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    saver.wait()
+raise SystemExit(3) if sys.argv[2] == "exit" else ValueError
+"""
+
+
+ENDS = [("exit", 3), ("error", 1), *[("interrupt", 4)] * (os.name != "nt")]
+
+
+@pytest.mark.parametrize(("end", "code"), ENDS)
+def test_python_waits_for_a_job_before_it_ends(end, code, tmp_path):
+    """However the program ends, what was begun is finished."""
+    command = [sys.executable, "-c", SLOW, tmp_path / "file", end]
+    ended = subprocess.run(command, capture_output=True, timeout=60)
+    assert ended.returncode == code
+    assert (tmp_path / "file").read_text() == "done"
+
+
+STUCK = """
+import signal, time
+from modelcheckpoint.save.background import Saver
+
+# A shell that runs the tests in the background has its children ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+saver = Saver()
+saver.start(lambda: time.sleep(60))
+print("saving", flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT to send on this system")
+def test_an_interrupt_stops_the_wait():
+    """Who cannot wait for the end of a save presses Ctrl-C once more."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    command = [sys.executable, "-c", STUCK]
+    with subprocess.Popen(command, **pipes) as process:
+        assert process.stdout.readline() == b"saving\n"
+        time.sleep(0.5)
+        assert process.poll() is None  # it waits
+        for _ in range(30):  # the first may come before the wait has begun
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(1)
+                return
+        pytest.fail("it does not end")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_has_no_job():
+    """The thread stays with the parent: the child neither waits nor finds a result."""
+    saver, go_on = Saver(), threading.Event()
+    saver.start(go_on.wait)
+    child = os.fork()
+    if child == 0:
+        saver.wait()
+        wait_for_all()
+        os._exit(0 if saver.outcome() is None and not saver.busy else 1)
+    go_on.set()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert until_done(saver) == (True, None)

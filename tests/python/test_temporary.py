@@ -1,0 +1,398 @@
+"""`storage/temporary.py`: what killed writers left is swept, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from modelcheckpoint.journal.sweep import sweep
+from modelcheckpoint.storage import temporary
+from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.storage.temporary import JOURNAL
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills processes, makes links")
+
+WRITER = """
+import os, sys
+from modelcheckpoint.storage.local import LocalStorage
+
+folder, depth, name = sys.argv[1:]
+with LocalStorage(folder, int(depth)).temporary(name, ".keras") as temporary:
+    with open(temporary, "wb") as file:
+        file.write(b"half a model")
+    os.chdir("/")
+    print(temporary, flush=True)
+    sys.stdin.read()
+"""
+
+UNLUCKY = """
+import errno, os, sys
+from modelcheckpoint.storage.local import LocalStorage
+
+class CannotDelete:
+    def __getattr__(self, name):
+        return getattr(os, name)
+    def unlink(self, path):
+        raise OSError(errno.EIO, "Input/output error")
+
+with LocalStorage(sys.argv[1], system=CannotDelete()).temporary("w.keras", ".keras"):
+    pass
+"""
+
+SWEEPER = """
+import sys
+from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.journal.sweep import sweep
+
+print(sweep(LocalStorage(sys.argv[1], int(sys.argv[2]))))
+"""
+
+
+@contextlib.contextmanager
+def writing(folder, depth=0, name="w.keras"):
+    """Give a process in the middle of a save, and the path of its temporary file."""
+    arguments = [sys.executable, "-c", WRITER, str(folder), str(depth), name]
+    with subprocess.Popen(
+        arguments,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process, pathlib.Path(process.stdout.readline().rstrip("\n"))
+        finally:
+            process.kill()
+
+
+def killed(folder, depth=0, name="w.keras"):
+    """Return the temporary file of a process that was killed during a save."""
+    with writing(folder, depth, name) as (process, path):
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert path.read_bytes() == b"half a model"
+    return path
+
+
+def abandoned(folder, number=0, up=0):
+    """Make a temporary file of no process that ever ran, and return it."""
+    mark = temporary.Mark(f"{number:012x}", up)
+    name = temporary.temporary_name(mark, ".keras")
+    name = name.replace(f"-{os.getpid()}-", "-999999999-")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(b"half a model")
+    return folder / name
+
+
+@pytest.fixture
+def journal(tmp_path):
+    """A journal in the folder, as every save makes one."""
+    path = tmp_path / JOURNAL
+    path.touch()
+    return path
+
+
+# The dead
+
+
+@pytest.mark.parametrize(("depth", "name"), [(0, "w.keras"), (2, "a/b/w.keras")])
+def test_the_file_of_a_killed_process_is_swept(tmp_path, depth, name):
+    """The next start deletes what a kill left, in sub-folders too."""
+    path = killed(tmp_path, depth, name)
+    assert sweep(LocalStorage(str(tmp_path), depth)) == [path.name]
+    assert not path.exists()
+    assert (tmp_path / JOURNAL).exists()
+
+
+def test_many_files_are_swept_at_once(tmp_path):
+    """Each crash may have left one."""
+    paths = {killed(tmp_path).name for _ in range(3)}
+    assert set(sweep(LocalStorage(str(tmp_path)))) == paths
+    assert sweep(LocalStorage(str(tmp_path))) == []
+
+
+def test_a_file_that_could_not_be_deleted_is_swept(tmp_path):
+    """Where even the unlink fails, the next start tries again."""
+    command = [sys.executable, "-c", UNLUCKY, str(tmp_path)]
+    subprocess.run(command, check=True)
+    assert len(list(tmp_path.glob(".*.tmp.keras"))) == 1
+    assert len(sweep(LocalStorage(str(tmp_path)))) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [JOURNAL]
+
+
+def test_a_folder_of_a_killed_writer(tmp_path, journal):
+    """What a dead writer had in a folder of its own goes with it, without its links.
+
+    A file of that name is nobody's, and stays.
+    """
+    path, mine = abandoned(tmp_path), tmp_path / "mine"
+    mine.write_bytes(b"mine")
+    folder = path.with_suffix(".d")
+    folder.mkdir()
+    (folder / "w.keras").write_bytes(b"half a model")
+    (folder / "link").symlink_to(tmp_path)
+    swept = sweep(LocalStorage(str(tmp_path)))
+    assert sorted(swept) == sorted([folder.name, path.name])
+    assert not folder.exists()
+    assert mine.read_bytes() == b"mine"
+    folder.write_bytes(b"a file")
+    assert sweep(LocalStorage(str(tmp_path))) == []
+
+
+def test_the_dead_beside_the_living(tmp_path):
+    """Of two writers in one folder only the dead one's file goes."""
+    dead = killed(tmp_path)
+    with writing(tmp_path) as (_, alive):
+        assert sweep(LocalStorage(str(tmp_path))) == [dead.name]
+        assert alive.exists()
+
+
+def test_a_sweep_without_a_journal(tmp_path):
+    """A user who deletes the journal is rid of the leftovers all the same."""
+    path = killed(tmp_path)
+    (tmp_path / JOURNAL).unlink()
+    assert sweep(LocalStorage(str(tmp_path))) == [path.name]
+
+
+def test_there_is_nothing_to_sweep(tmp_path):
+    """An empty folder and a missing one are left as they are."""
+    assert sweep(LocalStorage(str(tmp_path))) == []
+    assert sweep(LocalStorage(str(tmp_path / "missing"), 3)) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+# The living
+
+
+def test_the_file_of_a_living_process_stays(tmp_path):
+    """A sweep, from here or from a third process, does not touch another's save."""
+    with writing(tmp_path) as (process, path):
+        assert sweep(LocalStorage(str(tmp_path))) == []
+        command = [sys.executable, "-c", SWEEPER, str(tmp_path), "0"]
+        said = subprocess.check_output(command, text=True)
+        assert said == "[]\n"
+        assert path.read_bytes() == b"half a model"
+        process.communicate("")
+        assert process.returncode == 0
+    assert not path.exists()
+
+
+def test_the_file_of_this_process_stays(tmp_path):
+    """Two callbacks in one process know each other's files."""
+    one, other = LocalStorage(str(tmp_path)), LocalStorage(str(tmp_path))
+    with one.temporary("w.keras", ".keras") as path:
+        assert sweep(other) == []
+        assert sweep(one) == []
+        with other.temporary("w.keras", ".keras") as second:
+            assert sweep(LocalStorage(str(tmp_path))) == []
+            assert path != second
+        other.append("{}")
+        assert sweep(LocalStorage(str(tmp_path))) == []
+        assert os.path.exists(path)
+
+
+def test_a_dead_process_that_had_our_number_is_swept(tmp_path, journal):
+    """In a container that was started anew the first process has it again."""
+    name = temporary.temporary_name(temporary.Mark("0" * 12, 0), ".keras")
+    (tmp_path / name).write_bytes(b"half a model")
+    assert sweep(LocalStorage(str(tmp_path))) == [name]
+
+
+def test_a_process_of_before_the_machine_was_started_anew_is_dead(
+    tmp_path, journal, monkeypatch
+):
+    """Another process, that lives, has its number now."""
+
+    def opened(path, *arguments, **named):
+        if str(path).endswith("boot_id"):
+            return io.StringIO("another")
+        return open(path, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(temporary, "open", opened, raising=False)
+        name = temporary.temporary_name(temporary.Mark("0" * 12, 0), ".keras")
+    name = name.replace(f"-{os.getpid()}-", f"-{os.getppid()}-")
+    (tmp_path / name).write_bytes(b"half a model")
+    assert sweep(LocalStorage(str(tmp_path))) == [name]
+
+
+@pytest.mark.parametrize(
+    ("writer", "sweeper"), [("", "a"), ("a", "")], ids=["from below", "from above"]
+)
+def test_the_file_of_a_living_process_with_another_folder_stays(
+    tmp_path, writer, sweeper
+):
+    """Of two runs, one below the other, neither takes the other for dead."""
+    for folder in (tmp_path, tmp_path / "a"):
+        folder.mkdir(exist_ok=True)
+        (folder / JOURNAL).touch()
+    depth, name = (0, "w.keras") if writer else (1, "a/w.keras")
+    with writing(tmp_path / writer, depth, name) as (_, path):
+        assert path.parent == tmp_path / "a"
+        assert sweep(LocalStorage(str(tmp_path / sweeper), 1)) == []
+        assert path.exists()
+
+
+def test_the_file_of_a_living_process_whose_journal_was_deleted_stays(tmp_path):
+    """A new journal, without the writer's claim, does not make the writer dead."""
+    with writing(tmp_path) as (_, path):
+        (tmp_path / JOURNAL).unlink()
+        LocalStorage(str(tmp_path)).append("{}")
+        assert sweep(LocalStorage(str(tmp_path))) == []
+        assert path.exists()
+
+
+# Where there are no locks, as on Windows
+
+
+@pytest.fixture
+def without_locks(monkeypatch):
+    """A Python that has no `fcntl`."""
+    monkeypatch.setattr(temporary, "fcntl", None)
+
+
+def test_without_locks_the_process_id_tells(tmp_path, without_locks):
+    """A dead process' file is swept, a living one's and our own stay."""
+    dead = killed(tmp_path)
+    with (
+        writing(tmp_path) as (_, alive),
+        LocalStorage(str(tmp_path)).temporary("w.keras", ".keras") as ours,
+    ):
+        assert sweep(LocalStorage(str(tmp_path))) == [dead.name]
+        assert alive.exists()
+        assert os.path.exists(ours)
+
+
+def test_without_locks_other_machines_may_live(tmp_path, journal, without_locks):
+    """A process id of another machine or container means nothing here."""
+    path = killed(tmp_path)
+    place = path.name.split("-")[2]
+    other = path.with_name(path.name.replace(place, "0" * 8))
+    path.rename(other)
+    assert sweep(LocalStorage(str(tmp_path))) == []
+    assert other.exists()
+
+
+# What is none of ours
+
+
+def test_unrelated_files_stay(tmp_path, journal):
+    """Only the exact form of a temporary file's name is one."""
+    name = abandoned(tmp_path).name
+    others = [
+        "w.keras",
+        "w.tmp.keras",
+        "w.keras.tmp",
+        ".tmp",
+        ".tmp.keras",
+        name[1:],
+        f"x{name}",
+        f"{name}x",
+        f"{name}.keras",
+        f"{name}\n",
+        f" {name}",
+        name.replace(".keras", ""),
+        name.replace(".keras", ".txt"),
+        name.replace("000000000000", "00000000000"),
+        name.replace("000000000000", "00000000000g"),
+        name.replace("000000000000", "00000000000A"),
+        name.replace("modelcheckpoint", "modelcheckpoint2"),
+        name.replace(".tmp", ""),
+        name.replace(".tmp", "x.tmp"),
+    ]
+    for other in others:
+        (tmp_path / other).write_bytes(b"mine")
+    assert sweep(LocalStorage(str(tmp_path))) == [name]
+    assert {path.name for path in tmp_path.iterdir()} == {JOURNAL, *others}
+
+
+def test_a_folder_named_like_a_temporary_file_stays(tmp_path, journal):
+    """It is no file of ours, and those that are go nevertheless."""
+    names = [abandoned(tmp_path, number).name for number in range(1, 20)]
+    for number in (0, 50, 99):
+        folder = abandoned(tmp_path, number)
+        folder.unlink()
+        folder.mkdir()
+        (folder / "mine").write_bytes(b"mine")
+    assert sorted(sweep(LocalStorage(str(tmp_path)))) == sorted(names)
+    assert len(list(tmp_path.glob("*/mine"))) == 3
+
+
+def test_a_link_named_like_a_temporary_file_stays(tmp_path, journal):
+    """We make no links, so it is somebody else's, and so is what it points to."""
+    target = tmp_path / "target"
+    target.write_bytes(b"mine")
+    link = abandoned(tmp_path)
+    link.unlink()
+    link.symlink_to(target)
+    assert sweep(LocalStorage(str(tmp_path))) == []
+    assert link.is_symlink()
+    assert target.read_bytes() == b"mine"
+
+
+# How far down
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 3])
+def test_a_sweep_goes_as_deep_as_checkpoints_lie(tmp_path, journal, depth):
+    """Folders further down belong to somebody else."""
+    below = [tmp_path, tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "c"]
+    paths = [abandoned(folder) for folder in below]
+    assert len(sweep(LocalStorage(str(tmp_path), depth))) == depth + 1
+    assert [path.exists() for path in paths] == [i > depth for i in range(4)]
+
+
+def test_a_sweep_follows_no_links(tmp_path):
+    """A folder elsewhere that a link leads to is not ours."""
+    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
+    path = abandoned(elsewhere)
+    folder.mkdir()
+    (folder / JOURNAL).touch()
+    (folder / "link").symlink_to(elsewhere)
+    assert sweep(LocalStorage(str(folder), 3)) == []
+    assert path.exists()
+
+
+def test_a_folder_that_is_reached_by_a_link(tmp_path, journal):
+    """The checkpoint folder itself may be a link."""
+    path = abandoned(tmp_path)
+    link = tmp_path.with_name(tmp_path.name + "-link")
+    link.symlink_to(tmp_path)
+    assert sweep(LocalStorage(str(link))) == [path.name]
+
+
+# Names
+
+
+def test_names_do_not_repeat(tmp_path):
+    """Each writer has its own token, and its names are those that a sweep knows."""
+    tokens = {temporary.new_token() for _ in range(1000)}
+    assert len(tokens) == 1000
+    for suffix in (".keras", ".h5", ".hdf5", ".weights.h5"):
+        name = abandoned(tmp_path).name
+        assert name.endswith(".keras")
+        other = tmp_path / (name[: -len(".keras")] + suffix)
+        other.write_bytes(b"half a model")
+        assert other.name in temporary.abandoned(str(tmp_path))
+
+
+def test_folders_deeper_than_the_stack(tmp_path):
+    """Somebody else can make them, and name them in a journal."""
+    deepest, inner = 1500, os.open(tmp_path, os.O_RDONLY)
+    for _ in range(deepest):
+        os.mkdir("a", dir_fd=inner)
+        below = os.open("a", os.O_RDONLY, dir_fd=inner)
+        os.close(inner)
+        inner = below
+    os.close(inner)
+    try:
+        found = [level for _, level in temporary.folders(str(tmp_path), deepest)]
+        assert found == list(range(deepest + 1))
+    finally:  # Python's own way to delete a tree goes by recursion, too
+        subprocess.run(["rm", "-rf", str(tmp_path / "a")], check=True)
