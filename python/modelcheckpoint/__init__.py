@@ -57,18 +57,18 @@ __version__ = "0.1.0"
 
 # Keras takes seconds to load, and a command line is to start at once.
 _WHERE = {
-    "Checkpoint": "catalogue",
-    "CheckpointList": "catalogue",
+    "Checkpoint": "listing.checkpoint",
+    "CheckpointList": "listing.checkpoint",
     "ModelCheckpoint": "callback",
-    "Restored": "resume",
-    "Verification": "checkpoints",
-    "best_checkpoint": "checkpoints",
-    "latest_checkpoint": "checkpoints",
-    "list_checkpoints": "checkpoints",
-    "plot_checkpoints": "pictures",
-    "prune_checkpoints": "checkpoints",
-    "restore_checkpoint": "resume",
-    "verify_checkpoints": "checkpoints",
+    "Restored": "restore",
+    "Verification": "folder",
+    "best_checkpoint": "folder",
+    "latest_checkpoint": "folder",
+    "list_checkpoints": "folder",
+    "plot_checkpoints": "listing.plot",
+    "prune_checkpoints": "folder",
+    "restore_checkpoint": "restore",
+    "verify_checkpoints": "folder",
 }
 
 
