@@ -15,7 +15,7 @@ from modelcheckpoint.errors import CheckpointError
 from modelcheckpoint.observe.keras_models import check_model
 from modelcheckpoint.observe.stack import fits_that_call
 from modelcheckpoint.records import Record
-from modelcheckpoint.report.narrator import Narrator
+from modelcheckpoint.report.reporter import Reporter
 from modelcheckpoint.restore import Restored
 from modelcheckpoint.settings import ARGUMENTS, Settings, checked
 from modelcheckpoint.training.exit import Leaving
@@ -24,7 +24,7 @@ from modelcheckpoint.training.training import Training
 
 __all__ = ["ModelCheckpoint"]
 
-_MADE_ANEW = ("_settings", "_tell", "_leaving", "_trained", "_training")
+_MADE_ANEW = ("_settings", "_reporter", "_leaving", "_trained", "_training")
 _OF_A_FIT = ("_model", "model", "params")  # as Keras 3 and Keras 2 set them
 _COPIED = "_copied"
 
@@ -258,7 +258,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self.restore_best = settings.restore_best
         self._prepare(settings)
         if settings.counts_batches and settings.period != 1:
-            self._tell.problem(
+            self._reporter.problem(
                 f"`period={settings.period}` is ignored: "
                 f"`save_freq={settings.save_freq}` says when to save."
             )
@@ -301,7 +301,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
     @property
     def problems(self) -> list[str]:
         """What went wrong so far and was told, one sentence each."""
-        return list(self._tell.problems)
+        return list(self._reporter.problems)
 
     @property
     def restored(self) -> Restored | None:
@@ -416,7 +416,7 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _prepare(self, settings: Settings, copied: CopiedRun | None = None) -> None:
         self._settings = settings  # from here on the arguments stay as they are
-        self._tell = Narrator(
+        self._reporter = Reporter(
             settings.filepath,
             settings.template.folder,
             settings.monitor,
@@ -424,11 +424,11 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             bool(settings.verbose),
         )
         self._trained = None
-        self._leaving = Leaving(self._tell)
+        self._leaving = Leaving(self._reporter)
         self._start_over(copied)
 
     def _start_over(self, copied: CopiedRun | None = None) -> None:
-        self._training = Training(self._settings, self._tell, self._leaving, copied)
+        self._training = Training(self._settings, self._reporter, self._leaving, copied)
 
     def _running(self) -> Training:
         """Return the training; it begins here where a loop calls other hooks only."""

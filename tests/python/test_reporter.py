@@ -13,6 +13,10 @@ from modelcheckpoint.errors import CheckpointWarning
 from modelcheckpoint.report.reporter import Reporter
 
 
+def reporter():
+    return Reporter("w.keras", "", "val_loss", save_best_only=False, verbose=False)
+
+
 def through(package, function):
     """Return a function that calls another one from a module of that name."""
     namespace = {"__name__": package, "function": function}
@@ -28,40 +32,40 @@ def in_r(monkeypatch):
 
 def test_a_line_is_printed_on_its_own(capsys):
     """A new line comes first: Keras' progress bar leaves the cursor in its line."""
-    Reporter().say("saved w.keras")
+    reporter().say("saved w.keras")
     assert capsys.readouterr().out == "\nsaved w.keras\n"
 
 
 def test_a_problem_is_a_warning_and_is_kept(capsys):
     """It is told as a CheckpointWarning, and can be read later."""
-    teller = Reporter()
+    reports = reporter()
     with pytest.warns(CheckpointWarning, match="^the disk is full$"):
-        teller.problem("the disk is full")
-    assert teller.problems == ["the disk is full"]
+        reports.problem("the disk is full")
+    assert reports.problems == ["the disk is full"]
     assert capsys.readouterr().out == ""
 
 
 def test_a_kind_of_problem_is_told_once(recwarn):
     """A second problem of the same kind is neither told nor kept, whatever its text."""
-    teller = Reporter()
+    reports = reporter()
     for number in range(3):
-        teller.problem(f"no val_loss in epoch {number}", once="monitor")
-    teller.problem("no val_f1", once="field")
-    assert [str(warning.message) for warning in recwarn] == teller.problems
-    assert teller.problems == ["no val_loss in epoch 0", "no val_f1"]
+        reports.problem(f"no val_loss in epoch {number}", once="monitor")
+    reports.problem("no val_f1", once="field")
+    assert [str(warning.message) for warning in recwarn] == reports.problems
+    assert reports.problems == ["no val_loss in epoch 0", "no val_f1"]
 
 
 def test_without_a_kind_each_problem_is_told(recwarn):
     """Each save that fails is worth a warning."""
-    teller = Reporter()
-    teller.problem("failed")
-    teller.problem("failed")
-    assert len(recwarn) == len(teller.problems) == 2
+    reports = reporter()
+    reports.problem("failed")
+    reports.problem("failed")
+    assert len(recwarn) == len(reports.problems) == 2
 
 
-def test_tellers_are_independent(recwarn):
+def test_reporters_are_independent(recwarn):
     """What one callback told, another one still tells."""
-    one, other = Reporter(), Reporter()
+    one, other = reporter(), reporter()
     one.problem("a", once="kind")
     other.problem("a", once="kind")
     assert len(recwarn) == 2
@@ -69,7 +73,7 @@ def test_tellers_are_independent(recwarn):
 
 def test_a_warning_is_at_the_users_line(recwarn):
     """It points behind this package and Keras, to the line that called `fit`."""
-    hook = through("modelcheckpoint.callback", Reporter().problem)
+    hook = through("modelcheckpoint.callback", reporter().problem)
     fit = through("keras.src.trainers.trainer", through("keras.callbacks", hook))
     line = sys._getframe().f_lineno + 1
     fit("a problem")
@@ -78,16 +82,16 @@ def test_a_warning_is_at_the_users_line(recwarn):
 
 def test_a_warning_is_at_the_line_of_a_users_own_loop(recwarn):
     """With tf_keras, and without any Keras between, it points to the user's file."""
-    hook = through("modelcheckpoint.callback", Reporter().problem)
+    hook = through("modelcheckpoint.callback", reporter().problem)
     through("tf_keras.engine", hook)("one")
     hook("two")
-    Reporter().problem("three")
+    reporter().problem("three")
     assert [warning.filename for warning in recwarn] == [__file__] * 3
 
 
 def test_a_users_module_with_a_similar_name_is_the_users():
     """Only whole package names are passed over: `keras_tuner` is not Keras."""
-    fit = through("keras_tuner.engine", through("keras", Reporter().problem))
+    fit = through("keras_tuner.engine", through("keras", reporter().problem))
     with pytest.warns(CheckpointWarning) as caught:
         fit("a problem")
     assert caught[0].filename == "<string>"
@@ -95,7 +99,7 @@ def test_a_users_module_with_a_similar_name_is_the_users():
 
 def test_a_warning_from_a_thread_of_keras(recwarn):
     """Where no line is the user's, the warning comes all the same."""
-    thread = threading.Thread(target=Reporter().problem, args=("a problem",))
+    thread = threading.Thread(target=reporter().problem, args=("a problem",))
     thread.start()
     thread.join()
     assert [str(warning.message) for warning in recwarn] == ["a problem"]
@@ -103,55 +107,55 @@ def test_a_warning_from_a_thread_of_keras(recwarn):
 
 def test_in_r_a_problem_is_printed(in_r, capsys):
     """R shows what Python prints, and no Python warning."""
-    teller = Reporter()
+    reports = reporter()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        teller.problem("the disk is full", once="disk")
-        teller.problem("the disk is full", once="disk")
+        reports.problem("the disk is full", once="disk")
+        reports.problem("the disk is full", once="disk")
     assert capsys.readouterr().out == "\nWarning: the disk is full\n"
-    assert teller.problems == ["the disk is full"]
+    assert reports.problems == ["the disk is full"]
 
 
 def test_in_r_by_the_module_of_newer_reticulates(monkeypatch, capsys):
     """Newer versions of reticulate are known by `rpycall`."""
     monkeypatch.setitem(sys.modules, "rpycall", types.ModuleType("rpycall"))
-    Reporter().problem("the disk is full")
+    reporter().problem("the disk is full")
     assert "Warning: the disk is full" in capsys.readouterr().out
 
 
 def test_nothing_to_sum_up(capsys):
     """A training without a problem ends silently."""
-    Reporter().sum_up("w.keras", None)
+    reporter().end(saved=True, never_due="")
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.filterwarnings("ignore::modelcheckpoint.errors.CheckpointWarning")
 def test_a_summary_holds_new_problems_only(capsys):
     """A second `fit` is not blamed for the first."""
-    teller = Reporter()
-    teller.problem("one")
-    teller.sum_up("w.keras", None)
+    reports = reporter()
+    reports.problem("one")
+    reports.end(saved=True, never_due="")
     assert capsys.readouterr().out == (
         "\nModelCheckpoint met 1 problem in this training:\n- one\n"
     )
-    teller.sum_up("w.keras", None)
+    reports.end(saved=True, never_due="")
     assert capsys.readouterr().out == ""
-    teller.problem("two")
-    teller.problem("three")
-    teller.sum_up("w.keras", None)
+    reports.problem("two")
+    reports.problem("three")
+    reports.end(saved=True, never_due="")
     assert capsys.readouterr().out == (
         "\nModelCheckpoint met 2 problems in this training:\n- two\n- three\n"
     )
-    assert teller.problems == ["one", "two", "three"]
+    assert reports.problems == ["one", "two", "three"]
 
 
 @pytest.mark.filterwarnings("ignore::modelcheckpoint.errors.CheckpointWarning")
 def test_a_long_summary_is_cut(capsys):
     """Five problems are shown, and where the others are."""
-    teller = Reporter()
+    reports = reporter()
     for number in range(8):
-        teller.problem(f"problem {number}")
-    teller.sum_up("w.keras", None)
+        reports.problem(f"problem {number}")
+    reports.end(saved=True, never_due="")
     shown = capsys.readouterr().out.splitlines()
     assert "met 8 problems" in shown[1]
     assert shown[-2:] == ["- problem 4", "- and 3 more, in `problems`"]
@@ -160,13 +164,13 @@ def test_a_long_summary_is_cut(capsys):
 @pytest.mark.filterwarnings("ignore::modelcheckpoint.errors.CheckpointWarning")
 def test_a_training_that_saved_nothing_says_so_loudly(capsys):
     """The reason is told with it, and not a second time among the problems."""
-    teller = Reporter()
-    teller.problem("no val_loss")
-    teller.sum_up("w.keras", "no val_loss")
+    reports = reporter()
+    reports.problem("no val_loss")
+    reports.end(saved=False, never_due="no val_loss")
     said = capsys.readouterr().out
     assert said == "\nNO CHECKPOINT WAS SAVED to w.keras: no val_loss\n"
-    teller.problem("the disk is full")
-    teller.sum_up("w.keras", "5 epochs had not passed yet")
+    reports.problem("the disk is full")
+    reports.end(saved=False, never_due="5 epochs had not passed yet")
     said = capsys.readouterr().out
     assert "5 epochs had not passed yet" in said
     assert "- the disk is full" in said

@@ -26,8 +26,12 @@ __all__ = [
     "resumed",
     "same_name",
     "saved",
+    "summary",
     "wrong_epoch",
 ]
+
+_SHOWN = 5
+"""Problems that the summary of a training lists."""
 
 
 def saved(monitor: str, order: Order, path: str, save_best_only: bool) -> str:
@@ -212,6 +216,27 @@ def not_deleted(path: str, others: int, error: OSError) -> str:
         f"{path}{_and_more(others)} could not be deleted: {reason}. It is tried again "
         "after each save."
     )
+
+
+def summary(filepath: str, problems: Sequence[str], nothing: str | None) -> str:
+    """Say what went wrong in a training; nothing where nothing did.
+
+    Args:
+        filepath: Where checkpoints go.
+        problems: Of this training.
+        nothing: Why no checkpoint was saved at all, or None if one was.
+    """
+    lines = []
+    if nothing is not None:
+        lines.append(f"NO CHECKPOINT WAS SAVED to {filepath}: {nothing}")
+    others = [text for text in problems if nothing is None or nothing not in text]
+    if others:
+        count = f"{len(others)} problem" + ("s" if len(others) > 1 else "")
+        lines.append(f"ModelCheckpoint met {count} in this training:")
+        lines += [f"- {text}" for text in others[:_SHOWN]]
+    if len(others) > _SHOWN:
+        lines.append(f"- and {len(others) - _SHOWN} more, in `problems`")
+    return "\n".join(lines)
 
 
 def _and_more(count: int) -> str:

@@ -1,15 +1,24 @@
-"""Tell the user, by a way that reaches them from Python and from R."""
+"""Report what the callback decides and does, as its arguments ask for."""
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
+from collections.abc import Iterable
 
+from modelcheckpoint.decide.naming import COUNTERS
+from modelcheckpoint.decide.other_checkpoints import Others
+from modelcheckpoint.decide.plan import Moment, Order, Skip
 from modelcheckpoint.errors import CheckpointWarning
+from modelcheckpoint.formats.snapshot import NeedsKeras
+from modelcheckpoint.records import Record
+from modelcheckpoint.report import messages
+from modelcheckpoint.save.pipeline import Receipt
+from modelcheckpoint.save.replacement import Replaced
+from modelcheckpoint.save.retirement import Retired
 
 __all__ = ["Reporter"]
-
-_SHOWN = 5
 
 
 class Reporter:
@@ -18,18 +27,39 @@ class Reporter:
     To be called on the thread that trains: under reticulate each line can be a call
     into R, which has one thread.
 
+    Args:
+        filepath: `filepath` as given.
+        folder: Its folder, to show whole paths.
+        monitor: Name of the monitored quantity.
+        save_best_only: Whether a save is reported by its improvement.
+        verbose: Whether each decision is reported.
+
     Attributes:
-        problems: Every problem told so far, one sentence each.
+        problems: Every problem reported so far, one sentence each.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        filepath: str,
+        folder: str,
+        monitor: str,
+        save_best_only: bool,
+        verbose: bool,
+    ) -> None:
+        self.filepath = filepath
+        self.folder = folder
+        self.monitor = monitor
+        self.save_best_only = save_best_only
+        self.verbose = verbose
         self.problems: list[str] = []
         self._once: set[str] = set()
         self._summed_up = 0
+        self._reason: str | None = None
+        self._reported_undeleted: set[str] = set()
 
-    def start(self) -> None:
-        """Begin a training: `sum_up` tells of the problems that it meets."""
-        self._summed_up = len(self.problems)
+    def path(self, name: str) -> str:
+        """Return a file's path as the user would write it."""
+        return os.path.join(self.folder, name)
 
     def say(self, text: str) -> None:
         """Print one line."""
@@ -55,27 +85,188 @@ class Reporter:
         else:
             warnings.warn(text, CheckpointWarning, stacklevel=_outside())
 
-    def sum_up(self, filepath: str, nothing: str | None) -> None:
-        """Print what went wrong in this training.
+    def begin(self, every: str | None) -> None:
+        """Begin a training, whose problems `end` sums up; say what `every` means.
 
         Args:
-            filepath: Where checkpoints go.
-            nothing: Why no checkpoint was saved at all, or None if one was.
+            every: How much lies between two saves, where it is no plain number of
+                epochs; else None.
         """
+        self._summed_up = len(self.problems)
+        if self.verbose and every is not None:
+            self.say(f"ModelCheckpoint: saving every {every}")
+
+    def small_save_freq(self, save_freq: int, size: int) -> None:
+        """Tell, always, that each batch holds as many samples as `save_freq`."""
+        self.say(
+            f"`save_freq={save_freq}` counts samples, and a batch has {size}: saving "
+            "after every batch. `save_freq_unit='batches'` counts batches."
+        )
+
+    def fallback(self, reason: NeedsKeras | None) -> None:
+        """Tell, once, why training waits while Keras itself saves the model.
+
+        Where that is a model's known way it is told only with `verbose`.
+        """
+        if reason is not None and (self.verbose or not reason.expected):
+            text = f"ModelCheckpoint: training waits for each save, because {reason}"
+            self.say_once(text, "fallback")
+
+    def saved(self, order: Order, receipt: Receipt, within: bool) -> None:
+        """Tell that a checkpoint is durable."""
+        path = self.path(order.path)
+        if receipt.replaced is not None:
+            self._replaced(path, receipt.replaced, receipt)
+        text = messages.saved(self.monitor, order, path, self.save_best_only)
+        gone = [self.path(name) for name in receipt.retired.deleted]
+        self._decision(order.moment, text + messages.deleted(gone), within)
+        self._undeleted(receipt.retired)
+
+    def _replaced(self, path: str, replaced: Replaced, receipt: Receipt) -> None:
+        gone = replaced.kept is None or replaced.kept in receipt.retired.deleted
+        kept = None if gone or replaced.kept is None else self.path(replaced.kept)
+        old, new = replaced.record, receipt.record
+        if replaced.own and old is not None:
+            self.problem(messages.same_name(path, old, new, kept), once="same name")
+        elif kept is not None and old is not None and replaced.better:
+            self.say(messages.kept_aside(path, old, new, kept))
+        elif kept is not None:
+            self.say(messages.kept_unknown(path, kept))
+
+    def no_best(self, order: Order) -> None:
+        """Tell, once, that a checkpoint has no value by which it could be the best."""
+        reason = messages.no_monitor(self.monitor, order.moment.logs)
+        text = f"`keep_best` does not count {self.path(order.path)}: {reason}"
+        self.problem(text, once="monitor")
+
+    def counters_in_logs(self, fields: Iterable[str], order: Order) -> None:
+        """Report, once, counters in the name that `logs` has as well."""
+        filled = [name for name in fields if name not in order.missing]
+        counters = [name for name in filled if name in COUNTERS]
+        both = [name for name in counters if name in order.moment.logs]
+        if both:
+            text = messages.counters_in_logs(self.filepath, both)
+            self.problem(text, once="counters")
+
+    def unknown_direction(self) -> None:
+        """Warn that nothing tells whether more of `monitor` is better, or less."""
+        self.problem(
+            f"`mode='auto'` cannot tell from the name {self.monitor!r} whether more "
+            "of it is better; taking 'min'. Pass `mode='min'` or 'max'."
+        )
+
+    def no_signals(self, reason: str) -> None:
+        """Tell, once, that a signal ends training without a last checkpoint."""
+        self.say_once(f"`save_on_exit` does not wait for signals: {reason}.", "signals")
+
+    def leaves(self, signal: str) -> None:
+        """Tell, always, that a signal was held back, and acts now."""
+        self.say(f"ModelCheckpoint: {signal} came; all that was trained is saved")
+
+    def skipped(self, skip: Skip, within: bool) -> None:
+        """Tell that a save fell due, and why it was not made."""
+        if skip.value is None:
+            self._reason = messages.no_monitor(self.monitor, skip.moment.logs)
+            self.problem(f"Not saved: {self._reason}", once="monitor")
+            text = f"not saved, {self.monitor} is not there"
+        else:
+            text = self._reason = messages.not_better(self.monitor, skip)
+        self._decision(skip.moment, text, within)
+
+    def could_resume(self, record: Record) -> None:
+        """Tell, always, that an earlier run left something to go on from."""
+        text = messages.could_resume(self.path(record.path), record)
+        self.say(f"ModelCheckpoint: {text}")
+
+    def passed_over(self, path: str, reason: str | None) -> None:
+        """Tell that a newer checkpoint is damaged, so that an older one is taken."""
+        self.problem(f"Not resumed from {self.path(path)}, it is damaged: {reason}")
+
+    def nothing_to_resume(self) -> None:
+        """Tell that there is no checkpoint to go on from."""
+        if self.verbose:
+            self.say(
+                f"ModelCheckpoint: nothing to resume from in {self.folder or os.curdir}"
+            )
+
+    def only_others(self, others: Others) -> None:
+        """Warn that there are checkpoints, and none of them to go on from."""
+        path = self.path(others.newest)
+        self.problem(messages.only_others(self.filepath, others, path))
+
+    def resumed(
+        self,
+        record: Record,
+        optimizer: bool,
+        seeds: bool,
+        states: bool,
+        averaged: bool,
+        epochs: int | None,
+        note: str | None = None,
+    ) -> None:
+        """Tell, always, where training goes on.
+
+        Args:
+            record: Of the checkpoint.
+            optimizer: Whether the optimizer's state was restored.
+            seeds: Whether the states of the seed generators were restored.
+            states: Whether the states of stateful layers were restored.
+            averaged: Whether the model goes on from averages of its weights.
+            epochs: Up to which epoch `fit` trains, from 1; None if nobody said.
+            note: Why the optimizer's state was not restored.
+        """
+        path = self.path(record.path)
+        back = (optimizer, seeds, states, averaged)
+        text = messages.resumed(path, record, *back, note)
+        if self.save_best_only:
+            text += "; it is the best so far, as `save_best_only` keeps no newer one"
+        if epochs is not None and record.epochs_done >= epochs:
+            text += f"; all {epochs} epochs are done, there is nothing to train"
+        self.say(f"ModelCheckpoint: {text}")
+
+    def wrong_epoch(self, record: Record, epoch: int) -> None:
+        """Tell what to pass to `fit`, as it did not begin where training goes on."""
+        path = self.path(record.path)
+        self.problem(messages.wrong_epoch(path, record.epochs_done, epoch))
+
+    def best_is_back(self, record: Record) -> None:
+        """Tell that the model has the weights of the best checkpoint."""
+        if self.verbose:
+            text = f"the model has the weights of the best, {self.path(record.path)}"
+            self.say(f"ModelCheckpoint: {text} (the optimizer is as training left it)")
+
+    def best_is_lost(self, reason: str) -> None:
+        """Tell that the model stays as training left it."""
+        self.problem(f"`restore_best`: the model stays as it is: {reason}")
+
+    def end(self, saved: bool, never_due: str) -> None:
+        """Sum up what went wrong in this training; say loudly if nothing was saved.
+
+        Args:
+            saved: Whether any checkpoint was saved, in an earlier training perhaps.
+            never_due: Why none was, if no save fell due.
+        """
+        nothing = None if saved else self._reason or never_due
         new = self.problems[self._summed_up :]
-        self.start()
-        lines = []
-        if nothing is not None:
-            lines.append(f"NO CHECKPOINT WAS SAVED to {filepath}: {nothing}")
-        others = [text for text in new if nothing is None or nothing not in text]
-        if others:
-            count = f"{len(others)} problem" + ("s" if len(others) > 1 else "")
-            lines.append(f"ModelCheckpoint met {count} in this training:")
-            lines += [f"- {text}" for text in others[:_SHOWN]]
-        if len(others) > _SHOWN:
-            lines.append(f"- and {len(others) - _SHOWN} more, in `problems`")
-        if lines:
-            self.say("\n".join(lines))
+        text = messages.summary(self.filepath, new, nothing)
+        self._reason, self._summed_up = None, len(self.problems)
+        if text:
+            self.say(text)
+
+    def _undeleted(self, retired: Retired) -> None:
+        new = [
+            one for one in retired.undeleted if one[0] not in self._reported_undeleted
+        ]
+        if new:
+            (name, error), *others = new
+            text = messages.not_deleted(self.path(name), len(others), error)
+            self._reported_undeleted.update(name for name, _ in new)
+            self.problem(text)
+
+    def _decision(self, moment: Moment, text: str, within: bool) -> None:
+        if self.verbose:
+            batch = f", batch {moment.batch}" if within and moment.batch else ""
+            self.say(f"Epoch {moment.epoch}{batch}: {text}")
 
 
 def _in_r() -> bool:

@@ -8,7 +8,7 @@ from modelcheckpoint.errors import CheckpointError
 from modelcheckpoint.observe.exit_signals import ExitSignals
 from modelcheckpoint.observe.processes import saves_together
 from modelcheckpoint.observe.stack import TrainingOnStack
-from modelcheckpoint.report.narrator import Narrator
+from modelcheckpoint.report.reporter import Reporter
 
 __all__ = ["Leaving"]
 
@@ -17,11 +17,11 @@ class Leaving:
     """Holds back the signals that end a process, for one callback.
 
     Args:
-        tell: Is told of a signal that came, or why none is held back.
+        reporter: Reports a signal that came, or why none is held back.
     """
 
-    def __init__(self, tell: Narrator) -> None:
-        self._tell = tell
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
         self._signals: ExitSignals | None = None
 
     def begin(self, wanted: bool, model: Any, callback: Any) -> None:
@@ -39,9 +39,10 @@ class Leaving:
         signals, name = self._signals, self._signals.noted.name
         try:
             save()
-            self._tell.leaves(name)
+            self._reporter.leaves(name)
         except CheckpointError as error:
-            self._tell.say(str(error))  # the signal may leave no time to tell it later
+            # The signal may leave no time to report it later.
+            self._reporter.say(str(error))
             raise
         finally:
             signals.hand_on()
@@ -54,10 +55,14 @@ class Leaving:
 
     def _watch(self, model: Any, callback: Any) -> ExitSignals | None:
         if saves_together(model):
-            self._tell.no_signals("a save takes all workers, not only those it reaches")
+            self._reporter.no_signals(
+                "a save takes all workers, not only those it reaches"
+            )
             return None
         signals = ExitSignals(TrainingOnStack(callback).runs)
         if not signals.watch():
-            self._tell.no_signals("Python takes them on its main thread, not on this")
+            self._reporter.no_signals(
+                "Python takes them on its main thread, not on this"
+            )
             return None
         return signals

@@ -8,7 +8,7 @@ from modelcheckpoint.observe.averages import take_averages_out
 from modelcheckpoint.observe.first_epoch import Start, start_at, started, take_back
 from modelcheckpoint.observe.fit import Fit
 from modelcheckpoint.records import Record
-from modelcheckpoint.report.narrator import Narrator
+from modelcheckpoint.report.reporter import Reporter
 from modelcheckpoint.restore import (
     Restored,
     could_resume,
@@ -31,7 +31,7 @@ class Resumption:
 
     Args:
         settings: Of the callback.
-        tell: Is told from where training goes on, and what was passed over.
+        reporter: Reports from where training goes on, and what was passed over.
         run: Takes up what is found of the earlier run.
 
     Attributes:
@@ -39,10 +39,10 @@ class Resumption:
         found: Whether an earlier run was found to go on from.
     """
 
-    def __init__(self, settings: Settings, tell: Narrator, run: RunState) -> None:
+    def __init__(self, settings: Settings, reporter: Reporter, run: RunState) -> None:
         self.restored: Restored | None = None
         self.found = False
-        self._settings, self._tell, self._run = settings, tell, run
+        self._settings, self._reporter, self._run = settings, reporter, run
         self._may_resume = True
         self._epochs_begun = False
         self._start: Start | None = None
@@ -74,7 +74,7 @@ class Resumption:
         if ahead is not None and ahead is not self._start:
             fit.progress.go_on(ahead.samples)  # a later callback has restored more
         elif record is not None and epoch - 1 != record.epochs_done and fit.chief:
-            self._tell.wrong_epoch(record, epoch)
+            self._reporter.wrong_epoch(record, epoch)
         take_back(fit.model, self._start)
         self._start = None
 
@@ -87,15 +87,15 @@ class Resumption:
         template, format = self._settings.template, self._settings.format
         record = could_resume(folder, template, format.name)
         if record is not None and record.run != self._run.id:
-            self._tell.could_resume(record)
+            self._reporter.could_resume(record)
 
     def _tell_of_nothing(self, fit: Fit, folder: str) -> None:
         settings = self._settings
         others = others_in(folder, settings.template, settings.format.name)
         if others is None or started(fit.model) is not None:
-            self._tell.nothing_to_resume()  # or another callback has restored it
+            self._reporter.nothing_to_resume()  # or another callback has restored it
         else:
-            self._tell.only_others(others)
+            self._reporter.only_others(others)
 
     def _resume(self, fit: Fit, folder: str) -> None:
         record = self._found(fit, folder)
@@ -118,17 +118,18 @@ class Resumption:
         if fit.chief:
             back = (restored.optimizer, restored.seeds, restored.states)
             note, surprise = restored.optimizer_note, restored.surprise
-            self._tell.resumed(record, *back, averaged, fit.epochs, note)
+            self._reporter.resumed(record, *back, averaged, fit.epochs, note)
             if surprise is not None:
-                tell = self._tell.say if restored.optimizer else self._tell.problem
-                tell(surprise)
+                reporter = self._reporter
+                say = reporter.say if restored.optimizer else reporter.problem
+                say(surprise)
 
     def _found(self, fit: Fit, folder: str) -> Record | None:
         """Find the checkpoint to go on from, and let the run take up from there."""
         found = find(folder, self._settings.template, self._settings.format.name)
         record, run = found.record, self._run
         for one in found.damaged if fit.chief else ():
-            self._tell.passed_over(one.path, one.reason)
+            self._reporter.passed_over(one.path, one.reason)
         if record is not None:
             self.found = True
             run.id, run.saved_ever = record.run, True

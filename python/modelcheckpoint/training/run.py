@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from modelcheckpoint import __version__
+from modelcheckpoint.decide.monitor import direction_of
 from modelcheckpoint.decide.plan import Plan
 from modelcheckpoint.decide.triggers import Every, Seconds
+from modelcheckpoint.observe.direction import stated_direction
 from modelcheckpoint.observe.keras_models import versions_of
 from modelcheckpoint.records import Record
+from modelcheckpoint.report.reporter import Reporter
 from modelcheckpoint.save.pipeline import Run
 from modelcheckpoint.settings import Settings
 
@@ -39,6 +43,11 @@ class CopiedRun:
 class RunState:
     """One run: what all its checkpoints share, and what they have come to.
 
+    Args:
+        settings: Of the callback.
+        reporter: Warns where nothing tells which direction of `monitor` is better.
+        copied: Of the callback that this one is a copy of, or None.
+
     Attributes:
         id: Identifier of the run; that of an earlier one, once it was resumed.
         plan: Decides on its saves, and has the best value.
@@ -46,7 +55,9 @@ class RunState:
         best_record: Of its best checkpoint; None before.
     """
 
-    def __init__(self, settings: Settings, copied: CopiedRun | None = None) -> None:
+    def __init__(
+        self, settings: Settings, reporter: Reporter, copied: CopiedRun | None = None
+    ) -> None:
         seconds = settings.save_seconds
         self.plan = Plan(
             settings.template,
@@ -60,7 +71,8 @@ class RunState:
         self.id = f"{began}-{secrets.token_hex(3)}"
         self.saved_ever = False
         self.best_record: Record | None = None
-        self._settings = settings
+        self._mode = None if settings.mode == "auto" else settings.mode
+        self._settings, self._reporter = settings, reporter
         if copied is not None:
             self.plan.best, self.best_record = copied.best, copied.best_record
             self.plan.trigger.since = copied.since
@@ -78,3 +90,22 @@ class RunState:
             self._settings.save_best_only,
             {"modelcheckpoint": __version__, **versions_of(model)},
         )
+
+    def mode(self, model: Any, logs: Mapping[str, Any]) -> str:
+        """Return which direction of `monitor` is better, `"min"` or `"max"`.
+
+        With `mode="auto"` this is found out once, for the whole run.
+
+        Args:
+            model: In training, whose metrics are asked first.
+            logs: What is there to compare.
+        """
+        if self._mode is None:
+            monitor = self._settings.monitor
+            mode = stated_direction(model, monitor) or direction_of(monitor)
+            if mode is None and monitor not in logs:
+                return "min"  # there is nothing to compare
+            if mode is None:
+                self._reporter.unknown_direction()
+            self._mode = mode or "min"
+        return self._mode

@@ -12,7 +12,7 @@ from modelcheckpoint.observe.fit import Fit
 from modelcheckpoint.observe.processes import check_reach, saves_together
 from modelcheckpoint.observe.state import state_of
 from modelcheckpoint.report import messages
-from modelcheckpoint.report.narrator import Narrator
+from modelcheckpoint.report.reporter import Reporter
 from modelcheckpoint.restore import restore_weights
 from modelcheckpoint.save.pipeline import Failure, Pipeline
 from modelcheckpoint.settings import Settings
@@ -27,7 +27,7 @@ class Saves:
 
     Args:
         settings: Of the callback.
-        tell: Is told of each save, and of what goes wrong.
+        reporter: Reports each save, and what goes wrong.
         run: Takes note of what was saved.
         fit: That is saved.
         pipeline: Makes the files.
@@ -40,14 +40,14 @@ class Saves:
     def __init__(
         self,
         settings: Settings,
-        tell: Narrator,
+        reporter: Reporter,
         run: RunState,
         fit: Fit,
         pipeline: Pipeline,
     ) -> None:
         self.pipeline = pipeline
         self.unsaved = False
-        self._settings, self._tell = settings, tell
+        self._settings, self._reporter = settings, reporter
         self._run, self._fit = run, fit
         self._saved_in_fit = self._within = False
 
@@ -68,7 +68,7 @@ class Saves:
         if isinstance(decision, Order):
             self._save(decision, mode, leaving)
         elif decision is not None and self._fit.chief:
-            self._tell.skipped(decision, self._fit.progress.within)
+            self._reporter.skipped(decision, self._fit.progress.within)
 
     def settle(self, wait: bool) -> None:
         """Tell what came of the save that was begun last, if it has ended."""
@@ -91,7 +91,7 @@ class Saves:
             self._saved_in_fit = self._run.saved_ever = True
             self._run.best_record = self.pipeline.best
             self.pipeline.forget()
-            self._tell.saved(outcome.order, outcome, self._within)
+            self._reporter.saved(outcome.order, outcome, self._within)
             if self._settings.on_saved is not None:
                 self._settings.on_saved(outcome.record)
 
@@ -100,20 +100,20 @@ class Saves:
         best = self._run.best_record
         if best is None:
             monitor = self._settings.monitor
-            self._tell.best_is_lost(f"no checkpoint was the best by {monitor!r}")
+            self._reporter.best_is_lost(f"no checkpoint was the best by {monitor!r}")
             return
         try:
             restore_weights(self._fit.current_model, self.pipeline.storage.folder, best)
         except (OSError, RestoreError) as error:
-            self._tell.best_is_lost(str(error))
+            self._reporter.best_is_lost(str(error))
         else:
-            self._tell.best_is_back(best)
+            self._reporter.best_is_back(best)
 
     def _save(self, order: Order, mode: str, leaving: bool) -> None:
         if order.missing:
             self._tell_missing(order, leaving)
         if self._settings.keep_best is not None and order.value is None:
-            self._tell.no_best(order)
+            self._reporter.no_best(order)
         model = self._fit.current_model
         check_reach(model)
         order = replace(order, state=State(**state_of(model, self._fit.callback())))
@@ -124,11 +124,11 @@ class Saves:
 
     def _write(self, model: Any, order: Order, mode: str) -> None:
         self._within = self._fit.progress.within
-        self._tell.counters_in_logs(self._settings.template.fields, order)
+        self._reporter.counters_in_logs(self._settings.template.fields, order)
         self.pipeline.save(model, order, mode, at_once=not self._saved_in_fit)
         self._begun()
         if not isinstance(self.pipeline.outcome(wait=False), Failure):
-            self._tell.fallback(self.pipeline.fallback)
+            self._reporter.fallback(self.pipeline.fallback)
         self.settle(wait=False)
 
     def _only_take_part(self, model: Any, order: Order) -> None:
@@ -146,15 +146,17 @@ class Saves:
         if is_interrupt(failure.error):
             raise failure.error  # while it saved on this thread
         self.unsaved = True
-        text = messages.failed(self._tell.path(failure.order.path), failure.error)
+        text = messages.failed(self._reporter.path(failure.order.path), failure.error)
         if self._settings.on_error == "raise" or not self._saved_in_fit:
-            self._tell.problems.append(text)
+            self._reporter.problems.append(text)
             raise SaveError(text) from failure.error
-        self._tell.problem(text)
+        self._reporter.problem(text)
 
     def _tell_missing(self, order: Order, leaving: bool) -> None:
         text = messages.no_field(self._settings.filepath, order)
         if self._settings.on_error == "raise" and not leaving:
-            self._tell.problems.append(text)
+            self._reporter.problems.append(text)
             raise FieldError(text)
-        self._tell.problem(f"{text} Written as nan.", once=f"fields {order.missing}")
+        self._reporter.problem(
+            f"{text} Written as nan.", once=f"fields {order.missing}"
+        )

@@ -13,13 +13,12 @@ from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.observe.fit import Fit
 from modelcheckpoint.observe.logs import numbers
 from modelcheckpoint.observe.processes import check_reach, is_alone
-from modelcheckpoint.report.narrator import Narrator
+from modelcheckpoint.report.reporter import Reporter
 from modelcheckpoint.restore import Restored
 from modelcheckpoint.save.pipeline import Pipeline
 from modelcheckpoint.save.replacement import Caution
 from modelcheckpoint.settings import Settings
 from modelcheckpoint.storage.local import LocalStorage
-from modelcheckpoint.training.direction import Direction
 from modelcheckpoint.training.exit import Leaving
 from modelcheckpoint.training.resumption import Resumption
 from modelcheckpoint.training.run import CopiedRun, RunState
@@ -29,14 +28,14 @@ __all__ = ["Training"]
 
 
 class Training:
-    """One run, in one `fit` or several: count, ask the plan, hand orders on, tell.
+    """One run, in one `fit` or several: count, ask the plan, hand orders on, report.
 
     To be called as Keras calls the hooks of a callback, in their order; but `epoch` and
     `batch` count from 1.
 
     Args:
         settings: Of the callback.
-        tell: Tells the user.
+        reporter: Reports to the user.
         leaving: Holds back signals; it outlasts a run.
         copied: Of the callback that this one is a copy of, or None.
 
@@ -51,17 +50,16 @@ class Training:
     def __init__(
         self,
         settings: Settings,
-        tell: Narrator,
+        reporter: Reporter,
         leaving: Leaving,
         copied: CopiedRun | None = None,
     ) -> None:
         self.begun = False
         self._ever_begun = False
-        self._settings, self._tell, self._leaving = settings, tell, leaving
-        self._run = run = RunState(settings, copied)
+        self._settings, self._reporter, self._leaving = settings, reporter, leaving
+        self._run = run = RunState(settings, reporter, copied)
         self._plan = run.plan
-        self._direction = Direction(settings, tell)
-        self._resumption = Resumption(settings, tell, run)
+        self._resumption = Resumption(settings, reporter, run)
         self._first_batch = False
         self._logs: Mapping[str, Any] | None = None
 
@@ -102,10 +100,10 @@ class Training:
         self._plan.start(time.monotonic())
         told = settings.counts_batches or settings.save_seconds is not None
         if fit.chief:
-            self._tell.begin(settings.interval if told else None)
+            self._reporter.begin(settings.interval if told else None)
             reservation = settings.format.reservation(model)
             if reservation is not None:
-                self._tell.problem(reservation, once="class")
+                self._reporter.problem(reservation, once="class")
         self._resumption.begin(fit, storage.folder)
         self._take_up(fit, storage)
         self._leaving.begin(settings.save_on_exit, model, callback)
@@ -123,7 +121,7 @@ class Training:
                 self._saves.restore_best()
             if self._fit.chief:
                 never_due = f"{self._settings.interval} had not passed yet"
-                self._tell.end(self._run.saved_ever, never_due)
+                self._reporter.end(self._run.saved_ever, never_due)
         self.begun = False
 
     def settle(self, wait: bool) -> None:
@@ -229,7 +227,7 @@ class Training:
             Caution(settings.resume, settings.resume and not self._resumption.found),
         )
         self._fit = fit
-        self._saves = Saves(settings, self._tell, run, fit, pipeline)
+        self._saves = Saves(settings, self._reporter, run, fit, pipeline)
         self._first_batch, self._logs = settings.counts_batches, None
         self.begun = self._ever_begun = True
         if fit.chief:
@@ -248,7 +246,7 @@ class Training:
             at_end=not (progress.within or self._settings.counts_batches),
             epochs_done=progress.epochs_done,
         )
-        return moment, self._direction.of(self._fit.model, moment.logs)
+        return moment, self._run.mode(self._fit.model, moment.logs)
 
     def _leave_if_asked(self) -> None:
         self._leaving.if_asked(self._save_last)
@@ -268,9 +266,9 @@ class Training:
         self._first_batch = False
         settings = self._settings
         if settings.unit == "samples" and size >= settings.every and self._fit.chief:
-            self._tell.small_save_freq(settings.every, size)
+            self._reporter.small_save_freq(settings.every, size)
 
     def _tell_rough_count(self) -> None:
         problem = self._fit.progress.problem
         if problem is not None and self._fit.chief:
-            self._tell.problem(problem, once="samples")
+            self._reporter.problem(problem, once="samples")
