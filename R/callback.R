@@ -395,33 +395,30 @@ whole_numbers <- c(
 )
 
 new_callback <- function(arguments, call) {
-  python <- py_modelcheckpoint(call)
-  for (name in whole_numbers) {
-    # A double here is a whole number too large for R's integers.
-    if (is.double(arguments[[name]])) {
-      arguments[[name]] <- as_python_int(arguments[[name]])
+  ask_python(call, keras = TRUE, function(for_r) {
+    for (name in whole_numbers) {
+      # A double here is a whole number too large for R's integers.
+      if (is.double(arguments[[name]])) {
+        arguments[[name]] <- as_python_int(arguments[[name]])
+      }
     }
-  }
-  if (!is.null(arguments$on_saved)) {
-    arguments$on_saved <- as_told(arguments$on_saved)
-  }
-  tryCatch(
-    do.call(python$ModelCheckpoint, arguments),
-    error = function(e) abort(python_message(e), call)
-  )
+    if (!is.null(arguments$on_saved)) {
+      arguments$on_saved <- as_told(arguments$on_saved)
+    }
+    for_r$callback(arguments)
+  })
 }
 
 # What Python calls with each checkpoint, as a named list.
 as_told <- function(on_saved) {
   force(on_saved)
-  told <- function(checkpoint) {
+  function(checkpoint) {
     # A handler of the user's, around fit(), would jump out of the middle of
     # Python, which does not survive it. An error is carried through.
     withCallingHandlers(on_saved(checkpoint), warning = print_warning)
     # Else reticulate would make a Python object of what came back.
     NULL
   }
-  reticulate::import("modelcheckpoint.report.r_function")$RFunction(told)
 }
 
 print_warning <- function(warning) {

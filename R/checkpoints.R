@@ -53,21 +53,10 @@
 #' @export
 verify_checkpoints <- function(folder) {
   path <- as_filepath(folder)
-  call <- sys.call()
-  py_package(call)
-  # Converted as whole columns, not object by object.
-  checkpoints <- reticulate::import(
-    "modelcheckpoint.folder",
-    convert = FALSE
-  )
-  columns <- tryCatch(
-    {
-      found <- checkpoints$verify_checkpoints(path, progress = reading_bar())
-      table <- reticulate::import("modelcheckpoint.report.r_table")
-      table$verification_columns(found)
-    },
-    error = function(e) abort(python_message(e), call)
-  )
+  progress <- reading_bar()
+  columns <- ask_python(sys.call(), function(for_r) {
+    for_r$verify_checkpoints(path, progress)
+  })
   verification_frame(columns)
 }
 

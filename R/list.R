@@ -77,10 +77,10 @@
 #' @export
 list_checkpoints <- function(folder) {
   path <- as_filepath(folder)
-  call <- sys.call()
-  ask_python(call, function(finding, columns) {
-    checkpoint_frame(columns(finding$found_in(path)))
+  columns <- ask_python(sys.call(), function(for_r) {
+    for_r$list_checkpoints(path)
   })
+  checkpoint_frame(columns)
 }
 
 #' Which checkpoint is the newest, and which the best?
@@ -128,9 +128,8 @@ list_checkpoints <- function(folder) {
 #' @export
 latest_checkpoint <- function(folder) {
   path <- as_filepath(folder)
-  call <- sys.call()
-  path_or_null(ask_python(call, function(finding, columns) {
-    reticulate::py_to_r(finding$find_latest(path))
+  path_or_null(ask_python(sys.call(), function(for_r) {
+    for_r$latest_checkpoint(path)
   }))
 }
 
@@ -144,9 +143,8 @@ best_checkpoint <- function(folder, monitor = NULL, mode = NULL) {
   if (!is.null(mode)) {
     mode <- as_choice(mode, c("min", "max"), rule = "NULL, \"min\" or \"max\"")
   }
-  call <- sys.call()
-  path_or_null(ask_python(call, function(finding, columns) {
-    reticulate::py_to_r(finding$find_best(path, monitor, mode))
+  path_or_null(ask_python(sys.call(), function(for_r) {
+    for_r$best_checkpoint(path, monitor, mode)
   }))
 }
 
@@ -208,34 +206,16 @@ prune_checkpoints <- function(
   )
   dry_run <- as_flag(dry_run)
   call <- sys.call()
-  done <- ask_python(call, function(finding, columns) {
+  done <- ask_python(call, function(for_r) {
     keep <- lapply(keep, function(n) if (is.double(n)) as_python_int(n) else n)
-    done <- finding$pruned(path, keep[[1]], keep[[2]], keep[[3]], dry_run)
-    list(
-      found = checkpoint_frame(columns(done$found)),
-      summary = reticulate::py_to_r(done$summary),
-      wrong = reticulate::py_to_r(done$wrong)
-    )
+    for_r$prune_checkpoints(path, keep[[1]], keep[[2]], keep[[3]], dry_run)
   })
-  hint <- if (dry_run && nrow(done$found) > 0) " `dry_run = FALSE` deletes them."
-  message(done$summary, hint)
+  message(done$message)
   if (!is.null(done$wrong)) {
     abort(done$wrong, call)
   }
-  if (dry_run) done$found else invisible(done$found)
-}
-
-# What `question` answers, which is asked with the Python module `finding` and
-# a function that makes columns of a list; an error comes from the user's call.
-ask_python <- function(call, question) {
-  py_package(call)
-  # Not converted: a list of Python's would become one object for each row.
-  finding <- reticulate::import("modelcheckpoint.listing.queries", convert = FALSE)
-  table <- reticulate::import("modelcheckpoint.report.r_table")
-  tryCatch(
-    question(finding, table$checkpoint_columns),
-    error = function(e) abort(python_message(e), call)
-  )
+  frame <- checkpoint_frame(done$columns)
+  if (dry_run) frame else invisible(frame)
 }
 
 path_or_null <- function(found) {

@@ -82,14 +82,9 @@
 restore_checkpoint <- function(model, path) {
   path <- as_filepath(path)
   model <- as_model(model)
-  call <- sys.call()
-  py_modelcheckpoint(call)
-  resume <- reticulate::import("modelcheckpoint.restore", convert = FALSE)
-  for_r <- reticulate::import("modelcheckpoint.report.r_function")
-  tryCatch(
-    restored <- for_r$restored_for_r(resume$restored_from(model, path)),
-    error = function(e) abort(python_message(e), call)
-  )
+  restored <- ask_python(sys.call(), keras = TRUE, function(for_r) {
+    for_r$restore_checkpoint(model, path)
+  })
   if (!is.null(restored$surprise)) {
     warning(restored$surprise, call. = FALSE)
   }

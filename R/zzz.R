@@ -18,41 +18,43 @@ the <- new.env(parent = emptyenv())
   }
 }
 
-# The Python package that this package ships, once it is sure that there is a
-# Keras for its callback.
-py_modelcheckpoint <- function(call = sys.call(-1)) {
-  python <- py_package(call)
-  if (!isTRUE(the$keras)) {
+# What `question` answers, a function that is called with the Python module of all
+# that R calls; an error comes from the user's call.
+ask_python <- function(call, question, keras = FALSE) {
+  for_r <- python_for_r(call)
+  if (keras && !isTRUE(the$keras)) {
     check_keras(call)
     the$keras <- TRUE
   }
-  python
+  tryCatch(question(for_r), error = function(e) abort(python_message(e), call))
 }
 
-py_package <- function(call) {
-  if (is.null(the$python)) {
+python_for_r <- function(call) {
+  if (is.null(the$for_r)) {
     path <- shipped_python(call)
     check_numpy(call)
-    python <- tryCatch(
-      reticulate::import_from_path("modelcheckpoint", path = path),
+    the$for_r <- tryCatch(
+      {
+        python <- reticulate::import_from_path("modelcheckpoint", path = path)
+        check_own(python, path, call)
+        reticulate::import("modelcheckpoint.for_r")
+      },
+      modelcheckpoint_no_python = stop,
       error = function(e) abort_no_keras(python_message(e), call)
     )
-    check_own(python, path, call)
-    the$python <- python
-    pending <- reticulate::import("modelcheckpoint.pending")
-    reg.finalizer(the, function(e) finish_saves(pending), onexit = TRUE)
+    reg.finalizer(the, function(e) finish_saves(e$for_r), onexit = TRUE)
   }
-  the$python
+  the$for_r
 }
 
 # When R ends, it ends Python's threads wherever they are, and Python runs
 # nothing of what it does at its own end. So R waits for the save under way.
-finish_saves <- function(pending) {
+finish_saves <- function(for_r) {
   if (reticulate::py_available(initialize = FALSE)) {
     # An error here could only hide what R was ended by. Where that was Ctrl-C, what is
     # left of it can cut the first wait short.
     for (attempt in 1:2) {
-      waited <- try(pending$wait_for_all(), silent = TRUE)
+      waited <- try(for_r$wait_for_all(), silent = TRUE)
       if (!inherits(waited, "try-error")) {
         break
       }

@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from made import RECORD, abandoned, archive, put, record, statuses, tell, weights
 
 from modelcheckpoint import verify_checkpoints
+from modelcheckpoint.for_r import verification_columns
 from modelcheckpoint.formats.inspection import Inspector
 from modelcheckpoint.journal.verify import Verifier
 from modelcheckpoint.records import Removal
-from modelcheckpoint.report.r_table import verification_columns
 from modelcheckpoint.storage.local import LocalStorage
 from modelcheckpoint.storage.temporary import JOURNAL
 

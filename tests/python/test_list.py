@@ -29,8 +29,8 @@ from modelcheckpoint import (
     plot_checkpoints,
     prune_checkpoints,
 )
+from modelcheckpoint.for_r import checkpoint_columns
 from modelcheckpoint.records import Removal
-from modelcheckpoint.report.r_table import checkpoint_columns
 from modelcheckpoint.storage.temporary import JOURNAL
 
 BASE = [

@@ -34,7 +34,8 @@ told_of <- function(...) {
   told <- NULL
   record <- reticulate::import("modelcheckpoint.records", convert = FALSE)$
     Record(...)
-  as_told(function(checkpoint) told <<- checkpoint)(record)
+  on_saved <- as_told(function(checkpoint) told <<- checkpoint)
+  reticulate::import("modelcheckpoint.for_r")$RFunction(on_saved)(record)
   told
 }
 

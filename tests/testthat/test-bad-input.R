@@ -20,11 +20,11 @@ use_python_or_skip <- function(row, frame = parent.frame()) {
   if (row$when != "constructor") {
     skip_if_no_keras()
   } else if (!has_keras()) {
-    the$python <- list(ModelCheckpoint = function(...) {
+    the$for_r <- list(callback = function(...) {
       skip("this row is for Python to judge, and there is no Keras")
     })
     the$keras <- TRUE
-    withr::defer(the$python <- the$keras <- NULL, envir = frame)
+    withr::defer(the$for_r <- the$keras <- NULL, envir = frame)
   }
 }
 
