@@ -44,7 +44,28 @@ def pytest_report_header():
     return "also on tf_keras" if TF_KERAS else "without tf_keras, which is not here"
 
 
-@pytest.fixture(params=["keras", "tf_keras"] if TF_KERAS else ["keras"])
+def pytest_addoption(parser):
+    parser.addoption(
+        "--keras2",
+        choices=("branches", "all"),
+        default="branches",
+        help="which tests run on tf_keras, too: those marked keras2, or all",
+    )
+
+
+def pytest_generate_tests(metafunc):
+    """Run on tf_keras, too, where the code takes another branch for Keras 2."""
+    if "K" not in metafunc.fixturenames:
+        return
+    everywhere = metafunc.config.getoption("keras2") == "all"
+    marked = metafunc.definition.get_closest_marker("keras2")
+    packages = ["keras"]
+    if TF_KERAS and (everywhere or marked):
+        packages.append("tf_keras")
+    metafunc.parametrize("K", packages, indirect=True)
+
+
+@pytest.fixture
 def K(request):
     """Keras 3 or Keras 2, then tf_keras."""
     return pytest.importorskip(request.param)

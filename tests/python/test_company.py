@@ -202,6 +202,7 @@ def test_who_is_here(K, name):
 
 
 @pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.keras2
 def test_everyone_does_their_job(K, order, tmp_path, data, monitor_server, capsys):
     """In any order of the list, every callback has the effect that it has alone."""
     company = Company(K, tmp_path, monitor_server)
@@ -377,6 +378,7 @@ def test_terminate_on_nan(K, order, tmp_path, data):
 
 
 @pytest.mark.parametrize("order", [ours_first, ours_last])
+@pytest.mark.keras2
 def test_backup_and_restore_after_a_crash(K, order, tmp_path, data):
     """A crashed run goes on at the epoch that BackupAndRestore kept, and so do we."""
 

@@ -77,6 +77,7 @@ BAD = {
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize(("what", "make"), BAD.items(), ids=BAD)
+@pytest.mark.keras2
 def test_it_is_an_error_before_the_first_batch(what, make, suffix, K, tmp_path, capsys):
     """The sentence names the part, and what to do; nothing is on disk."""
     callback = ModelCheckpoint(tmp_path / f"w{suffix}")
@@ -87,6 +88,7 @@ def test_it_is_an_error_before_the_first_batch(what, make, suffix, K, tmp_path, 
     assert "training waits" not in capsys.readouterr().out
 
 
+@pytest.mark.keras2
 def test_weights_alone_are_saved(K, tmp_path, data):
     """They need no config."""
     callbacks = [
@@ -97,6 +99,7 @@ def test_weights_alone_are_saved(K, tmp_path, data):
     assert checkpoints(tmp_path) == ["a.weights.h5", "b.h5"]
 
 
+@pytest.mark.keras2
 def test_a_model_with_its_own_save_is_not_judged(K, tmp_path, data):
     """What it writes is its own affair."""
 
@@ -131,6 +134,7 @@ def late(K):
     return Late()
 
 
+@pytest.mark.keras2
 def test_a_config_that_the_first_batch_makes(K, tmp_path, data):
     """A layer that has a config only once it is built is not refused."""
     model = K.Sequential([late(K), K.layers.Dense(1)])
@@ -141,6 +145,7 @@ def test_a_config_that_the_first_batch_makes(K, tmp_path, data):
     assert callback.problems == []
 
 
+@pytest.mark.keras2
 def test_a_model_that_is_not_built_is_refused_for_its_schedule(K, tmp_path):
     """What building does not change is told although the model is not built."""
     model = K.Sequential([K.layers.Dense(1)])

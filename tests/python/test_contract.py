@@ -87,6 +87,7 @@ def test_arguments_stay_as_they_are(name, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "weights_only"), FORMATS)
+@pytest.mark.keras2
 def test_every_format_loads_with_plain_keras(K, name, weights_only, tmp_path, data):
     """What is written loads with the same Keras' own functions and predicts alike."""
     model = make_model(K)
@@ -111,6 +112,7 @@ def _umask():
     return mask
 
 
+@pytest.mark.keras2
 def test_names_hold_epoch_and_metrics(K, tmp_path, data):
     """The template of the contract works, in a folder that is made for it."""
     template = tmp_path / "a" / "weights.{epoch:02d}-{val_loss:.2f}.hdf5"
@@ -311,6 +313,7 @@ def test_silent_without_verbose(tmp_path, data, capsys, recwarn):
     assert [w for w in recwarn if "modelcheckpoint" in str(w.filename)] == []
 
 
+@pytest.mark.keras2
 def test_hooks_by_hand(K, tmp_path, data):
     """A loop of one's own drives every hook; `logs["size"]` counts the samples."""
     model = make_model(K)
@@ -395,6 +398,7 @@ def test_pickled_and_copied_before_use(tmp_path, data):
     assert checkpoints(tmp_path) == ["w.1-3.keras", "w.1-6.keras"]
 
 
+@pytest.mark.keras2
 def test_an_unneeded_batch_hook_is_looked_up_once(K, tmp_path, data, monkeypatch):
     """Not at each batch, where the look-up itself would take time."""
     looked_up, look_up = [], BatchHook.__get__
@@ -409,6 +413,7 @@ def test_an_unneeded_batch_hook_is_looked_up_once(K, tmp_path, data, monkeypatch
     assert len(looked_up) == len(set(looked_up))
 
 
+@pytest.mark.keras2
 def test_subclass_hooks_run(K, tmp_path, data):
     """A subclass that overrides batch hooks and calls super() works in both modes."""
     seen = []

@@ -127,6 +127,7 @@ DATASETS = [
 
 
 @pytest.mark.parametrize("feed", DATASETS)
+@pytest.mark.keras2
 def test_tf_data(K, feed, tmp_path, data):
     """A `tf.data` pipeline of any length and with any batches is counted."""
     tf = pytest.importorskip("tensorflow")
@@ -168,6 +169,7 @@ def test_a_generator_with_weights(K, tmp_path, data):
 
 
 @pytest.mark.parametrize(("workers", "queue"), [(1, 10), (2, 1)])
+@pytest.mark.keras2
 def test_py_dataset(K, workers, queue, tmp_path, data):
     """Batches that threads fetch ahead are counted as they come.
 
@@ -218,6 +220,7 @@ def adding_ones(K):
     return make_model(K, metrics=[Ones(name="ones")]), Came()
 
 
+@pytest.mark.keras2
 def test_class_weight(K, tmp_path, data):
     """Class weights, zero among them, do not change how many samples there are."""
     tf = pytest.importorskip("tensorflow")
@@ -374,6 +377,7 @@ def test_tensors(K, package, tmp_path, data):
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
+@pytest.mark.keras2
 def test_other_precisions(K, dtype, tmp_path, data):
     """Keras counts in its own default type; the short ones, which round, are refused.
 
@@ -469,6 +473,7 @@ def test_validation_on_a_dataset(K, tmp_path, data):
 # Where training begins and where it ends
 
 
+@pytest.mark.keras2
 def test_initial_epoch(K, tmp_path, data):
     """Training that begins at a later epoch counts the samples that it sees itself."""
     arguments = {"x": data[0], "y": data[1], "batch_size": 4}
@@ -528,6 +533,7 @@ MANY_STEPS = [
 
 
 @pytest.mark.parametrize("feed", MANY_STEPS)
+@pytest.mark.keras2
 def test_steps_per_execution(K, feed, tmp_path, data):
     """Hooks that are called once for several batches still see the whole count."""
     tf = pytest.importorskip("tensorflow")
@@ -579,6 +585,7 @@ def mirrored(tmp_path_factory):
     return folder
 
 
+@pytest.mark.keras2
 def test_mirrored_strategy(K, request):
     """Two replicas of one model: the samples of both are counted, the uneven rest too.
 

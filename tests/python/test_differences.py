@@ -119,6 +119,7 @@ def test_best_only_with_a_number(K, tmp_path, data):
     assert checkpoints(tmp_path) == ["1-7-25.keras", "2-7-50.keras"]
 
 
+@pytest.mark.keras2
 def test_best_only_with_a_number_and_a_batch_metric(K, tmp_path, data):
     """What there is at a batch's end decides there."""
     path = tmp_path / "{epoch}-{batch}.keras"
@@ -327,6 +328,7 @@ def test_a_diverged_second_run_keeps_the_best_aside(tmp_path):
     assert len(checkpoints(tmp_path)) == 2
 
 
+@pytest.mark.keras2
 def test_the_models_own_save_runs(K, tmp_path, data):
     """Where a model overrides `save` or `save_weights`, that is what runs."""
     calls = []

@@ -67,6 +67,7 @@ def verified(folder):
 # A fit that ends.
 
 
+@pytest.mark.keras2
 def test_a_fit_that_ends(K, data, tmp_path):
     """What was trained since the last save is saved when `fit` ends."""
     model = make_model(K)

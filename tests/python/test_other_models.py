@@ -65,6 +65,7 @@ def nested(K, frozen):
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".hdf5", ".keras", ".weights.h5"])
+@pytest.mark.keras2
 def test_whatever_was_and_is_frozen(K, tmp_path, suffix):
     """Each variable gets its own array, whichever flags both models have."""
     only = suffix in (".hdf5", ".weights.h5")

@@ -122,6 +122,7 @@ def begun(model, path, **arguments):
 
 
 @pytest.mark.parametrize("make", BAD.values(), ids=BAD)
+@pytest.mark.keras2
 def test_a_class_that_its_config_does_not_rebuild(make, K, tmp_path):
     """HDF5 refuses it, and names what works; `.keras` has it reported, once."""
     model = make(K, classes(K))
@@ -142,6 +143,7 @@ def test_a_class_that_its_config_does_not_rebuild(make, K, tmp_path):
 
 
 @pytest.mark.parametrize("make", GOOD.values(), ids=GOOD)
+@pytest.mark.keras2
 def test_a_class_that_comes_back(make, K, tmp_path):
     """Nothing is reported, built or not, and the graphs go into HDF5, too."""
     model = make(K, classes(K))
@@ -152,6 +154,7 @@ def test_a_class_that_comes_back(make, K, tmp_path):
     assert begun(model, tmp_path / "w.keras").problems == []
 
 
+@pytest.mark.keras2
 def test_a_positional_argument_that_keras_loses(K, tmp_path):
     """Keras' own config of a model has the default, so that it loads as another."""
 
@@ -175,6 +178,7 @@ def test_a_positional_argument_that_keras_loses(K, tmp_path):
             assert problems == []
 
 
+@pytest.mark.keras2
 def test_a_loss_that_its_config_does_not_rebuild(K, tmp_path):
     """It is reported that `compile=False` loads the file; HDF5 refuses it."""
 
@@ -207,6 +211,7 @@ def test_a_loss_that_its_config_does_not_rebuild(K, tmp_path):
     callback.on_train_begin()
 
 
+@pytest.mark.keras2
 def test_training_is_the_same_as_without(K, tmp_path, data):
     """What is made to try draws no seed, no name and no random number of training's."""
     made = []

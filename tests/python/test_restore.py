@@ -44,6 +44,7 @@ def optimizer_of(K, model):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.keras2
 def test_each_format(K, name, tmp_path, data):
     """Weights come back, and the optimizer's state where the file has it."""
     weights_only, optimizer = NAMES[name]
@@ -89,6 +90,7 @@ def test_the_state_of_dropout(tmp_path, data):
     assert same_weights(one, other)
 
 
+@pytest.mark.keras2
 def test_a_model_without_optimizer(K, tmp_path, data):
     """One that is not compiled gets its weights."""
     trained = saved(K, tmp_path, data)
@@ -98,6 +100,7 @@ def test_a_model_without_optimizer(K, tmp_path, data):
     assert not restored.optimizer
 
 
+@pytest.mark.keras2
 def test_a_file_of_keras_own(K, tmp_path, data):
     """What no journal tells is None."""
     trained = saved(K, tmp_path / "other", data)
@@ -208,6 +211,7 @@ def test_ctrl_c_while_it_loads(K, restore, tmp_path, data, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["w.{epoch}.keras", "w.{epoch}.h5", "w.{epoch}.hdf5"])
+@pytest.mark.keras2
 def test_another_model(K, name, tmp_path, data):
     """The error names file and way out; weights and optimizer are as they were."""
     saved(K, tmp_path, data, name, save_weights_only=NAMES[name][0])
@@ -234,6 +238,7 @@ def test_a_model_with_fewer_layers(K, tmp_path, data):
         restore_checkpoint(fewer, tmp_path / "w.keras")
 
 
+@pytest.mark.keras2
 def test_a_model_that_nobody_can_build(K, tmp_path, data):
     """A model without weights has no place for them; the way out is named."""
     trained = make_model(K)
@@ -249,6 +254,7 @@ class Evil:
         return os.mkdir, ("harm",)
 
 
+@pytest.mark.keras2
 def test_nothing_in_a_file_is_run(K, tmp_path, data, monkeypatch):
     """Neither what is pickled, nor code of a lambda, nor what lies elsewhere."""
     monkeypatch.chdir(tmp_path)
@@ -317,6 +323,7 @@ def best_of(K, folder, data, values, name="w.{epoch}.keras", **arguments):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.keras2
 def test_the_model_ends_with_the_best_weights(K, name, tmp_path, data):
     """They are those of the best file; the optimizer is as training left it."""
     weights_only = NAMES[name][0]

@@ -133,6 +133,7 @@ def again(K, folder, data, epochs=5, name="w.{epoch}.keras", **arguments):
     return callback, [epoch + 1 for epoch in history.epoch]
 
 
+@pytest.mark.keras2
 def test_on_each_keras(K, tmp_path, data):
     """`fit` begins with the next epoch, and a later `fit` where it is told to."""
     trained = first(K, tmp_path, data)
@@ -150,6 +151,7 @@ def test_on_each_keras(K, tmp_path, data):
     assert [line["samples"] for line in lines(tmp_path)] == [25, 50, 75, 100, 125]
 
 
+@pytest.mark.keras2
 def test_weights_alone_in_hdf5(K, tmp_path, data, capsys):
     """The weights are restored, and a line says that the optimizer starts anew."""
     arguments = {"name": "w.{epoch}.hdf5", "save_weights_only": True}
@@ -229,6 +231,7 @@ def test_lines_of_earlier_versions(K, tmp_path, data):
     assert again(K, tmp_path, data)[1] == [4, 5]
 
 
+@pytest.mark.keras2
 def test_the_middle_of_an_epoch(K, tmp_path, data, capsys):
     """The epoch begins anew, and a line says so; samples and batches go on."""
     counted = {"save_freq": 5, "save_freq_unit": "batches"}
@@ -297,6 +300,7 @@ def test_another_model_is_an_error(K, tmp_path, data):
     assert all(map(np.array_equal, before, model.get_weights()))
 
 
+@pytest.mark.keras2
 def test_another_optimizer_starts_anew(K, tmp_path, data, capsys):
     """The weights are restored; one warning, ours, says that the optimizer is not."""
     trained = first(K, tmp_path, data)
@@ -326,6 +330,7 @@ def test_all_epochs_are_done(K, tmp_path, data, capsys):
     assert fit(model, data, epochs=2).epoch == [0, 1]
 
 
+@pytest.mark.keras2
 def test_a_later_fit_goes_on_from_the_model(K, tmp_path, data):
     """After a `fit` that ended as it should nothing is loaded again."""
     callback, _ = again(K, tmp_path, data, epochs=2, period=2)
@@ -424,6 +429,7 @@ def test_a_callback_that_does_not_resume_is_in_nobodys_way(K, order, tmp_path, d
     assert fit(make_model(K), data, *callbacks, epochs=4).epoch == [3]
 
 
+@pytest.mark.keras2
 def test_a_loop_of_ones_own(K, tmp_path, data):
     """It asks the callback where to go on."""
     first(K, tmp_path, data)
@@ -438,6 +444,7 @@ def test_a_loop_of_ones_own(K, tmp_path, data):
     assert callback.problems == []
 
 
+@pytest.mark.keras2
 def test_another_epoch_than_the_next_is_told(K, tmp_path, data):
     """Where `fit`, or a loop, begins elsewhere, what to pass is said plainly."""
     first(K, tmp_path, data)

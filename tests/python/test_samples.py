@@ -62,6 +62,7 @@ def cumulated(feed, epochs):
 
 @pytest.mark.parametrize("feed", FEEDS)
 @pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.keras2
 def test_every_sample_is_counted(K, feed, steps, tmp_path, data):
     """Every batch's end knows how many samples were seen, over epochs and ragged ends.
 
@@ -85,6 +86,7 @@ def test_every_sample_is_counted(K, feed, steps, tmp_path, data):
         assert seen == possible
 
 
+@pytest.mark.keras2
 def test_due_counts_since_last_due(K, tmp_path, data):
     """Every 10 samples in batches of 4 of 25: at 12, 24, 36 (the count starts at 0)."""
     path = tmp_path / "{epoch}-{batch}-{samples}.weights.h5"
@@ -114,6 +116,7 @@ def puts_into_logs(K, **values):
 
 
 @pytest.mark.parametrize("source", ["metrics", "weighted_metrics", "callback"])
+@pytest.mark.keras2
 def test_logs_of_a_fit_tell_no_sizes(K, source, tmp_path, data):
     """A metric called `size`, or what another callback puts there, is no batch's size.
 
@@ -141,6 +144,7 @@ def test_logs_of_a_fit_tell_no_sizes(K, source, tmp_path, data):
     assert lines(tmp_path / "later")[-1]["samples"] == 16
 
 
+@pytest.mark.keras2
 def test_the_counters_in_a_name_are_our_own(K, tmp_path, data):
     """Whatever `logs` holds; that it has such a key, too, is reported once.
 
@@ -162,6 +166,7 @@ def test_the_counters_in_a_name_are_our_own(K, tmp_path, data):
     assert "`logs` has 'epoch', 'batch', 'samples', too" in problem
 
 
+@pytest.mark.keras2
 def test_samples_that_nobody_counts_are_not_taken_from_a_metric(K, tmp_path, data):
     """Where a loop tells no sizes the name has `nan`, and the reason is true."""
     path = tmp_path / "{samples}.weights.h5"
@@ -177,6 +182,7 @@ def test_samples_that_nobody_counts_are_not_taken_from_a_metric(K, tmp_path, dat
     assert "does not let 'samples' in `filepath`" in problem
 
 
+@pytest.mark.keras2
 def test_validation_is_not_counted(K, tmp_path, data):
     """Samples seen in validation are none that training has seen."""
     path = tmp_path / "{samples}.weights.h5"
@@ -185,6 +191,7 @@ def test_validation_is_not_counted(K, tmp_path, data):
     assert [line["samples"] for line in lines(tmp_path)] == [20, 41, 62]
 
 
+@pytest.mark.keras2
 def test_several_outputs(K, tmp_path, data):
     """A model with two outputs and class weights per sample counts each sample once."""
     inputs = K.Input((3,))
@@ -215,6 +222,7 @@ def test_accumulated_gradients(tmp_path, data):
     assert [line["samples"] for line in lines(tmp_path)][-2:] == [25, 50]
 
 
+@pytest.mark.keras2
 def test_class_weight(K, tmp_path, data):
     """Class weights change the loss and not the count."""
     model = make_model(K, loss="binary_crossentropy")
@@ -225,6 +233,7 @@ def test_class_weight(K, tmp_path, data):
     assert [line["samples"] for line in lines(tmp_path)] == [25]
 
 
+@pytest.mark.keras2
 def test_batches_instead_of_samples(K, tmp_path, data):
     """`save_freq_unit="batches"` saves every that many batches, as today's Keras."""
     path = tmp_path / "{epoch}-{batch}-{samples}.weights.h5"
@@ -246,6 +255,7 @@ def own_train_step(K, base):
     return model
 
 
+@pytest.mark.keras2
 def test_own_train_step(K, tmp_path, data):
     """Where `train_step` is the model's own, samples are an error before training."""
     model = own_train_step(K, K.Model)
@@ -313,6 +323,7 @@ def test_a_mean_called_loss_is_not_taken_for_keras_own(tmp_path, data):
 
 @pytest.mark.parametrize("hook", ["on_train_batch_begin", "on_train_batch_end"])
 @pytest.mark.parametrize("first", [True, False])
+@pytest.mark.keras2
 def test_a_reset_in_mid_epoch(K, hook, first, tmp_path, data):
     """A callback that resets metrics within the epoch does not disturb the count.
 

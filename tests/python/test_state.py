@@ -84,6 +84,7 @@ def resumed(make, data, folder):
 @pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="Keras cannot train them on Torch"
 )
+@pytest.mark.keras2
 def test_states_of_recurrent_layers(K, tmp_path, capsys):
     """A resumed run has them; where the journal has none, one sentence says so."""
     data = numbers(40, 2, 2)
@@ -113,6 +114,7 @@ def test_states_of_recurrent_layers(K, tmp_path, capsys):
     assert "stateful layers keep the states that they have" in capsys.readouterr().out
 
 
+@pytest.mark.keras2
 def test_states_that_are_too_large(K):
     """No line of the journal grows beyond what is worth it."""
     layer = K.layers.GRU(1, stateful=True)
@@ -157,6 +159,7 @@ def test_the_global_generator_is_not_made_by_looking():
     assert np.array_equal(drawn, again)
 
 
+@pytest.mark.keras2
 def test_tf_keras_has_no_such_generator(K):
     """A model of Keras 2 says nothing of the generator of Keras 3."""
     model = K.Sequential([K.Input((2,)), K.layers.Dense(1)])

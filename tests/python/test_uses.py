@@ -37,6 +37,7 @@ def seen(folder, prefix=""):
 # Several fits
 
 
+@pytest.mark.keras2
 def test_several_fits_go_on(K, tmp_path, data):
     """What counts toward the next save, and the best, live on from fit to fit."""
     model = make_model(K)
@@ -139,6 +140,7 @@ class Inside:
 
 @pytest.mark.parametrize("save_freq", ["epoch", SAMPLES])
 @pytest.mark.parametrize("first", [True, False])
+@pytest.mark.keras2
 def test_a_fit_inside_a_fit(K, save_freq, first, tmp_path, data):
     """Each fit's own callback saves its own model, in one folder."""
     outer, inner = make_model(K), make_model(K)
@@ -304,6 +306,7 @@ class Tagged(ModelCheckpoint):
     ("way", "save_freq"),
     [("copy", 10), ("deepcopy", "epoch"), ("pickle", 10), ("pickle 2", "epoch")],
 )
+@pytest.mark.keras2
 def test_a_callback_is_copied_at_any_time(K, way, save_freq, tmp_path, data):
     """Before, during and after a fit, and after one that broke; each copy can be used.
 
@@ -425,6 +428,7 @@ def late_model(K):
 
 
 @pytest.mark.parametrize("name", ["w.weights.h5", "w.h5", "w.hdf5"])
+@pytest.mark.keras2
 def test_a_subclassed_model_that_is_not_built(K, name, tmp_path, data):
     """A model that `fit` builds is counted and saved like any other."""
     model = late_model(K)
@@ -450,6 +454,7 @@ def test_a_full_subclassed_model_that_is_not_built(tmp_path, data):
     assert seen(tmp_path) == [SAMPLES]
 
 
+@pytest.mark.keras2
 def test_a_sequential_model_that_is_not_built(K, tmp_path, data):
     """A Sequential without an input shape, with a metric to monitor."""
     model = K.Sequential([K.layers.Dense(1)])
@@ -462,6 +467,7 @@ def test_a_sequential_model_that_is_not_built(K, tmp_path, data):
     assert callback.problems == []
 
 
+@pytest.mark.keras2
 def test_a_model_that_saves_itself(K, tmp_path, data):
     """A model's own `save` and `save_weights` run in mid-epoch as at its end."""
     calls = []
@@ -538,6 +544,7 @@ def test_evaluate_and_predict_save_nothing(K, save_freq, tmp_path, data, capsys)
         ("on_train_batch_end", "after", 5),
     ],
 )
+@pytest.mark.keras2
 def test_evaluate_in_mid_epoch(K, hook, place, samples, tmp_path, data):
     """What another callback evaluates in mid-epoch is not counted as training.
 
@@ -637,6 +644,7 @@ def test_another_model_evaluated_with_the_callback(K, save_freq, tmp_path, data)
 # Without a list, and with a list of one's own
 
 
+@pytest.mark.keras2
 def test_a_bare_callback(K, tmp_path, data):
     """`fit(callbacks=cb)` works where whole epochs are counted."""
     callback = ModelCheckpoint(tmp_path / "{epoch}.keras")
@@ -693,6 +701,7 @@ def test_a_list_of_ones_own_in_fit(K, params, tmp_path, data):
 
 
 @pytest.mark.parametrize("save_freq", ["epoch", 10])
+@pytest.mark.keras2
 def test_a_loop_with_a_callback_list(K, save_freq, tmp_path, data):
     """A loop of one's own that drives a CallbackList, and tells the sizes."""
     model = make_model(K)
