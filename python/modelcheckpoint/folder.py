@@ -43,12 +43,9 @@ def list_checkpoints(folder: Folder) -> CheckpointList:
     the newest line of its name with its size says. Whether its contents are those that
     were saved only `verify_checkpoints` tells, which reads all of them.
 
-    Files that no line fits are listed with what they tell, before all others, by the
-    time at which they were written: their format by the suffix, and the epoch where the
-    name tells it beyond doubt. That is the word `epoch` before a number; an end such as
-    `05-0.32`, as in Keras' documentation; or a number in names that differ in nothing
-    else and count 1, 2, 3 and so on. Temporary files, links, and files that are gone
-    are not listed.
+    Files that no line fits, as where Keras itself wrote them, are listed before all
+    others, by the time at which they were written, with their size and the format that
+    their suffix tells. Temporary files, links, and files that are gone are not listed.
 
     Args:
         folder: The folder with the checkpoints, and their journal, if there is one.

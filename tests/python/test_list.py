@@ -87,7 +87,7 @@ def test_records_are_frozen(tmp_path):
 
 
 def test_files_that_no_line_fits(tmp_path):
-    """They are listed with what they tell, before all others."""
+    """They are listed with what they tell, before all others; no name is guessed at."""
     put(tmp_path, b"abc", "b.weights.h5", epoch=4)
     put(tmp_path, b"abc", "model-epoch3.weights.h5")
     (tmp_path / "model-epoch3.weights.h5").write_bytes(b"changed")
@@ -103,13 +103,13 @@ def test_files_that_no_line_fits(tmp_path):
         "changed",
         7,
     )
-    assert (changed.epoch, changed.format, changed.crc32) == (3, "weights.h5", None)
+    assert (changed.epoch, changed.format, changed.crc32) == (None, "weights.h5", None)
     assert (recorded.status, recorded.epoch) == ("recorded", 4)
     assert latest_checkpoint(tmp_path) == recorded.path
 
 
 def test_a_folder_that_keras_wrote(tmp_path, data):
-    """It is listed as far as its files and names tell."""
+    """It is listed as far as its files tell: no epoch is guessed from a name."""
     import keras
 
     path = str(tmp_path / "w.{epoch:02d}-{val_loss:.2f}.keras")
@@ -117,8 +117,8 @@ def test_a_folder_that_keras_wrote(tmp_path, data):
     fit(make_model(keras), data, callback, epochs=2, validation_split=0.2)
     found = list_checkpoints(tmp_path)
     assert [(one.epoch, one.status, one.format) for one in found] == [
-        (1, "unknown", "keras"),
-        (2, "unknown", "keras"),
+        (None, "unknown", "keras"),
+        (None, "unknown", "keras"),
     ]
     assert found[1].bytes == os.path.getsize(found[1].path)
     keras.models.load_model(latest_checkpoint(tmp_path))

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Union, overload
 
 from modelcheckpoint.decide import matching
-from modelcheckpoint.decide.epochs import epochs_of
 from modelcheckpoint.journal.scan import Contents, File
 from modelcheckpoint.listing.plot_points import Point, curve
 from modelcheckpoint.listing.table import Column, legend, table
@@ -162,9 +161,8 @@ def catalogue(folder: str, found: Contents) -> CheckpointList:
         for one in told
     ]
     named = {entry.path for entry in entries if isinstance(entry, Record)}
-    epochs = epochs_of(files)
     others = [
-        _unrecorded(folder, file, file.name in named, epochs.get(file.name))
+        _unrecorded(folder, file, file.name in named)
         for file in sorted(files.values(), key=lambda file: (file.modified, file.name))
     ]
     history = [entry for entry in entries if isinstance(entry, Record)]
@@ -199,12 +197,12 @@ def _recorded(
     )
 
 
-def _unrecorded(folder: str, file: File, named: bool, epoch: int | None) -> Checkpoint:
+def _unrecorded(folder: str, file: File, named: bool) -> Checkpoint:
     return Checkpoint(
         path=os.path.join(folder, *file.name.split("/")),
         name=file.name,
         status="changed" if named else "unknown",
-        epoch=epoch,
+        epoch=None,
         batch=None,
         samples=None,
         logs={},
