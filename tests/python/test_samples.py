@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelcheckpoint import ModelCheckpoint
-from modelcheckpoint.observe.samples import EXACT, EpochCount, feeds_no_weight
+from modelcheckpoint.observe.epoch_count import EXACT, EpochCount
+from modelcheckpoint.observe.metric_readers import feeds_no_weight
 
 
 def arrays(K, x, y):
