@@ -55,7 +55,7 @@ class Pair(keras.callbacks.Callback):
 
 
 def image_of(callback: Any) -> Any:
-    kept = callback._training._saves.pipeline._snapshotter._file._image
+    kept = callback._training._saves._pipeline._snapshotter._file._image
     return getattr(kept, "_image", None)
 
 
@@ -80,7 +80,7 @@ def plain_copy(callback: Any, image: Any) -> float:
     arrays: list[Any] = []
     image.fill = arrays.extend  # takes them, and copies nothing
     try:
-        callback._training._saves.pipeline._snapshotter.take(callback.model)
+        callback._training._saves._pipeline._snapshotter.take(callback.model)
     finally:
         del image.fill
     before = time.perf_counter()

@@ -20,7 +20,7 @@ from modelcheckpoint.listing.queries import (
     found_in,
     pruned,
 )
-from modelcheckpoint.pending import wait_for_all
+from modelcheckpoint.save.background import wait_for_all
 
 __all__ = [
     "Checkpoint",

@@ -20,8 +20,8 @@ from modelcheckpoint.listing import queries
 from modelcheckpoint.listing.checkpoint import CheckpointList
 from modelcheckpoint.listing.frame import metric_columns
 from modelcheckpoint.listing.plot_points import Point
-from modelcheckpoint.pending import wait_for_all
 from modelcheckpoint.records import Record
+from modelcheckpoint.save.background import wait_for_all
 
 if TYPE_CHECKING:
     from modelcheckpoint.callback import ModelCheckpoint

@@ -29,8 +29,8 @@ from modelcheckpoint.journal.verify import Verification, Verifier
 from modelcheckpoint.observe.keras_models import check_model
 from modelcheckpoint.observe.layer_states import put_states
 from modelcheckpoint.observe.seeds import put_global_seed, put_random, put_seeds
-from modelcheckpoint.pending import wait_for_all
 from modelcheckpoint.records import Record
+from modelcheckpoint.save.background import wait_for_all
 
 __all__ = [
     "Found",

@@ -14,54 +14,73 @@ from __future__ import annotations
 import json
 import os
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
-from modelcheckpoint.decide.plan import Moment, Order
 from modelcheckpoint.decide.retention import Keep
-from modelcheckpoint.formats import format_of
-from modelcheckpoint.formats.snapshot import Snapshot
 from modelcheckpoint.journal.sweep import sweep
-from modelcheckpoint.save.pipeline import Pipeline, Receipt, Run
+from modelcheckpoint.records import Record
+from modelcheckpoint.results import Receipt
+from modelcheckpoint.save.commit import Commit
 from modelcheckpoint.storage.local import LocalStorage
 
 
-def pipeline_for(folder, job, system=os):
-    """Return a pipeline as one run of the callback has it."""
+def commit_for(folder, job, system=os):
+    """Return what commits the checkpoints of one run, as the callback has it."""
     storage = LocalStorage(str(folder), job["name"].count("/"), system=system)
-    format = format_of(job["name"], job["name"], job["format"] in WEIGHTS)
-    run = Run(job["run"], job["name"], "loss", True, {})
+    suffix = "." + job["name"].partition(".")[2]
     keep = Keep(**job.get("keep", {}))
-    return Pipeline(storage, format, run, job.get("background", True), keep)
+    return Commit(
+        storage, job["run"], job["name"], suffix, save_best_only=True, keep=keep
+    )
 
 
-WEIGHTS = ("weights.h5", "hdf5-weights")
-
-
-def save(pipeline, job, data):
-    """Save, wait for it, and return what came of it."""
+def save(commit, job, data):
+    """Save, and return the receipt, or what went wrong."""
     size = -(-len(data) // job.get("parts", 1))
     pieces = [data[at : at + size] for at in range(0, len(data), size)]
-    snapshot = Snapshot(len(data), 1, lambda: ((piece, None) for piece in pieces))
-    moment = Moment(1, None, None, {"loss": job["value"]})
-    order = Order(moment, job["name"], (), job["value"], True, None)
-    pipeline.save_snapshot(snapshot, order, "min", at_once=False)
-    outcome = pipeline.outcome(wait=True)
-    pipeline.forget()
-    return outcome
+
+    def write(temporary):
+        return commit.storage.write(temporary, [(piece, None) for piece in pieces])
+
+    try:
+        return commit.save(record_of(job), write)
+    except Exception as error:
+        return error
+
+
+def record_of(job):
+    return Record(
+        path=job["name"],
+        epoch=1,
+        batch=None,
+        samples=None,
+        logs={"loss": job["value"]},
+        monitor="loss",
+        value=job["value"],
+        mode="min",
+        best=True,
+        format=job["format"],
+        bytes=0,
+        crc32="",
+        time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        run=job["run"],
+        template=job.get("template", job["name"]),
+    )
 
 
 def main():
     folder, job = sys.argv[1], json.loads(sys.argv[2])
     data = Path(job["image"]).read_bytes()
-    pipeline = pipeline_for(folder, job)
+    commit = commit_for(folder, job)
     say("ready")
     for number in range(job.get("saves", 1)):
         sys.stdin.readline()
         if number == 0 and job.get("sweep"):
-            pipeline.storage.check(job["name"])
-            sweep(pipeline.storage)
-        outcome = save(pipeline, job, data)
-        say("durable" if isinstance(outcome, Receipt) else repr(outcome.error))
+            commit.storage.check(job["name"])
+            sweep(commit.storage)
+        outcome = save(commit, job, data)
+        say("durable" if isinstance(outcome, Receipt) else repr(outcome))
 
 
 def say(text):

@@ -12,8 +12,7 @@ import time
 
 import pytest
 
-from modelcheckpoint.pending import wait_for_all
-from modelcheckpoint.save.background import Saver
+from modelcheckpoint.save.background import Background, wait_for_all
 
 
 @pytest.fixture(autouse=True)
@@ -23,34 +22,34 @@ def _no_thread_is_left():
     assert threading.active_count() == before
 
 
-def until_done(saver):
-    saver.wait()
-    outcome = saver.outcome()
-    saver.forget()
+def until_done(background):
+    background.wait()
+    outcome = background.outcome()
+    background.forget()
     return outcome
 
 
 def test_a_job_runs_on_a_thread_of_its_own():
     """Its result is there to collect, once."""
-    saver = Saver()
-    saver.start(threading.get_ident)
-    value, error = until_done(saver)
+    background = Background()
+    background.start(threading.get_ident)
+    value, error = until_done(background)
     assert value != threading.get_ident()
     assert error is None
-    assert saver.outcome() is None
-    assert not saver.busy
+    assert background.outcome() is None
+    assert not background.busy
 
 
 def test_a_result_stays_until_it_is_forgotten():
     """Who is interrupted before it is told finds it once more."""
-    saver = Saver()
-    saver.start(int)
-    saver.wait()
-    assert saver.outcome() == saver.outcome() == (0, None)
-    assert saver.busy
-    saver.forget()
-    assert saver.outcome() is None
-    assert not saver.busy
+    background = Background()
+    background.start(int)
+    background.wait()
+    assert background.outcome() == background.outcome() == (0, None)
+    assert background.busy
+    background.forget()
+    assert background.outcome() is None
+    assert not background.busy
 
 
 def test_a_start_that_fails_leaves_no_job(monkeypatch):
@@ -59,25 +58,25 @@ def test_a_start_that_fails_leaves_no_job(monkeypatch):
     def fail(thread):
         raise RuntimeError("can't start new thread")
 
-    saver = Saver()
+    background = Background()
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", fail)
-        saver.start(int)
-    saver.wait()
+        background.start(int)
+    background.wait()
     wait_for_all()
-    result, error = saver.outcome()
+    result, error = background.outcome()
     assert result is None
     assert str(error) == "can't start new thread"
-    saver.forget()
-    assert not saver.busy
-    saver.start(int)
-    assert until_done(saver) == (0, None)
+    background.forget()
+    assert not background.busy
+    background.start(int)
+    assert until_done(background) == (0, None)
 
 
 def test_a_start_that_is_interrupted_has_a_job(monkeypatch):
     """The thread had begun: it is waited for, and its result is there."""
     start = threading.Thread.start
-    saver, begun, go_on = Saver(), threading.Event(), threading.Event()
+    background, begun, go_on = Background(), threading.Event(), threading.Event()
 
     def job():
         begun.set()
@@ -91,20 +90,20 @@ def test_a_start_that_is_interrupted_has_a_job(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            saver.start(job)
-    assert saver.busy
+            background.start(job)
+    assert background.busy
     go_on.set()
-    assert until_done(saver) == (True, None)
+    assert until_done(background) == (True, None)
 
 
 def test_nothing_is_collected_while_a_job_runs():
     """Who does not wait is not held up."""
-    saver, go_on = Saver(), threading.Event()
-    saver.start(go_on.wait)
-    assert saver.outcome() is None
-    assert saver.busy
+    background, go_on = Background(), threading.Event()
+    background.start(go_on.wait)
+    assert background.outcome() is None
+    assert background.busy
     go_on.set()
-    assert until_done(saver) == (True, None)
+    assert until_done(background) == (True, None)
 
 
 @pytest.mark.parametrize("error", [OSError("disk"), KeyboardInterrupt(), SystemExit()])
@@ -114,69 +113,69 @@ def test_what_a_job_raises_is_handed_over(error):
     def fail():
         raise error
 
-    saver = Saver()
-    saver.start(fail)
-    assert until_done(saver) == (None, error)
+    background = Background()
+    background.start(fail)
+    assert until_done(background) == (None, error)
 
 
 def test_one_job_at_a_time():
     """A second job before the first is forgotten is an error, not a lost result."""
-    saver = Saver()
-    saver.start(int)
+    background = Background()
+    background.start(int)
     with pytest.raises(RuntimeError, match="one job at a time"):
-        saver.start(str)
-    assert until_done(saver) == (0, None)
+        background.start(str)
+    assert until_done(background) == (0, None)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no alarms on this system")
-@pytest.mark.parametrize("wait", ["of the saver", "for all"])
+@pytest.mark.parametrize("wait", ["for it", "for all"])
 def test_a_wait_that_is_interrupted(wait):
     """The job is under way as before, and can be waited for once more.
 
     `Thread.join`, interrupted, takes the thread for one that has ended.
     """
-    saver, go_on = Saver(), threading.Event()
+    background, go_on = Background(), threading.Event()
 
     def ring(number, frame):
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, ring)
-    saver.start(go_on.wait)
+    background.start(go_on.wait)
     for _ in range(3):
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         with pytest.raises(KeyboardInterrupt):
-            saver.wait() if wait == "of the saver" else wait_for_all()
-        assert saver.busy
-        assert saver.outcome() is None
+            background.wait() if wait == "for it" else wait_for_all()
+        assert background.busy
+        assert background.outcome() is None
     signal.signal(signal.SIGALRM, before)
     go_on.set()
     wait_for_all()
-    assert until_done(saver) == (True, None)
+    assert until_done(background) == (True, None)
 
 
 def test_wait_for_all():
-    """It returns when the jobs of all savers have ended."""
-    savers = [Saver() for _ in range(3)]
-    for saver in savers:
-        saver.start(lambda: time.sleep(0.05))
+    """It returns when the jobs of all have ended."""
+    several = [Background() for _ in range(3)]
+    for background in several:
+        background.start(lambda: time.sleep(0.05))
     wait_for_all()
-    assert [saver.outcome() for saver in savers] == [(None, None)] * 3
+    assert [background.outcome() for background in several] == [(None, None)] * 3
 
 
 SLOW = """
 import pathlib, signal, sys, time
-from modelcheckpoint.save.background import Saver
+from modelcheckpoint.save.background import Background
 
 def slow():
     time.sleep(0.3)
     pathlib.Path(sys.argv[1]).write_text("done")
 
-saver = Saver()
-saver.start(slow)
+background = Background()
+background.start(slow)
 if sys.argv[2] == "interrupt":
     signal.signal(signal.SIGALRM, lambda *told: sys.exit(4))
     signal.setitimer(signal.ITIMER_REAL, 0.1)
-    saver.wait()
+    background.wait()
 raise SystemExit(3) if sys.argv[2] == "exit" else ValueError
 """
 
@@ -195,13 +194,13 @@ def test_python_waits_for_a_job_before_it_ends(end, code, tmp_path):
 
 STUCK = """
 import signal, time
-from modelcheckpoint.save.background import Saver
+from modelcheckpoint.save.background import Background
 
 # A shell that runs the tests in the background has its children ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-saver = Saver()
-saver.start(lambda: time.sleep(60))
+background = Background()
+background.start(lambda: time.sleep(60))
 print("saving", flush=True)
 """
 
@@ -226,13 +225,13 @@ def test_an_interrupt_stops_the_wait():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_child_has_no_job():
     """The thread stays with the parent: the child neither waits nor finds a result."""
-    saver, go_on = Saver(), threading.Event()
-    saver.start(go_on.wait)
+    background, go_on = Background(), threading.Event()
+    background.start(go_on.wait)
     child = os.fork()
     if child == 0:
-        saver.wait()
+        background.wait()
         wait_for_all()
-        os._exit(0 if saver.outcome() is None and not saver.busy else 1)
+        os._exit(0 if background.outcome() is None and not background.busy else 1)
     go_on.set()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert until_done(saver) == (True, None)
+    assert until_done(background) == (True, None)

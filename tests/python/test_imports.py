@@ -26,8 +26,8 @@ LIGHT = [
     "folder",
     "journal",
     "listing",
-    "pending",
     "records",
+    "results",
     "storage",
 ]
 

@@ -22,12 +22,12 @@ from zlib import crc32
 
 import pytest
 from made import RECORD
-from run_save import pipeline_for, save
+from run_save import commit_for, save
 
 from modelcheckpoint import verify_checkpoints
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.records import Record, Removal
-from modelcheckpoint.save.pipeline import Receipt
+from modelcheckpoint.results import Receipt
 from modelcheckpoint.storage.temporary import JOURNAL
 
 h5py = pytest.importorskip("h5py")
@@ -117,8 +117,8 @@ class Scene:
             (folder / "checkpoints").mkdir()
         if self.old:
             job = {**self.job, "value": OLD, "run": "old"}
-            pipeline = pipeline_for(folder / "checkpoints", job)
-            assert isinstance(save(pipeline, job, self.make(OLD)), Receipt)
+            commit = commit_for(folder / "checkpoints", job)
+            assert isinstance(save(commit, job, self.make(OLD)), Receipt)
         if self.left:
             self.leave(folder / "checkpoints")
 
@@ -126,8 +126,8 @@ class Scene:
         data = self.make(NEXT)
         suffix = "." + self.name.partition(".")[2]
         # Its writer, of this machine, is dead: no process has such an id.
-        pipeline = pipeline_for(folder, self.job)
-        with pipeline.storage.temporary(self.name, suffix) as path:
+        commit = commit_for(folder, self.job)
+        with commit.storage.temporary(self.name, suffix) as path:
             left = re.sub(rf"-{os.getpid()}-", "-999999999-", path)
             Path(left).write_bytes(data)
         sums = {"bytes": len(data), "crc32": f"{crc32(data):08x}"}
@@ -239,10 +239,10 @@ def wrong_later(scene, folder):
     """Run once more, and yield what is wrong then."""
     folder.mkdir(exist_ok=True)
     job = {**scene.job, "value": NEXT, "run": "next"}
-    pipeline = pipeline_for(folder, job)
-    pipeline.storage.check(scene.name)
-    sweep(pipeline.storage)
-    outcome = save(pipeline, job, scene.make(NEXT))
+    commit = commit_for(folder, job)
+    commit.storage.check(scene.name)
+    sweep(commit.storage)
+    outcome = save(commit, job, scene.make(NEXT))
     if not isinstance(outcome, Receipt):
         yield f"the next save fails: {outcome}"
     found = published(folder)

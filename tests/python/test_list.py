@@ -25,12 +25,12 @@ from modelcheckpoint import (
     best_checkpoint,
     latest_checkpoint,
     list_checkpoints,
-    pending,
     plot_checkpoints,
     prune_checkpoints,
 )
 from modelcheckpoint.for_r import checkpoint_columns
 from modelcheckpoint.records import Removal
+from modelcheckpoint.save.background import Background
 from modelcheckpoint.storage.temporary import JOURNAL
 
 BASE = [
@@ -242,9 +242,8 @@ def test_saves_under_way_are_waited_for(tmp_path):
         release.wait(20)
         put(tmp_path, b"x")
 
-    work = pending.Work(save)
-    pending.running.add(work)
-    work.start()
+    background = Background()
+    background.start(save)
     threading.Timer(0.2, release.set).start()
     assert names(tmp_path) == ["w.weights.h5"]
 

@@ -17,9 +17,8 @@ import pytest
 from faulty import FaultyOS, ShortWrites, WithoutLinks, WithoutUnnamedFiles
 from made import RECORD
 
-from modelcheckpoint.decide.plan import Moment, Order
 from modelcheckpoint.journal import log
-from modelcheckpoint.save.pipeline import Pipeline, Receipt, Run
+from modelcheckpoint.save.commit import Commit
 from modelcheckpoint.storage.local import Digest, LocalStorage, NotFlushed
 from modelcheckpoint.storage.temporary import JOURNAL
 
@@ -35,7 +34,7 @@ def parts(data, size):
 
 
 def save(storage, name="w.keras", data=NEW, line="{}", by_keras=True):
-    """Go the way of a save, as the pipeline does: Keras writes the file, or we do."""
+    """Go the way of a save, as a commit does: Keras writes the file, or we do."""
     with storage.temporary(name, ".keras") as temporary:
         if by_keras:
             pathlib.Path(temporary).write_bytes(data)
@@ -275,22 +274,14 @@ def wrong_journal(folder, old):
 # The order
 
 
-class Bytes:
-    """A format whose models are bytes."""
+def commit(storage):
+    """Save as the callback does, where Keras writes the file."""
 
-    name, suffix = "keras", ".keras"
+    def write(temporary):
+        pathlib.Path(temporary).write_bytes(NEW)
+        return storage.seal(temporary)
 
-    def write(self, model, path, sparingly=False):
-        pathlib.Path(path).write_bytes(model)
-
-
-def save_by_pipeline(storage):
-    """Carry out an order as the callback does."""
-    order = Order(Moment(1, None, None, {}), "w.keras", (), None, False, None)
-    run = Run("run", "w.keras", "val_loss", False, {})
-    pipeline = Pipeline(storage, Bytes(), run, background=True)
-    pipeline.save(NEW, order, "min")
-    assert isinstance(pipeline.outcome(wait=True), Receipt)
+    Commit(storage, RECORD.run, "w.keras", ".keras").save(RECORD, write)
 
 
 @posix
@@ -300,7 +291,7 @@ def test_the_order_of_what_becomes_durable(tmp_path, new):
     if not new:
         save(LocalStorage(str(tmp_path)))
     system = FaultyOS()
-    save_by_pipeline(LocalStorage(str(tmp_path), system=system))
+    commit(LocalStorage(str(tmp_path), system=system))
     order = [
         (name, "temporary" if ".tmp" in path else os.path.basename(path))
         for name, path in system.calls

@@ -80,7 +80,8 @@ def test_two_writers_a_reader_and_a_sweeper(tmp_path, name):
 FORKS = """
 import os, sys, threading, time
 sys.path.insert(0, {path!r})
-from run_save import pipeline_for, save
+from modelcheckpoint.save.background import Background
+from run_save import commit_for, save
 
 class Gate:
     open_ = threading.Event()
@@ -95,27 +96,26 @@ class Gate:
 
 folder, what, data = sys.argv[1], sys.argv[2], b"x" * 5000
 job = {{"name": "w.keras", "format": "keras", "run": "parent", "value": 1.0}}
-pipeline = pipeline_for(folder, job, Gate())
-saver = threading.Thread(target=save, args=(pipeline, job, data))
-saver.start()
+commit, background = commit_for(folder, job, Gate()), Background()
+background.start(lambda: save(commit, {{**job}}, data))
 assert Gate.reached.wait(60)
 child = os.fork()
 if child == 0:
     Gate.open_.set()
     if what == "saves":
         job["name"] = "child.keras"
-        print(save(pipeline, job, data[1:]).record.path, flush=True)
+        print(save(commit, job, data[1:]).record.path, flush=True)
     if what == "sleeps":
         print("sleeping", os.getpid(), flush=True)
         time.sleep(60)
-    pipeline.wait()
-    pipeline.release()
+    background.wait()
+    commit.storage.tidy()
     sys.exit()
 if what == "sleeps":
-    saver.join()
+    background.wait()
 os.waitpid(child, 0)
 Gate.open_.set()
-saver.join()
+background.wait()
 print("saved", flush=True)
 """
 

@@ -8,12 +8,12 @@ import re
 import shutil
 
 import pytest
-from run_save import pipeline_for, save
+from run_save import commit_for, save
 
 from modelcheckpoint.journal import log
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.journal.verify import Verifier
-from modelcheckpoint.save.pipeline import Receipt
+from modelcheckpoint.results import Receipt
 from modelcheckpoint.storage.temporary import JOURNAL
 
 fcntl = pytest.importorskip("fcntl", reason="folders are flushed on POSIX only")
@@ -46,14 +46,15 @@ class Run:
 
     def save(self, names, size, keep=()):
         job = {"format": "keras", "name": "w.keras", "run": f"run{self.value}"}
+        job["template"] = "d/w.keras"
         job["keep"] = dict(keep)
-        pipeline = pipeline_for(self.folder, {**job, "name": "d/w.keras"}, self.system)
+        commit = commit_for(self.folder, {**job, "name": "d/w.keras"}, self.system)
         for name in names:
             # Each is worse than the one before, so that of an earlier run it is kept.
             self.value += 1
             data = contents(self.value, size)
             self.known[data] = self.value
-            outcome = save(pipeline, {**job, "name": name, "value": self.value}, data)
+            outcome = save(commit, {**job, "name": name, "value": self.value}, data)
             assert isinstance(outcome, Receipt), outcome
             self.system.say("durable", name, self.value)
 
@@ -166,12 +167,13 @@ def wrong_later(run, folder):
     folder.mkdir(parents=True, exist_ok=True)
     before = set(published(folder).values())
     job = {"format": "keras", "name": "w.keras", "run": "later", "value": 10**6}
-    pipeline = pipeline_for(folder, {**job, "name": "d/w.keras"})
-    pipeline.storage.check("w.keras")
+    job["template"] = "d/w.keras"
+    commit = commit_for(folder, {**job, "name": "d/w.keras"})
+    commit.storage.check("w.keras")
     leave_to_a_dead_process(folder)
-    sweep(pipeline.storage)
+    sweep(commit.storage)
     data = contents(10**6, 1200)
-    outcome = save(pipeline, job, data)
+    outcome = save(commit, job, data)
     if not isinstance(outcome, Receipt):
         yield f"the next save fails: {outcome}"
     after = published(folder)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Union
+from dataclasses import dataclass
+from typing import Union
 
 from modelcheckpoint.decide.monitor import improves
 from modelcheckpoint.decide.naming import COUNTERS, Template
 from modelcheckpoint.decide.triggers import Every, Seconds
 
-__all__ = ["Moment", "Order", "Plan", "Skip", "State"]
+__all__ = ["Moment", "Order", "Plan", "Skip"]
 
 Number = Union[int, float]
 
@@ -37,31 +37,6 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class State:
-    """What of a model's state its file cannot hold, and the journal does.
-
-    Attributes:
-        seeds: The states of its seed generators; None where they are not known.
-        random: The states of the backend's own generators; None where it has none.
-        global_seed: The state of Keras' global seed generator; None where nothing has
-            drawn from it.
-        states: What its stateful layers remember, packed; None where it has none, or
-            they are too large for a line.
-        averaged: Whether its weights are averages, which SwapEMAWeights has put there.
-        build: What Keras needs to build it; None where that is not known.
-        optimizer: What tells its optimizer from others; None where it has none.
-    """
-
-    seeds: tuple[int, ...] | None = None
-    random: Mapping[str, str] | None = None
-    global_seed: tuple[int, ...] | None = None
-    states: str | None = None
-    averaged: bool | None = None
-    build: Mapping[str, Any] | None = None
-    optimizer: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True)
 class Order:
     """Save the model, now.
 
@@ -70,20 +45,20 @@ class Order:
         path: Name of the file, relative to the template's folder.
         missing: Fields of the template that had no value.
         value: The monitored value, None where there is none.
+        mode: Which direction of it is better, `"min"` or `"max"`.
         improved: Whether it is the best so far.
         best: The best before this one, None where there was none.
         since: What was counted since a save last fell due.
-        state: What of the model's state its file cannot hold.
     """
 
     moment: Moment
     path: str
     missing: tuple[str, ...]
     value: Number | None
+    mode: str
     improved: bool
     best: float | None
     since: int | None = None
-    state: State = State()
 
 
 @dataclass(frozen=True)
@@ -219,8 +194,16 @@ class Plan:
         if self.save_best_only and not improved:
             return Skip(moment, value, self.best)
         name = self.template.fill(_fields(moment))
-        order = Order(moment, name.path, name.missing, value, improved, self.best)
-        return replace(order, since=self.trigger.since)
+        return Order(
+            moment,
+            name.path,
+            name.missing,
+            value,
+            mode,
+            improved,
+            self.best,
+            self.trigger.since,
+        )
 
 
 def _fields(moment: Moment) -> dict[str, Number]:

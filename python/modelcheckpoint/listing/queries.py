@@ -16,8 +16,8 @@ from modelcheckpoint.journal.prune import prune
 from modelcheckpoint.journal.scan import contents
 from modelcheckpoint.listing.checkpoint import CheckpointList, catalogue
 from modelcheckpoint.listing.text import quantity, size_text
-from modelcheckpoint.pending import wait_for_all
 from modelcheckpoint.records import Record
+from modelcheckpoint.save.background import wait_for_all
 
 __all__ = [
     "Folder",

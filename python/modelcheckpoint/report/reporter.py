@@ -14,9 +14,7 @@ from modelcheckpoint.errors import CheckpointWarning
 from modelcheckpoint.formats.snapshot import NeedsKeras
 from modelcheckpoint.records import Record
 from modelcheckpoint.report import messages
-from modelcheckpoint.save.pipeline import Receipt
-from modelcheckpoint.save.replacement import Replaced
-from modelcheckpoint.save.retirement import Retired
+from modelcheckpoint.results import Receipt, Replaced, Retired
 
 __all__ = ["Reporter"]
 

@@ -8,10 +8,11 @@ from modelcheckpoint.decide.monitor import improves
 from modelcheckpoint.decide.naming import UNKNOWN_RUN, Template, aside_name
 from modelcheckpoint.journal import log
 from modelcheckpoint.records import Record
+from modelcheckpoint.results import Replaced
 from modelcheckpoint.save.retirement import Retirement
 from modelcheckpoint.storage.local import Digest, LocalStorage
 
-__all__ = ["Caution", "Replaced", "Replacement"]
+__all__ = ["Caution", "Replacement"]
 
 
 @dataclass(frozen=True)
@@ -25,23 +26,6 @@ class Caution:
 
     unknown: bool = False
     known: bool = False
-
-
-@dataclass(frozen=True)
-class Replaced:
-    """A file whose name a new checkpoint has taken.
-
-    Attributes:
-        record: What the journal says of it; None where it says nothing.
-        kept: Its second name; None where it is gone.
-        own: Whether this run wrote it.
-        better: Whether it was kept as it is better than the new one.
-    """
-
-    record: Record | None
-    kept: str | None
-    own: bool = False
-    better: bool = False
 
 
 class Replacement:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from modelcheckpoint.decide.naming import is_aside_name, same_names
 from modelcheckpoint.decide.retention import (
@@ -15,23 +14,11 @@ from modelcheckpoint.decide.retention import (
 )
 from modelcheckpoint.journal.log import Follower
 from modelcheckpoint.records import Record, Removal
+from modelcheckpoint.results import Retired
 from modelcheckpoint.storage.local import LocalStorage
 from modelcheckpoint.storage.system import one_wait
 
-__all__ = ["Retired", "Retirement"]
-
-
-@dataclass(frozen=True)
-class Retired:
-    """What became of the checkpoints that could go.
-
-    Attributes:
-        deleted: Names of those that are gone.
-        undeleted: Names of those that could not be deleted, each with the reason.
-    """
-
-    deleted: tuple[str, ...] = ()
-    undeleted: tuple[tuple[str, OSError], ...] = ()
+__all__ = ["Retirement"]
 
 
 class Retirement:

@@ -18,7 +18,7 @@ from modelcheckpoint.restore import (
     was_restored,
 )
 from modelcheckpoint.settings import Settings
-from modelcheckpoint.training.run import RunState
+from modelcheckpoint.training.run import Run
 
 __all__ = ["Resumption"]
 
@@ -39,7 +39,7 @@ class Resumption:
         found: Whether an earlier run was found to go on from.
     """
 
-    def __init__(self, settings: Settings, reporter: Reporter, run: RunState) -> None:
+    def __init__(self, settings: Settings, reporter: Reporter, run: Run) -> None:
         self.restored: Restored | None = None
         self.found = False
         self._settings, self._reporter, self._run = settings, reporter, run

@@ -6,20 +6,21 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 from modelcheckpoint import __version__
 from modelcheckpoint.decide.monitor import direction_of
-from modelcheckpoint.decide.plan import Plan
+from modelcheckpoint.decide.plan import Order, Plan
 from modelcheckpoint.decide.triggers import Every, Seconds
 from modelcheckpoint.observe.direction import stated_direction
 from modelcheckpoint.observe.keras_models import versions_of
+from modelcheckpoint.observe.state import State
 from modelcheckpoint.records import Record
 from modelcheckpoint.report.reporter import Reporter
-from modelcheckpoint.save.pipeline import Run
 from modelcheckpoint.settings import Settings
 
-__all__ = ["CopiedRun", "RunState"]
+__all__ = ["CopiedRun", "Run"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class CopiedRun:
     best_record: Record | None
 
 
-class RunState:
+class Run:
     """One run: what all its checkpoints share, and what they have come to.
 
     Args:
@@ -81,16 +82,6 @@ class RunState:
         """Return what a copy of the callback goes on from."""
         return CopiedRun(self.plan.best, self.plan.trigger.since, self.best_record)
 
-    def in_common(self, model: Any) -> Run:
-        """Return what the journal says of each checkpoint of this run alike."""
-        return Run(
-            self.id,
-            self._settings.filepath,
-            self._settings.monitor,
-            self._settings.save_best_only,
-            {"modelcheckpoint": __version__, **versions_of(model)},
-        )
-
     def mode(self, model: Any, logs: Mapping[str, Any]) -> str:
         """Return which direction of `monitor` is better, `"min"` or `"max"`.
 
@@ -109,3 +100,36 @@ class RunState:
                 self._reporter.unknown_direction()
             self._mode = mode or "min"
         return self._mode
+
+    def record(self, order: Order, state: State, model: Any) -> Record:
+        """Return what the journal will say of a save that begins now.
+
+        Its size and checksum are those of a file that is yet to be written.
+
+        Args:
+            order: What was decided.
+            state: What was read of the model.
+            model: That is saved.
+        """
+        moment = order.moment
+        return Record(
+            path=order.path,
+            epoch=moment.epoch,
+            batch=None if moment.at_end else moment.batch,
+            samples=moment.samples,
+            logs=dict(moment.logs),
+            monitor=self._settings.monitor,
+            value=order.value,
+            mode=order.mode,
+            best=order.improved,
+            format=self._settings.format.name,
+            bytes=0,
+            crc32="",
+            time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            run=self.id,
+            template=self._settings.filepath,
+            versions={"modelcheckpoint": __version__, **versions_of(model)},
+            epochs_done=moment.epochs_done,  # type: ignore[arg-type]  # it is derived
+            since=order.since,
+            **vars(state),
+        )

@@ -1,39 +1,41 @@
-"""The saves of one fit: each begun as ordered, and told once it has ended."""
+"""The saves of one fit: each begun as ordered, and reported once it has ended."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import Any
 
-from modelcheckpoint.decide.plan import Order, Skip, State
+from modelcheckpoint.decide.plan import Order, Skip
 from modelcheckpoint.errors import FieldError, RestoreError, SaveError, is_interrupt
 from modelcheckpoint.observe.fit import Fit
 from modelcheckpoint.observe.processes import check_reach, saves_together
 from modelcheckpoint.observe.state import state_of
+from modelcheckpoint.records import Record
 from modelcheckpoint.report import messages
 from modelcheckpoint.report.reporter import Reporter
 from modelcheckpoint.restore import restore_weights
-from modelcheckpoint.save.pipeline import Failure, Pipeline
+from modelcheckpoint.results import Receipt
+from modelcheckpoint.save.background import Background
+from modelcheckpoint.save.commit import Commit
+from modelcheckpoint.save.pipeline import Pipeline
 from modelcheckpoint.settings import Settings
 from modelcheckpoint.storage.local import NotFlushed
-from modelcheckpoint.training.run import RunState
+from modelcheckpoint.training.run import Run
 
 __all__ = ["Saves"]
 
 
 class Saves:
-    """Carry out what was decided; one save is under way at most.
+    """Carry out what was decided; one save is under way at most, and it is owned here.
 
     Args:
         settings: Of the callback.
         reporter: Reports each save, and what goes wrong.
         run: Takes note of what was saved.
         fit: That is saved.
-        pipeline: Makes the files.
+        commit: Makes files checkpoints of the run.
 
     Attributes:
-        pipeline: As given.
         unsaved: Whether anything was trained since the last save.
     """
 
@@ -41,24 +43,27 @@ class Saves:
         self,
         settings: Settings,
         reporter: Reporter,
-        run: RunState,
+        run: Run,
         fit: Fit,
-        pipeline: Pipeline,
+        commit: Commit,
     ) -> None:
-        self.pipeline = pipeline
         self.unsaved = False
         self._settings, self._reporter = settings, reporter
-        self._run, self._fit = run, fit
+        self._run, self._fit, self._commit = run, fit, commit
+        self._background = Background()
+        self._pipeline = Pipeline(settings.format, commit, self._background)
+        self._order: Order | None = None
         self._saved_in_fit = self._within = False
 
-    def carry_out(
-        self, decision: Order | Skip | None, mode: str, leaving: bool = False
-    ) -> None:
-        """Begin a save that was ordered, or tell why one that fell due is not made.
+    def expect(self) -> None:
+        """Prepare for the saves of the model that is about to be trained."""
+        self._pipeline.expect(self._fit.model)
+
+    def carry_out(self, decision: Order | Skip | None, leaving: bool = False) -> None:
+        """Begin a save that was ordered, or report why one that fell due is not made.
 
         Args:
             decision: Of the plan.
-            mode: `"min"` or `"max"`.
             leaving: Whether training ends with it: no field is then worth an error.
 
         Raises:
@@ -66,34 +71,44 @@ class Saves:
             FieldError: If a field has no value, likewise.
         """
         if isinstance(decision, Order):
-            self._save(decision, mode, leaving)
+            self._save(decision, leaving)
         elif decision is not None and self._fit.chief:
             self._reporter.skipped(decision, self._fit.progress.within)
 
     def settle(self, wait: bool) -> None:
-        """Tell what came of the save that was begun last, if it has ended."""
-        if not self.pipeline.busy:
-            return
-        outcome = self.pipeline.outcome(wait)
+        """Report what came of the save that was begun last, if it has ended.
+
+        Args:
+            wait: Whether to wait for its end.
+        """
+        if wait:
+            self._background.wait()
+        outcome = self._background.outcome()
         if outcome is None:
             return
+        assert self._order is not None  # of which this came
+        receipt, error = outcome
         # An interrupt may come at any line: before `forget` all of it is done once
-        # more by the next hook, after it no file is told of twice.
-        if isinstance(outcome, Failure):
-            if isinstance(outcome.error, NotFlushed):
-                # The file with this name is this one.
-                self._run.plan.saved(outcome.order)
-                self._run.best_record = self.pipeline.best
-            self.pipeline.forget()
-            self._fail(outcome)
-        else:
-            self._run.plan.saved(outcome.order)
+        # more by the next hook, after it no file is reported twice.
+        if error is None or isinstance(error, NotFlushed):
+            # The file with this name is this one.
+            self._run.plan.saved(self._order)
+            self._run.best_record = self._commit.best
+        if error is None:
             self._saved_in_fit = self._run.saved_ever = True
-            self._run.best_record = self.pipeline.best
-            self.pipeline.forget()
-            self._reporter.saved(outcome.order, outcome, self._within)
-            if self._settings.on_saved is not None:
-                self._settings.on_saved(outcome.record)
+        self._background.forget()
+        if error is None:
+            self._report(self._order, receipt)
+        else:
+            self._fail(self._order, error)
+
+    def wait(self) -> None:
+        """Return when no save is under way."""
+        self._background.wait()
+
+    def release(self) -> None:
+        """Give back what was kept for the next save, and tidy up."""
+        self._pipeline.release()
 
     def restore_best(self) -> None:
         """Give the model the weights of the best checkpoint of the run."""
@@ -103,38 +118,44 @@ class Saves:
             self._reporter.best_is_lost(f"no checkpoint was the best by {monitor!r}")
             return
         try:
-            restore_weights(self._fit.current_model, self.pipeline.storage.folder, best)
+            restore_weights(self._fit.current_model, self._commit.storage.folder, best)
         except (OSError, RestoreError) as error:
             self._reporter.best_is_lost(str(error))
         else:
             self._reporter.best_is_back(best)
 
-    def _save(self, order: Order, mode: str, leaving: bool) -> None:
+    def _save(self, order: Order, leaving: bool) -> None:
         if order.missing:
-            self._tell_missing(order, leaving)
+            self._report_missing(order, leaving)
         if self._settings.keep_best is not None and order.value is None:
             self._reporter.no_best(order)
         model = self._fit.current_model
         check_reach(model)
-        order = replace(order, state=State(**state_of(model, self._fit.callback())))
+        state = state_of(model, self._fit.callback())
         if self._fit.chief:
-            self._write(model, order, mode)
+            self._write(model, order, self._run.record(order, state, model))
         else:
             self._only_take_part(model, order)
 
-    def _write(self, model: Any, order: Order, mode: str) -> None:
+    def _write(self, model: Any, order: Order, record: Record) -> None:
         self._within = self._fit.progress.within
         self._reporter.counters_in_logs(self._settings.template.fields, order)
-        self.pipeline.save(model, order, mode, at_once=not self._saved_in_fit)
+        if self._background.busy:
+            raise RuntimeError("a save is under way")
+        self._order = order
+        soon = self._pipeline.begin(model, record)
+        if soon or not (self._saved_in_fit and self._settings.background):
+            self._background.wait()
         self._begun()
-        if not isinstance(self.pipeline.outcome(wait=False), Failure):
-            self._reporter.fallback(self.pipeline.fallback)
+        outcome = self._background.outcome()
+        if outcome is None or outcome[1] is None:
+            self._reporter.fallback(self._pipeline.fallback)
         self.settle(wait=False)
 
     def _only_take_part(self, model: Any, order: Order) -> None:
         """Decide alike, as a worker whose chief writes the file."""
         if saves_together(model):
-            self.pipeline.save_nowhere(model)
+            self._pipeline.save_nowhere(model)
         self._run.plan.saved(order)
         self._begun()
 
@@ -142,17 +163,22 @@ class Saves:
         self.unsaved = False
         self._run.plan.begun(time.monotonic())
 
-    def _fail(self, failure: Failure) -> None:
-        if is_interrupt(failure.error):
-            raise failure.error  # while it saved on this thread
+    def _report(self, order: Order, receipt: Receipt) -> None:
+        self._reporter.saved(order, receipt, self._within)
+        if self._settings.on_saved is not None:
+            self._settings.on_saved(receipt.record)
+
+    def _fail(self, order: Order, error: BaseException) -> None:
+        if is_interrupt(error):
+            raise error  # while it saved on this thread
         self.unsaved = True
-        text = messages.failed(self._reporter.path(failure.order.path), failure.error)
+        text = messages.failed(self._reporter.path(order.path), error)
         if self._settings.on_error == "raise" or not self._saved_in_fit:
             self._reporter.problems.append(text)
-            raise SaveError(text) from failure.error
+            raise SaveError(text) from error
         self._reporter.problem(text)
 
-    def _tell_missing(self, order: Order, leaving: bool) -> None:
+    def _report_missing(self, order: Order, leaving: bool) -> None:
         text = messages.no_field(self._settings.filepath, order)
         if self._settings.on_error == "raise" and not leaving:
             self._reporter.problems.append(text)

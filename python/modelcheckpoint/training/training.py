@@ -15,13 +15,13 @@ from modelcheckpoint.observe.logs import numbers
 from modelcheckpoint.observe.processes import check_reach, is_alone
 from modelcheckpoint.report.reporter import Reporter
 from modelcheckpoint.restore import Restored
-from modelcheckpoint.save.pipeline import Pipeline
+from modelcheckpoint.save.commit import Commit
 from modelcheckpoint.save.replacement import Caution
 from modelcheckpoint.settings import Settings
 from modelcheckpoint.storage.local import LocalStorage
 from modelcheckpoint.training.exit import Leaving
 from modelcheckpoint.training.resumption import Resumption
-from modelcheckpoint.training.run import CopiedRun, RunState
+from modelcheckpoint.training.run import CopiedRun, Run
 from modelcheckpoint.training.saves import Saves
 
 __all__ = ["Training"]
@@ -57,7 +57,7 @@ class Training:
         self.begun = False
         self._ever_begun = False
         self._settings, self._reporter, self._leaving = settings, reporter, leaving
-        self._run = run = RunState(settings, reporter, copied)
+        self._run = run = Run(settings, reporter, copied)
         self._plan = run.plan
         self._resumption = Resumption(settings, reporter, run)
         self._first_batch = False
@@ -114,7 +114,7 @@ class Training:
         if self.begun and self._settings.save_on_exit:
             self._save_last()
         if self._ever_begun:
-            self._saves.pipeline.release()
+            self._saves.release()
         if self.begun:
             self._resumption.end(self._fit)
             if self._settings.restore_best:
@@ -133,7 +133,7 @@ class Training:
         """Return once everything that was saved is durable."""
         if self._ever_begun and not self._fit.on_its_thread:
             # Only the training's own thread tells what came of a save.
-            self._saves.pipeline.wait()
+            self._saves.wait()
         else:
             self.settle(wait=True)
 
@@ -157,7 +157,7 @@ class Training:
         due = self._plan.due(uncounted if self._settings.counts_batches else 1)
         self.settle(wait=due or self._plan.waits)
         moment, mode = self._moment(logs)
-        self._saves.carry_out(self._plan.at_epoch_end(moment, mode, due), mode)
+        self._saves.carry_out(self._plan.at_epoch_end(moment, mode, due))
         self._leave_if_asked()
 
     def begin_batch(self) -> None:
@@ -180,7 +180,7 @@ class Training:
         self.settle(wait=due)
         if due:
             moment, mode = self._moment(logs)
-            self._saves.carry_out(self._plan.in_epoch(moment, mode), mode)
+            self._saves.carry_out(self._plan.in_epoch(moment, mode))
         self._leave_if_asked()
 
     def end_test_batch(self) -> None:
@@ -217,21 +217,23 @@ class Training:
 
     def _take_up(self, fit: Fit, storage: LocalStorage) -> None:
         settings, run = self._settings, self._run
-        pipeline = Pipeline(
+        resume = settings.resume
+        commit = Commit(
             storage,
-            settings.format,
-            run.in_common(fit.model),
-            settings.background,
-            settings.keep,
-            run.best_record,
-            Caution(settings.resume, settings.resume and not self._resumption.found),
+            run.id,
+            settings.filepath,
+            settings.format.suffix,
+            save_best_only=settings.save_best_only,
+            keep=settings.keep,
+            best=run.best_record,
+            caution=Caution(resume, resume and not self._resumption.found),
         )
         self._fit = fit
-        self._saves = Saves(settings, self._reporter, run, fit, pipeline)
+        self._saves = Saves(settings, self._reporter, run, fit, commit)
         self._first_batch, self._logs = settings.counts_batches, None
         self.begun = self._ever_begun = True
         if fit.chief:
-            pipeline.expect(fit.model)
+            self._saves.expect()
 
     # Saving
 
@@ -257,7 +259,7 @@ class Training:
         if self._saves.unsaved:
             moment, mode = self._moment(self._logs)
             decision = self._plan.at_exit(moment, mode)
-            self._saves.carry_out(decision, mode, leaving=True)
+            self._saves.carry_out(decision, leaving=True)
         self.settle(wait=True)
 
     # Telling

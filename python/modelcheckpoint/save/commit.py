@@ -1,0 +1,121 @@
+"""The one way in which a file becomes a checkpoint, whoever writes its bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+from modelcheckpoint.decide.retention import Keep
+from modelcheckpoint.records import Record, Removal
+from modelcheckpoint.results import Receipt
+from modelcheckpoint.save.replacement import Caution, Replacement
+from modelcheckpoint.save.retirement import Retirement
+from modelcheckpoint.storage.local import Digest, LocalStorage, NotFlushed
+
+__all__ = ["Commit"]
+
+
+class Commit:
+    """Make files the checkpoints of one run, one at a time.
+
+    The steps, and their order, are the same for each:
+
+    1. its bytes are durable in a temporary file, and their digest is known;
+    2. what must not be lost to the name is kept aside, under a second one;
+    3. the journal gets its line;
+    4. the file gets its name, in place of any file that had it;
+    5. what nobody asked to keep is deleted.
+
+    After a failure before the fourth step the name is as it was, and the temporary file
+    is gone. After the fourth nothing undoes the new checkpoint: what could not be
+    deleted is part of the receipt.
+
+    Args:
+        storage: Where the files go.
+        run: Identifier of the run.
+        template: `filepath` as the user gave it.
+        suffix: Of the file names.
+        save_best_only: Whether each file is a best of its run.
+        keep: Which of this run's checkpoints are kept; None: all.
+        best: The best checkpoint of the run so far, in an earlier process perhaps.
+        caution: Which files of others are kept aside before their name is taken.
+    """
+
+    def __init__(
+        self,
+        storage: LocalStorage,
+        run: str,
+        template: str,
+        suffix: str,
+        *,
+        save_best_only: bool = False,
+        keep: Keep | None = None,
+        best: Record | None = None,
+        caution: Caution | None = None,
+    ) -> None:
+        self.storage = storage
+        self._suffix = suffix
+        self._retirement = Retirement(storage, keep or Keep(), run, template)
+        self._replacement = Replacement(
+            storage,
+            run,
+            template,
+            save_best_only,
+            suffix,
+            self._retirement,
+            best,
+            caution or Caution(),
+        )
+
+    @property
+    def best(self) -> Record | None:
+        """The best checkpoint of the run so far, under the name that it has now."""
+        return self._replacement.best
+
+    def save(self, record: Record, write: Callable[[str], Digest]) -> Receipt:
+        """Go through all steps, and return what came of them.
+
+        Args:
+            record: What the journal will say of the checkpoint; its size and checksum
+                are filled in here.
+            write: Writes the temporary file whose path it gets, makes it durable, and
+                returns its digest.
+
+        Raises:
+            NotFlushed: If it has its name, but a power cut could still take that away.
+            OSError: If a step before failed, `write` included.
+        """
+        with self.stage(record.path) as temporary:
+            return self.publish(record, temporary, write(temporary))
+
+    def stage(self, name: str) -> AbstractContextManager[str]:
+        """Give the path of a new temporary file beside `name`, deleted at the end."""
+        return self.storage.temporary(name, self._suffix)
+
+    def publish(self, record: Record, temporary: str, digest: Digest) -> Receipt:
+        """Go through all steps but the first, which is done; raises as `save` does."""
+        record = replace(record, bytes=digest.bytes, crc32=digest.crc32)
+        replaced = self._replacement.prepare(record)
+        # The line before the name: were the process killed between a rename and a
+        # later line, a good file would have a fixed name that the journal calls
+        # damaged. A line whose file never came is no error to any reader.
+        self.storage.append(record.to_line())
+        try:
+            self.storage.publish(temporary, record.path)
+        except NotFlushed:
+            self._replacement.done(record, replaced)
+            raise
+        except OSError:
+            self._note_failure(temporary, record)
+            raise
+        self._replacement.done(record, replaced)
+        # Only now: whatever happens before, as much as was asked for is there.
+        return Receipt(record, replaced, self._retirement.retire(record))
+
+    def _note_failure(self, temporary: str, record: Record) -> None:
+        if os.path.exists(temporary):  # it has not got its name
+            with contextlib.suppress(OSError):
+                self.storage.append(Removal.of(record, never_came=True).to_line())

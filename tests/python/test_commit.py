@@ -1,0 +1,258 @@
+"""`save/commit.py`: the steps of a commit, their order, and a failure at each."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from zlib import crc32
+
+import pytest
+from faulty import FaultyOS
+from made import RECORD
+
+from modelcheckpoint.decide.retention import Keep
+from modelcheckpoint.journal import log
+from modelcheckpoint.records import Record, Removal
+from modelcheckpoint.results import Retired
+from modelcheckpoint.save.commit import Commit
+from modelcheckpoint.save.replacement import Caution
+from modelcheckpoint.storage.local import Digest, LocalStorage, NotFlushed
+
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other rules")
+
+OLD, NEW = b"old" * 1000, b"new!" * 1000
+
+
+def record(name="w.keras", value=0.5, **fields):
+    """Return what the journal will say, but for size and checksum."""
+    fields = {"bytes": 0, "crc32": "", "run": "new", **fields}
+    return replace(RECORD, path=name, value=value, **fields)
+
+
+def commit_for(folder, system=os, run="new", template="w.keras", **options):
+    storage = LocalStorage(str(folder), system=system)
+    return Commit(storage, run, template, ".keras", **options)
+
+
+def save(commit, data=NEW, entry=None):
+    def write(temporary):
+        return commit.storage.write(temporary, [(data, None)])
+
+    return commit.save(entry or record(), write)
+
+
+def earlier_run(folder):
+    """Save a better checkpoint as an earlier run has done."""
+    save(commit_for(folder, run="old"), OLD, record(value=0.1, run="old"))
+
+
+def published(folder):
+    return {p.name: p.read_bytes() for p in folder.glob("*.keras")}
+
+
+def undescribed(folder):
+    """Return the files that no line of the journal describes."""
+    storage, records = LocalStorage(str(folder)), list(log.read(str(folder)))
+    names = published(folder)
+    return [n for n in names if not log.matching(records, n, storage.measure(n))]
+
+
+class Storage(LocalStorage):
+    """A local storage that notes what is asked of it, and can fail at one step."""
+
+    def __init__(self, folder, fail_at=None, error=None):
+        super().__init__(str(folder))
+        self.steps, self.fail_at = [], fail_at
+        self.error = error or OSError("the disk is full")
+
+    def _step(self, name):
+        self.steps.append(name)
+        if name == self.fail_at:
+            raise self.error
+
+    def write(self, temporary, parts):
+        self._step("stage")
+        return super().write(temporary, parts)
+
+    def keep_aside(self, name, aside, digest):
+        self._step("keep aside")
+        return super().keep_aside(name, aside, digest)
+
+    def append(self, *lines):
+        entries = [Record.from_line(line) or Removal.from_line(line) for line in lines]
+        self._step(" and ".join(map(meaning, entries)))
+        super().append(*lines)
+
+    def publish(self, temporary, name):
+        self._step("publish")
+        super().publish(temporary, name)
+
+    def retire(self, name, size):
+        self._step("delete")
+        return super().retire(name, size)
+
+
+def meaning(entry):
+    if isinstance(entry, Removal):
+        return "line of what never came" if entry.never_came else "line of a removal"
+    return "line" if entry.kept_by is None else "line of what is kept"
+
+
+STEPS = ["stage", "keep aside", "line of what is kept", "line", "publish"]
+
+
+def scene(folder, **faults):
+    """Return a commit that meets a better file of an earlier run, and its storage.
+
+    It keeps one checkpoint, has saved `before.keras`, and is about to save `w.keras`.
+    """
+    storage = Storage(folder, **faults)
+    keep = Keep(latest=1)
+    commit = Commit(storage, "new", "{x}.keras", ".keras", keep=keep)
+    best = record("before.keras", value=0.9, run="new", template="{x}.keras")
+    save(commit_for(folder, template="{x}.keras"), OLD[::-1], best)
+    save(
+        commit_for(folder, run="old", template="{x}.keras"),
+        OLD,
+        record(value=0.1, run="old", template="{x}.keras"),
+    )
+    return commit, storage
+
+
+def test_the_steps_and_their_order(tmp_path):
+    """Staged, kept aside, in the journal, under its name; only then others go."""
+    commit, storage = scene(tmp_path)
+    receipt = save(commit, entry=record(value=0.3, template="{x}.keras"))
+    assert storage.steps == [*STEPS, "line of a removal", "delete"]
+    assert receipt.record.value == 0.3
+    digest = Digest(receipt.record.bytes, receipt.record.crc32)
+    assert digest == Digest(len(NEW), f"{crc32(NEW):08x}")
+    assert receipt.replaced.record.run == "old"
+    assert receipt.replaced.kept == "w.run-old.keras"
+    assert receipt.replaced.better
+    assert receipt.retired == Retired(deleted=("before.keras",))
+    assert published(tmp_path) == {"w.keras": NEW, "w.run-old.keras": OLD}
+    assert undescribed(tmp_path) == []
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_that_fails(tmp_path, step):
+    """The name is as it was, nothing temporary is left, and the next save succeeds."""
+    commit, storage = scene(tmp_path, fail_at=step)
+    with pytest.raises(OSError, match="the disk is full"):
+        save(commit, entry=record(value=0.3, template="{x}.keras"))
+    last = STEPS.index(step) + 1
+    told = ["line of what never came"] * (step == "publish")
+    assert storage.steps == [*STEPS[:last], *told]
+    files = published(tmp_path)
+    assert files["w.keras"] == OLD
+    assert files["before.keras"] == OLD[::-1]
+    assert list(tmp_path.glob(".*.tmp*")) == []
+    assert commit.best is None
+    storage.fail_at = None
+    receipt = save(commit, entry=record(value=0.3, template="{x}.keras"))
+    assert receipt.replaced.kept == "w.run-old.keras"
+    assert published(tmp_path) == {"w.keras": NEW, "w.run-old.keras": OLD}
+    assert undescribed(tmp_path) == []
+
+
+@pytest.mark.parametrize("step", ["line of a removal", "delete"])
+def test_what_cannot_be_deleted_is_part_of_the_receipt(tmp_path, step):
+    """The new checkpoint is durable: nothing that comes later makes it a failure."""
+    error = PermissionError("read-only")
+    commit, storage = scene(tmp_path, fail_at=step, error=error)
+    receipt = save(commit, entry=record(value=0.3, template="{x}.keras"))
+    assert receipt.retired == Retired(undeleted=(("before.keras", error),))
+    assert published(tmp_path)["w.keras"] == NEW
+    storage.fail_at = None
+    receipt = save(commit, NEW[1:], record("v.keras", 0.2, template="{x}.keras"))
+    assert "before.keras" in receipt.retired.deleted
+
+
+def test_what_writes_raises(tmp_path):
+    """Whatever it is reaches the caller, and no temporary file is left."""
+    commit = commit_for(tmp_path)
+
+    def write(temporary):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        commit.save(record(), write)
+    assert list(tmp_path.glob(".*.tmp*")) == []
+    assert list(log.read(str(tmp_path))) == []
+
+
+def test_a_name_that_is_not_durable(tmp_path):
+    """The file has the name, which is an error; it counts as the best all the same."""
+    storage = Storage(tmp_path)
+    publish = storage.publish
+
+    def not_flushed(temporary, name):
+        publish(temporary, name)
+        raise NotFlushed(5, "Input/output error", name)
+
+    storage.publish = not_flushed
+    commit = Commit(storage, "new", "w.keras", ".keras")
+    with pytest.raises(NotFlushed):
+        save(commit)
+    assert published(tmp_path) == {"w.keras": NEW}
+    assert commit.best.path == "w.keras"
+    assert "line of what never came" not in storage.steps
+
+
+def test_the_best_of_a_run_is_kept_under_its_second_name(tmp_path):
+    """A worse checkpoint that gets the name of the best leaves it another one."""
+    commit = commit_for(tmp_path, template="{x}.keras")
+    save(commit, OLD, record(value=0.1, template="{x}.keras"))
+    worse = record(value=0.5, best=False, template="{x}.keras")
+    receipt = save(commit, NEW, worse)
+    assert receipt.replaced.own
+    assert commit.best.path == receipt.replaced.kept == "w.run-new.keras"
+    assert commit.best.value == 0.1
+    assert published(tmp_path) == {"w.keras": NEW, "w.run-new.keras": OLD}
+
+
+def test_caution_keeps_what_no_line_describes(tmp_path):
+    """After a resume, what somebody else has put there is not lost."""
+    (tmp_path / "w.keras").write_bytes(OLD)
+    receipt = save(commit_for(tmp_path, caution=Caution(unknown=True)))
+    assert receipt.replaced.record is None
+    assert published(tmp_path) == {"w.keras": NEW, "w.run-unknown.keras": OLD}
+
+
+def test_a_file_that_somebody_else_wrote(tmp_path):
+    """`stage` and `publish` are the same commit, for a file that Keras fills."""
+    commit = commit_for(tmp_path)
+    with commit.stage("w.keras") as temporary:
+        with open(temporary, "wb") as file:
+            file.write(NEW)
+        digest = commit.storage.seal(temporary)
+        receipt = commit.publish(record(), temporary, digest)
+    assert receipt.record.bytes == len(NEW)
+    assert published(tmp_path) == {"w.keras": NEW}
+
+
+@posix
+def test_any_call_that_fails(tmp_path):
+    """At each call that touches the disk: the old file or the new one, and no rest."""
+    number, reached = 0, True
+    while reached:
+        number += 1
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        earlier_run(folder)
+        system = FaultyOS(fail_at=number)
+        commit = commit_for(folder, system)
+        try:
+            save(commit)
+        except OSError:
+            # After the rename the name is not durable, and all else is done.
+            assert published(folder)["w.keras"] in (OLD, NEW)
+        reached, system.fail_at = system.failed is not None, None
+        commit.storage.tidy()
+        assert list(folder.glob(".*.tmp*")) == [], (number, system.calls[-1])
+        assert OLD in published(folder).values()
+        assert save(commit).record.path == "w.keras"
+        assert published(folder)["w.keras"] == NEW
+        assert OLD in published(folder).values()
+    assert number > 20
