@@ -24,7 +24,8 @@ if TYPE_CHECKING:
         prune_checkpoints,
         verify_checkpoints,
     )
-    from modelcheckpoint.listing.checkpoint import Checkpoint, CheckpointList
+    from modelcheckpoint.listing.checkpoint import Checkpoint
+    from modelcheckpoint.listing.checkpoint_list import CheckpointList
     from modelcheckpoint.listing.plot import plot_checkpoints
     from modelcheckpoint.restore import Restored, restore_checkpoint
 
@@ -58,7 +59,7 @@ __version__ = "0.1.0"
 # Keras takes seconds to load, and a command line is to start at once.
 _WHERE = {
     "Checkpoint": "listing.checkpoint",
-    "CheckpointList": "listing.checkpoint",
+    "CheckpointList": "listing.checkpoint_list",
     "ModelCheckpoint": "callback",
     "Restored": "restore",
     "Verification": "folder",

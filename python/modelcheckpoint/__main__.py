@@ -13,7 +13,6 @@ def main() -> None:
     try:
         import click  # noqa: F401
         import rich  # noqa: F401
-        import tabulate  # noqa: F401
     except ImportError as error:
         sys.exit(
             f"The command line needs the package {error.name!r}: "

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from modelcheckpoint.decide import arguments
 from modelcheckpoint.formats.inspection import Inspector
 from modelcheckpoint.journal.verify import Verification, Verifier
-from modelcheckpoint.listing.checkpoint import Checkpoint, CheckpointList
+from modelcheckpoint.listing.checkpoint import Checkpoint
+from modelcheckpoint.listing.checkpoint_list import CheckpointList
 from modelcheckpoint.listing.queries import (
     Folder,
     checked,

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from modelcheckpoint import folder as folders
 from modelcheckpoint.journal.verify import Verification
 from modelcheckpoint.listing import queries
-from modelcheckpoint.listing.checkpoint import CheckpointList
-from modelcheckpoint.listing.frame import metric_columns
+from modelcheckpoint.listing.checkpoint import metric_columns
+from modelcheckpoint.listing.checkpoint_list import CheckpointList
 from modelcheckpoint.listing.plot_points import Point
 from modelcheckpoint.records import Record
 from modelcheckpoint.save.background import wait_for_all

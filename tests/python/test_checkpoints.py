@@ -345,7 +345,6 @@ def test_many_lines(tmp_path, names, lines):
 def mixed(tmp_path):
     pytest.importorskip("click")
     pytest.importorskip("rich")
-    pytest.importorskip("tabulate")
     put(tmp_path, weights(), "good.weights.h5")
     (tmp_path / "nobody.keras").write_bytes(archive())
     return tmp_path

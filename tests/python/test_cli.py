@@ -14,7 +14,7 @@ from conftest import run
 from made import left, put, some, ten_thousand, weights
 
 pytest.importorskip("click")
-pytest.importorskip("tabulate")
+pytest.importorskip("rich")
 pty = pytest.importorskip("pty", reason="a terminal, which Windows has not")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from made import RECORD, abandoned, put, record, tell, ten_thousand
 
 from modelcheckpoint import (
+    Checkpoint,
     CheckpointList,
     ModelCheckpoint,
     best_checkpoint,
@@ -29,6 +31,7 @@ from modelcheckpoint import (
     prune_checkpoints,
 )
 from modelcheckpoint.for_r import checkpoint_columns
+from modelcheckpoint.listing.checkpoint import COLUMNS
 from modelcheckpoint.records import Removal
 from modelcheckpoint.save.background import Background
 from modelcheckpoint.storage.temporary import JOURNAL
@@ -405,6 +408,13 @@ def test_as_text_with_batches_and_monitors(tmp_path):
     assert repr(list_checkpoints(tmp_path)).splitlines()[1].split() == [
         *("name", "epoch", "batch", "monitor", "value", "bytes", "time"),
     ]
+
+
+def test_each_column_is_described():
+    """And so is what is no column."""
+    described = re.findall(r"^    (\w+): \S", Checkpoint.__doc__, re.MULTILINE)
+    assert described == list(Checkpoint.__dataclass_fields__)
+    assert [column.name for column in COLUMNS] == BASE
 
 
 def test_as_a_data_frame(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import click
@@ -19,21 +20,15 @@ from modelcheckpoint.cli.output import (
     problems_told,
 )
 from modelcheckpoint.folder import list_checkpoints
-from modelcheckpoint.listing.checkpoint import Checkpoint
+from modelcheckpoint.listing.checkpoint import COLUMNS, Checkpoint
+from modelcheckpoint.listing.checkpoint_table import legend
 from modelcheckpoint.listing.queries import find_best, find_latest
-from modelcheckpoint.listing.table import legend
 from modelcheckpoint.listing.text import quantity, shown, size_text
 
 __all__ = ["best", "latest", "list_"]
 
-_SORTS: dict[str, Callable[[Checkpoint], Any]] = {
-    "name": lambda one: one.name,
-    "epoch": lambda one: one.epoch,
-    "batch": lambda one: one.batch,
-    "value": lambda one: one.value,
-    "bytes": lambda one: one.bytes,
-    "time": lambda one: one.time,
-}
+_SORTS = [c.name for c in COLUMNS if c.shown and c.name != "monitor"]
+"""The columns by which one can sort."""
 
 _FORMER = {"file": "name", "size": "bytes"}
 """Names of columns that are still taken, and what these are called now."""
@@ -46,8 +41,8 @@ _FORMER = {"file": "name", "size": "bytes"}
     "--sort",
     metavar="COLUMN",
     default="saved",
-    help="saved (the default: in the order of saving), name, epoch, batch, value, "
-    "bytes, time, or a metric such as val_loss.",
+    help="saved (the default: in the order of saving), "
+    f"{', '.join(_SORTS)}, or a metric such as val_loss.",
 )
 @click.option("-r", "--reverse", is_flag=True, help="The other way round.")
 def list_(folder: str, json: bool, sort: str, reverse: bool) -> None:
@@ -151,7 +146,7 @@ def _sorted(
     if sort not in _SORTS and sort not in metrics:
         known = ", ".join(["saved", *_SORTS, *metrics])
         raise click.UsageError(shown(f"--sort must be one of {known}, not {sort!r}."))
-    key = _SORTS.get(sort) or _metric(sort)
+    key = attrgetter(sort) if sort in _SORTS else _metric(sort)
     with_key = [one for one in found if _is_known(key(one))]
     without = [one for one in found if not _is_known(key(one))]
     return [*sorted(with_key, key=key, reverse=reverse), *without]

@@ -13,7 +13,8 @@ from typing import Any
 import click
 
 from modelcheckpoint.listing.checkpoint import Checkpoint
-from modelcheckpoint.listing.table import Column, table
+from modelcheckpoint.listing.checkpoint_table import table
+from modelcheckpoint.listing.table import Cells, aligned, fold
 from modelcheckpoint.listing.text import shown
 
 __all__ = [
@@ -96,63 +97,26 @@ def plain(value: Any) -> Any:
 
 def print_table(found: Sequence[Checkpoint]) -> None:
     """Print a table; on a terminal long names are folded, in a pipe no line is."""
-    import tabulate
-
-    columns = [
-        Column(on_terminal(c.head), [on_terminal(cell) for cell in c.cells], c.right)
-        for c in table(found)
-    ]
+    columns = table(found, sys.stdout.encoding)
     if sys.stdout.isatty():
         columns = _folded(columns, shutil.get_terminal_size().columns)
-    # rich takes seconds for thousands of rows. The heads are a row like others:
-    # as heads they would get more room than they need.
-    rows = list(zip(*([column.head, *column.cells] for column in columns)))
-    # Only a name in another script asks for the width of each character.
-    tabulate.WIDE_CHARS_MODE = not all(text.isascii() for row in rows for text in row)
-    text = tabulate.tabulate(
-        rows,
-        tablefmt="plain",
-        disable_numparse=True,
-        colalign=["right" if column.right else "left" for column in columns],
-    )
-    click.echo("\n".join(line.rstrip() for line in text.splitlines()))
+    click.echo("\n".join(line.rstrip() for line in aligned(columns)))
 
 
-def _folded(columns: Sequence[Column], width: int) -> list[Column]:
+def _folded(columns: Sequence[Cells], width: int) -> list[Cells]:
     """Fold names, and what else has to be, so that rows fit in the terminal's width."""
     for widths in _TRIED:
         folded = [_fold_column(c, widths) for c in columns if c.head != "name"]
-        left = width - 1 - sum(2 + _width(column) for column in folded)
-        if left >= min(_NARROW, max(_width(c) for c in columns if c.head == "name")):
+        left = width - 1 - sum(2 + column.width for column in folded)
+        if left >= min(_NARROW, max(c.width for c in columns if c.head == "name")):
             break
     widths = {**widths, "name": max(left, _NARROWEST)}
     return [_fold_column(column, widths) for column in columns]
 
 
-def _fold_column(column: Column, widths: dict[str, int]) -> Column:
+def _fold_column(column: Cells, widths: dict[str, int]) -> Cells:
     widest = widths.get(column.head, widths["cells"])
-    head = column.head if column.head in widths else _fold(column.head, widths["head"])
+    head = column.head if column.head in widths else fold(column.head, widths["head"])
     if column.head == _TIME and widest < _ONE_LINE:
-        return Column(head, [c.replace(" ", "\n") for c in column.cells])
-    return Column(head, [_fold(c, widest) for c in column.cells], column.right)
-
-
-def _width(column: Column) -> int:
-    lines = [line for text in (column.head, *column.cells) for line in text.split("\n")]
-    return max(map(_cells, lines))
-
-
-def _cells(text: str) -> int:
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
-def _fold(text: str, width: int) -> str:
-    if len(text) <= width and text.isascii():
-        return text
-    from rich.cells import chop_cells
-
-    return "\n".join(chop_cells(text, width))
+        return Cells(head, [text.replace(" ", "\n") for text in column.texts])
+    return Cells(head, column.texts, column.right).folded(widest)

@@ -13,6 +13,7 @@ import click
 
 from modelcheckpoint.cli.output import FOLDER, on_terminal, print_json, problems_told
 from modelcheckpoint.folder import Verification, verify_checkpoints
+from modelcheckpoint.listing.table import Cells, aligned
 
 __all__ = ["verify"]
 
@@ -72,23 +73,30 @@ def _progress() -> Iterator[Callable[[int, int], None] | None]:
 
 def _print_table(found: list[Verification]) -> None:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
-    for name in ("status", "path", "reason"):
-        table.add_column(name, overflow="fold", no_wrap=name == "status")
-    for one in found:
-        status = Text(one.status, style=_STYLES[one.status])
-        table.add_row(
-            status, Text(on_terminal(one.path)), Text(on_terminal(one.reason or ""))
-        )
+    console = Console(highlight=False, legacy_windows=False, soft_wrap=True)
     # A pipe has no width: there no line is broken.
-    width = None if sys.stdout.isatty() else 10_000
-    console = Console(width=width, highlight=False, legacy_windows=False)
-    if found:
-        console.print(table)
+    width = console.width if sys.stdout.isatty() else None
+    for line in aligned(_table(found, width)) if found else ():
+        status = line.partition(" ")[0]  # nothing where a row goes on
+        text = Text(line)
+        text.stylize(_STYLES.get(status, ""), end=len(status))
+        console.print(text)
     console.print(_summary(found))
+
+
+def _table(found: list[Verification], width: int | None) -> list[Cells]:
+    """Return the columns; where there is a width, no line is wider."""
+    status = Cells("status", [one.status for one in found])
+    path = Cells("path", [on_terminal(one.path) for one in found])
+    reason = Cells("reason", [on_terminal(one.reason or "") for one in found])
+    if width is not None:
+        left = width - status.width - 4
+        most = max(left // 2, left - reason.width)
+        path = path.folded(most, words=True)
+        reason = reason.folded(left - path.width, words=True)
+    return [status, path, reason]
 
 
 def _summary(found: list[Verification]) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from modelcheckpoint.listing.checkpoint import CheckpointList
+from modelcheckpoint.listing.checkpoint_list import CheckpointList
 from modelcheckpoint.listing.plot_points import EARLIER, Point
 from modelcheckpoint.listing.queries import Folder, found_in
 from modelcheckpoint.listing.text import number_text, shown

@@ -14,7 +14,7 @@ from modelcheckpoint.decide.retention import Keep, to_delete
 from modelcheckpoint.errors import without_number
 from modelcheckpoint.journal.prune import prune
 from modelcheckpoint.journal.scan import contents
-from modelcheckpoint.listing.checkpoint import CheckpointList, catalogue
+from modelcheckpoint.listing.checkpoint_list import CheckpointList, catalogue
 from modelcheckpoint.listing.text import quantity, size_text
 from modelcheckpoint.records import Record
 from modelcheckpoint.save.background import wait_for_all

@@ -1,83 +1,106 @@
-"""The columns in which checkpoints are shown to people."""
+"""A table as lines of text: columns stand below each other, in any script."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import zip_longest
 
-from modelcheckpoint.listing.text import number_text, size_text, time_text
+__all__ = ["Cells", "aligned", "fold", "shorten", "width_of"]
 
-__all__ = ["Column", "legend", "table"]
+_GAP = "  "
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of a table.
+class Cells:
+    """A column of texts.
 
     Attributes:
         head: Its name.
-        cells: Its texts; a file's name is as it is, and may hold anything.
-        right: Whether its texts end below each other, as numbers do.
+        texts: One for each row. A newline begins another line of the row; what else
+            could move the cursor must have been replaced (`text.shown`).
+        right: Whether the texts end below each other, as numbers do.
     """
 
     head: str
-    cells: list[str]
+    texts: list[str]
     right: bool = False
 
+    @property
+    def width(self) -> int:
+        """How many cells of a terminal the widest line takes."""
+        lines = "\n".join([self.head, *self.texts]).split("\n")
+        return max(map(width_of, lines))
 
-def table(found: Sequence[Any]) -> list[Column]:
-    """Return the columns that tell something of these checkpoints.
-
-    They are called as in the data frame; a single monitor heads its values.
-
-    Batches, and more than one monitor, are shown only where there are any.
-    """
-    monitors = {one.monitor for one in found if one.monitor is not None}
-    columns = [
-        Column("", [_mark(one) for one in found]),
-        Column("name", [one.name for one in found]),
-        Column("epoch", [_whole(one.epoch) for one in found], right=True),
-    ]
-    if any(one.batch is not None for one in found):
-        columns.append(Column("batch", [_whole(one.batch) for one in found], True))
-    if len(monitors) > 1:
-        columns.append(Column("monitor", [one.monitor or "" for one in found]))
-    if monitors:
-        head = "value" if len(monitors) > 1 else next(iter(monitors))
-        columns.append(Column(head, [number_text(one.value) for one in found], True))
-    columns += [
-        Column("bytes", [size_text(one.bytes) for one in found], True),
-        Column("time", [time_text(one.time) for one in found]),
-    ]
-    return columns
+    def folded(self, width: int, words: bool = False) -> Cells:
+        """Return the column with its texts in lines of at most this width."""
+        texts = [fold(text, width, words) for text in self.texts]
+        return Cells(self.head, texts, self.right)
 
 
-def legend(found: Sequence[Any], in_table: int | None = None) -> str:
-    """Return what the marks in the first column mean, of those that are there.
+def aligned(columns: Sequence[Cells]) -> list[str]:
+    """Return the lines of a table: the heads, then each row."""
+    widths = [column.width for column in columns]
+    rights = [column.right for column in columns]
+    lines = []
+    for row in zip(*([column.head, *column.texts] for column in columns)):
+        for line in zip_longest(*(text.split("\n") for text in row), fillvalue=""):
+            cells = map(_padded, line, widths, rights)
+            lines.append(_GAP.join(cells))
+    return lines
+
+
+def _padded(text: str, width: int, right: bool) -> str:
+    space = " " * (width - width_of(text))
+    return space + text if right else text + space
+
+
+def width_of(text: str) -> int:
+    """Return how many cells of a terminal a text takes."""
+    return len(text) if text.isascii() else sum(map(_cells, text))
+
+
+def _cells(char: str) -> int:
+    if unicodedata.category(char) in ("Mn", "Me"):  # drawn over the one before
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def fold(text: str, width: int, words: bool = False) -> str:
+    """Return text in lines of at most this width, with newlines between them.
 
     Args:
-        found: The checkpoints.
-        in_table: How many of them, the last ones, the table has; None: all.
+        text: One line.
+        width: One character at least is in each line, however narrow.
+        words: Whether lines break between words where they can.
     """
-    marks = {_mark(one) for one in found}
-    hidden = 0 if in_table is None else len(found) - in_table
-    parts = [
-        f"* best by {one.monitor}" + (f": {one.name}" if place < hidden else "")
-        for place, one in enumerate(found)
-        if one.best
-    ]
-    parts += [f"{mark} {means}" for mark, means in _MEANS.items() if mark in marks]
-    return "; ".join(parts)
+    if width_of(text) <= width:
+        return text
+    lines = [""]
+    for char in text:
+        last = lines[-1]
+        if last and width_of(last + char) > width:
+            end = last.rfind(" ") if words else -1
+            lines[-1:] = [last[:end], last[end + 1 :]] if end > 0 else [last, ""]
+        lines[-1] += char
+    return "\n".join(lines)
 
 
-_MARKS = {"recorded": "", "changed": "!", "unknown": "?"}
-_MEANS = {"!": "not as the journal says", "?": "not in the journal"}
+def shorten(text: str, width: int) -> str:
+    """Return text without its middle if it is too wide: names differ at their ends."""
+    if width_of(text) <= width:
+        return text
+    room = width - 3
+    head, tail = _start(text, room - room // 2), _start(text[::-1], room // 2)
+    return f"{head}...{tail[::-1]}"
 
 
-def _mark(one: Any) -> str:
-    return "*" if one.best else _MARKS[one.status]
-
-
-def _whole(value: int | None) -> str:
-    return "" if value is None else str(value)
+def _start(text: Iterable[str], width: int) -> str:
+    start = ""
+    for char in text:
+        width -= _cells(char)
+        if width < 0:
+            break
+        start += char
+    return start

@@ -1,0 +1,62 @@
+"""The table in which checkpoints are shown to people, and what its marks mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from modelcheckpoint.listing.checkpoint import COLUMNS
+from modelcheckpoint.listing.table import Cells
+from modelcheckpoint.listing.text import shown
+
+__all__ = ["legend", "table"]
+
+
+def table(found: Sequence[Any], encoding: str | None = "utf-8") -> list[Cells]:
+    """Return the columns that tell something of these checkpoints.
+
+    They are called as in the data frame; a single monitor heads its values. What could
+    move a terminal's cursor is escaped.
+
+    Args:
+        found: The checkpoints.
+        encoding: Of the terminal.
+    """
+    monitors = {one.monitor for one in found if one.monitor is not None}
+    heads = {"value": monitors.pop()} if len(monitors) == 1 else {}
+    cells = [Cells("", [_mark(one) for one in found])]
+    for column in COLUMNS:
+        if column.shown and column.shown(found):
+            head = shown(heads.get(column.name, column.name), encoding)
+            texts = [shown(text, encoding) for text in column.texts(found)]
+            cells.append(Cells(head, texts, column.right))
+    return cells
+
+
+def legend(found: Sequence[Any], in_table: int | None = None) -> str:
+    """Return what the marks in the first column mean, of those that are there.
+
+    Args:
+        found: The checkpoints.
+        in_table: How many of them, the last ones, the table has; None: all.
+    """
+    hidden = 0 if in_table is None else len(found) - in_table
+    best: dict[str, list[str]] = {}
+    for place, one in enumerate(found):
+        if one.best:
+            best.setdefault(one.monitor, []).extend([one.name] * (place < hidden))
+    parts = [
+        f"* best by {monitor}" + (f": {', '.join(names)}" if names else "")
+        for monitor, names in best.items()
+    ]
+    marks = {_mark(one) for one in found}
+    parts += [f"{mark} {means}" for mark, means in _MEANS.items() if mark in marks]
+    return "; ".join(parts)
+
+
+_MARKS = {"changed": "!", "unknown": "?"}
+_MEANS = {"!": "not as the journal says", "?": "not in the journal"}
+
+
+def _mark(one: Any) -> str:
+    return "*" if one.best else _MARKS.get(one.status, "")
