@@ -53,18 +53,3 @@ folders_of <- function(x) {
   above <- substr(path, 1, nchar(path) - nchar(x$name[known]) - 1)
   unique(ifelse(nzchar(above), above, substr(path, 1, 1)))
 }
-
-# The nearest folder that all of these are, or lie below; NULL if there is none.
-common_folder <- function(folders) {
-  if (length(folders) < 2) {
-    return(folders)
-  }
-  parts <- strsplit(folders, "[/\\\\]")
-  shortest <- min(lengths(parts))
-  same <- vapply(seq_len(shortest), function(n) {
-    length(unique(vapply(parts, `[[`, "", n))) == 1
-  }, TRUE)
-  count <- sum(cumprod(same))
-  above <- sum(nchar(parts[[1]][seq_len(count)])) + count - 1
-  if (above < 1) NULL else substr(folders[[1]], 1, above)
-}

@@ -54,10 +54,9 @@
 verify_checkpoints <- function(folder) {
   path <- as_filepath(folder)
   progress <- reading_bar()
-  columns <- ask_python(sys.call(), function(for_r) {
+  frame_of(ask_python(sys.call(), function(for_r) {
     for_r$verify_checkpoints(path, progress)
-  })
-  verification_frame(columns)
+  }))
 }
 
 # What Python calls with the bytes that were read, and how many there are.
@@ -78,28 +77,4 @@ reading_bar <- function(shown = interactive(), frame = parent.frame()) {
     }
     NULL
   }
-}
-
-verification_frame <- function(columns) {
-  # An empty list of Python's becomes a list, and not an empty vector.
-  text <- function(name) as.character(unlist(columns[[name]]))
-  number <- function(name) na(as.double(unlist(columns[[name]])))
-  data.frame(
-    path = text("path"),
-    status = text("status"),
-    reason = na(text("reason")),
-    epoch = number("epoch"),
-    value = as.double(unlist(columns$value)),
-    bytes = number("bytes"),
-    time = as.POSIXct(
-      sub("[+]00:00$", "", text("time")),
-      format = "%Y-%m-%dT%H:%M:%OS", tz = "UTC"
-    ),
-    run = na(text("run"))
-  )
-}
-
-na <- function(x) {
-  x[if (is.character(x)) !nzchar(x) else is.nan(x)] <- NA
-  x
 }

@@ -20,26 +20,9 @@
 #' @param folder The folder with the checkpoints, and their journal, if there is
 #'   one; one string. `~` is the home folder.
 #' @return A data frame of class `modelcheckpoint_list` with one row for each
-#'   checkpoint; `NA` stands for what is not known:
+#'   checkpoint; `NA` stands for what is not known, and `time` is a `POSIXct`:
 #'   \describe{
-#'     \item{`path`, `name`}{absolute path of the file, and its name relative to
-#'       `folder`}
-#'     \item{`status`}{`"recorded"`: the journal has a line of this name and this
-#'       size; `"changed"`: it has lines of this name, and none has this size;
-#'       `"unknown"`: it has no line of this name}
-#'     \item{`epoch`, `batch`, `samples`}{when it was saved, each counted from 1;
-#'       `batch` only if not at an epoch's end}
-#'     \item{`monitor`, `value`, `mode`}{the monitored quantity, its value, and
-#'       which direction is better}
-#'     \item{`best`}{whether it is the best of the list: by `value`, among those
-#'       with the `monitor` of the newest}
-#'     \item{`format`}{`"keras"`, `"weights.h5"`, `"hdf5"` or `"hdf5-weights"`}
-#'     \item{`bytes`, `crc32`}{the size of the file, and its checksum as the
-#'       journal has it}
-#'     \item{`time`}{when it was saved (`POSIXct`, UTC); when the file was
-#'       written where the journal does not tell}
-#'     \item{`run`, `aside`}{the run that wrote it, and whether it was kept under
-#'       this second name when another checkpoint took its first}
+#'     `r column_items()`
 #'   }
 #'   Then a column for each metric that Keras reported; one that has the name of
 #'   a column above is called `logs.<name>`. With no checkpoints there are the
@@ -74,10 +57,9 @@
 #' @export
 list_checkpoints <- function(folder) {
   path <- as_filepath(folder)
-  columns <- ask_python(sys.call(), function(for_r) {
+  list_frame(ask_python(sys.call(), function(for_r) {
     for_r$list_checkpoints(path)
-  })
-  checkpoint_frame(columns)
+  }))
 }
 
 #' Which checkpoint is the newest, and which the best?
@@ -211,8 +193,8 @@ prune_checkpoints <- function(
   if (!is.null(done$wrong)) {
     abort(done$wrong, call)
   }
-  frame <- checkpoint_frame(done$columns)
-  if (dry_run) frame else invisible(frame)
+  pruned <- list_frame(done$list)
+  if (dry_run) pruned else invisible(pruned)
 }
 
 path_or_null <- function(found) {
@@ -223,61 +205,21 @@ path_or_null <- function(found) {
   found[[1]]
 }
 
-checkpoint_frame <- function(columns) {
-  frame <- data.frame(
-    path = text_column(columns$path),
-    name = text_column(columns$name),
-    status = text_column(columns$status),
-    epoch = na(number_column(columns$epoch)),
-    batch = na(number_column(columns$batch)),
-    samples = na(number_column(columns$samples)),
-    monitor = na(text_column(columns$monitor)),
-    value = known(columns$value, columns$value_known),
-    mode = na(text_column(columns$mode)),
-    best = as.logical(unlist(columns$best)),
-    format = na(text_column(columns$format)),
-    bytes = number_column(columns$bytes),
-    crc32 = na(text_column(columns$crc32)),
-    time = as_time(na(number_column(columns$time))),
-    run = na(text_column(columns$run)),
-    aside = as.logical(unlist(columns$aside))
-  )
-  metrics <- Map(known, columns$metrics, columns$metrics_known)
-  names <- text_column(columns$metric_names)
-  for (place in seq_along(names)) {
-    frame[[names[[place]]]] <- metrics[[place]]
-  }
+# The columns' part of the help page, for roxygen.
+column_items <- function() {
+  means <- ask_python(NULL, function(for_r) for_r$column_descriptions())
+  paste0("\\item{`", names(means), "`}{", means, "}", collapse = "\n")
+}
+
+list_frame <- function(listed) {
   structure(
-    frame,
+    frame_of(listed$columns),
     class = c("modelcheckpoint_list", "data.frame"),
-    folder = columns$folder,
-    curve = curve_frame(columns$curve)
+    folder = listed$folder,
+    curve = curve_frame(listed$curve)
   )
 }
 
-curve_frame <- function(columns) {
-  data.frame(
-    epoch = number_column(columns$epoch),
-    value = number_column(columns$value),
-    run = text_column(columns$run),
-    series = text_column(columns$series),
-    monitor = text_column(columns$monitor),
-    name = na(text_column(columns$name)),
-    best = as.logical(unlist(columns$best))
-  )
-}
-
-# An empty list of Python's becomes a list, and not an empty vector.
-text_column <- function(x) as.character(unlist(x))
-
-number_column <- function(x) as.double(unlist(x))
-
-known <- function(x, known) {
-  x <- number_column(x)
-  x[!as.logical(unlist(known))] <- NA
-  x
-}
-
-as_time <- function(seconds) {
-  as.POSIXct(seconds, origin = "1970-01-01", tz = "UTC")
+curve_frame <- function(curve) {
+  structure(frame_of(curve$points), legend = frame_of(curve$legend))
 }

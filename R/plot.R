@@ -1,8 +1,3 @@
-# Okabe and Ito's palette, which people who confuse red and green can tell apart.
-run_colours <- c("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
-best_colour <- "#D55E00"
-grey <- "#767676"
-
 # From so many saves on, those that are gone get a smaller mark.
 many_saves <- 60
 
@@ -43,27 +38,24 @@ legend_columns <- 2
 #' @export
 plot.modelcheckpoint_list <- function(x, ...) {
   points <- curve_of(x)
+  legend <- attr(points, "legend")
   points <- points[is.finite(points$epoch), ]
   if (nrow(points) == 0) {
     graphics::plot.new()
     graphics::box()
-    graphics::text(0.5, 0.5, "The journal tells of no save.")
+    graphics::text(0.5, 0.5, legend$label)
     return(invisible(x))
   }
-  entries <- legend_entries(points)
-  lines <- ceiling(nrow(entries) / legend_columns)
+  marks <- legend_marks(legend)
+  lines <- ceiling(nrow(marks) / legend_columns)
   left <- lines_beside(points$value)
   old <- graphics::par(mar = c(3.6, left + 2.1, 1.2 * lines + 1, 1.1))
   on.exit(graphics::par(old))
   draw_frame(points, left, list(...))
   draw_runs(points)
-  draw_not_finite(points)
-  best <- points[points$best, ]
-  graphics::points(
-    best$epoch, best$value,
-    pch = 23, cex = 1.7, bg = best_colour, col = "black"
-  )
-  draw_legend(entries)
+  draw_not_finite(points, marks)
+  draw_best(points, marks)
+  draw_legend(marks)
   invisible(x)
 }
 
@@ -74,43 +66,22 @@ curve_of <- function(x) {
   }
   needed <- c("name", "epoch", "batch", "value", "monitor", "run", "best")
   missing <- setdiff(needed, names(x))
+  call <- sys.call(-1)
   if (length(missing) > 0) {
     abort(
-      paste0("`x` must have the column `", missing[[1]], "` to be drawn."),
-      sys.call(-1)
+      paste0("`x` must have the column `", missing[[1]], "` to be drawn."), call
     )
   }
-  curve_of_rows(as.data.frame(x))
-}
-
-curve_of_rows <- function(x) {
-  x <- x[!is.na(x$monitor), ]
-  x <- x[x$monitor == utils::tail(x$monitor, 1), ]
-  # Two lists of one folder have the same files: the later rows count.
-  same <- x[intersect(c("path", "name", "epoch", "batch"), names(x))]
-  x <- x[!duplicated(same, fromLast = TRUE), ]
-  runs <- unique(x$run)
-  several <- length(runs) > length(run_colours)
-  own <- if (several) utils::tail(runs, length(run_colours) - 1) else runs
-  # How many batches an epoch has no list tells: at least so many as were seen.
-  batch <- ifelse(is.na(x$batch), 0, x$batch)
-  longest <- stats::ave(batch, x$run, FUN = max)
-  data.frame(
-    epoch = ifelse(is.na(x$batch), x$epoch, x$epoch - 1 + batch / longest),
-    value = x$value,
-    run = x$run,
-    series = ifelse(x$run %in% own, substr(x$run, 1, 24), "earlier runs"),
-    monitor = x$monitor,
-    name = x$name,
-    best = x$best %in% TRUE
-  )
+  curve_frame(ask_python(call, function(for_r) {
+    for_r$curve(columns_for_python(as.data.frame(x), c("path", needed)))
+  }))
 }
 
 draw_frame <- function(points, left, given) {
   range <- range(points$epoch)
   room <- max(0.5, 0.03 * diff(range))
   labels <- utils::modifyList(
-    list(xlab = "epoch", ylab = shown(points$monitor[[1]]), log = ""), given
+    list(xlab = "epoch", ylab = encodeString(points$monitor[[1]]), log = ""), given
   )
   limits <- value_limits(points$value, grepl("y", labels$log))
   defaults <- list(
@@ -149,12 +120,11 @@ lines_beside <- function(values) {
 }
 
 draw_runs <- function(points) {
-  colours <- series_colours(points)
   small <- nrow(points) > many_saves
   value <- ifelse(is.finite(points$value), points$value, NA)
   for (run in unique(points$run)) {
     own <- points$run == run
-    colour <- colours[[points$series[own][[1]]]]
+    colour <- points$colour[own][[1]]
     line <- grDevices::adjustcolor(colour, 0.6)
     graphics::lines(points$epoch[own], value[own], col = line)
     gone <- own & is.na(points$name)
@@ -172,62 +142,46 @@ draw_runs <- function(points) {
 }
 
 # Saves that have no place on the axis of the values are drawn at its lower end.
-draw_not_finite <- function(points) {
+draw_not_finite <- function(points, marks) {
   there <- points$epoch[!is.finite(points$value)]
+  mark <- marks[marks$mark == "not finite", ]
   edge <- graphics::par("usr")[3:4]
   y <- edge[[1]] + 0.025 * diff(edge)
   if (graphics::par("ylog")) {
     y <- 10^y
   }
-  graphics::points(there, rep(y, length(there)), pch = 4, col = grey)
+  graphics::points(there, rep(y, length(there)), pch = mark$pch, col = mark$col)
 }
 
-legend_entries <- function(points) {
-  colours <- series_colours(points)
-  finite <- points[is.finite(points$value), ]
+draw_best <- function(points, marks) {
   best <- points[points$best, ]
-  entry <- function(label, pch = NA, lwd = NA, col = grey, bg = NA) {
-    data.frame(label = label, pch = pch, lwd = lwd, col = col, bg = bg)
-  }
-  rbind(
-    if (length(colours) > 1) {
-      entry(shown(names(colours)), lwd = 3, col = unname(colours))
-    },
-    if (any(!is.na(finite$name))) entry("kept", 21, bg = grey),
-    if (anyNA(finite$name)) entry("deleted or replaced", 21, bg = "white"),
-    if (nrow(finite) < nrow(points)) entry("no finite value", 4),
-    if (nrow(best) > 0) {
-      entry(best_label(best), 23, col = "black", bg = best_colour)
-    }
+  mark <- marks[marks$mark == "best", ]
+  graphics::points(
+    best$epoch, best$value,
+    pch = mark$pch, cex = 1.7, bg = mark$bg, col = mark$col
   )
 }
 
-# Several lists in one have a best each.
-best_label <- function(best) {
-  each <- sprintf(
-    "%s in epoch %.0f", number_text(best$value), ceiling(best$epoch)
-  )
-  if (length(each) > 2) {
-    return(paste("best of each of", length(each), "lists"))
-  }
-  paste("best:", paste(unique(each), collapse = ", "))
+# How each entry of the legend is drawn.
+legend_marks <- function(legend) {
+  pch <- c(run = NA, kept = 21, gone = 21, "not finite" = 4, best = 23)
+  colour <- legend$colour
+  legend$pch <- unname(pch[legend$mark])
+  legend$lwd <- ifelse(legend$mark == "run", 3, NA)
+  legend$col <- ifelse(legend$mark == "best", "black", colour)
+  legend$bg <- ifelse(legend$mark == "gone", "white", colour)
+  legend
 }
 
-draw_legend <- function(entries) {
+draw_legend <- function(marks) {
   edges <- graphics::par("usr")
   x <- edges[[1]]
   y <- edges[[4]]
   graphics::legend(
     if (graphics::par("xlog")) 10^x else x,
     if (graphics::par("ylog")) 10^y else y,
-    legend = entries$label, pch = entries$pch, lwd = entries$lwd,
-    col = entries$col, pt.bg = entries$bg, pt.cex = 1.2, pt.lwd = 1.3,
+    legend = marks$label, pch = marks$pch, lwd = marks$lwd,
+    col = marks$col, pt.bg = marks$bg, pt.cex = 1.2, pt.lwd = 1.3,
     ncol = legend_columns, xjust = 0, yjust = 0, bty = "n", xpd = NA
   )
-}
-
-series_colours <- function(points) {
-  series <- unique(points$series)
-  colours <- if ("earlier runs" %in% series) c(grey, run_colours) else run_colours
-  stats::setNames(colours[seq_along(series)], series)
 }

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from made import RECORD, abandoned, archive, put, record, statuses, tell, weights
 
 from modelcheckpoint import verify_checkpoints
-from modelcheckpoint.for_r import verification_columns
+from modelcheckpoint.for_r.frames import verification_frame
 from modelcheckpoint.formats.inspection import Inspector
 from modelcheckpoint.journal.verify import Verifier
 from modelcheckpoint.records import Removal
@@ -231,8 +231,9 @@ def test_folders_in_folders_in_folders(tmp_path, monkeypatch):
 def test_a_number_beyond_all_floats(tmp_path):
     """In R it is infinite."""
     tell(tmp_path, record(weights(), epoch=10**400, value=-(10**400)))
-    columns = verification_columns(verify_checkpoints(tmp_path))
-    assert (columns["epoch"], columns["value"]) == ([math.inf], [-math.inf])
+    frame = verification_frame(verify_checkpoints(tmp_path))
+    values = {column["name"]: column["values"] for column in frame}
+    assert (values["epoch"], values["value"]) == ([math.inf], [-math.inf])
 
 
 def test_a_file_that_hangs_the_library(tmp_path):

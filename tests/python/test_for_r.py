@@ -7,9 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
+from made import put
 
-from modelcheckpoint import for_r
-from modelcheckpoint.for_r import RFunction, record_values
+from modelcheckpoint import for_r, list_checkpoints
+from modelcheckpoint.for_r.frames import list_frames, rows_of
+from modelcheckpoint.for_r.records import RFunction, record_values
+from modelcheckpoint.listing.plot_points import curve_of
+from modelcheckpoint.listing.table import width_of
 from modelcheckpoint.records import Record
 
 R_SOURCES = Path(__file__).parents[2] / "R"
@@ -49,8 +53,12 @@ def test_the_names():
     assert sorted(for_r.__all__) == [
         "best_checkpoint",
         "callback",
+        "column_descriptions",
+        "curve",
         "latest_checkpoint",
         "list_checkpoints",
+        "list_lines",
+        "printed_columns",
         "prune_checkpoints",
         "restore_checkpoint",
         "verify_checkpoints",
@@ -69,6 +77,109 @@ def test_r_imports_this_module_and_no_other(code):
     imported = re.findall(r"\bimport\w*\(\s*\"(modelcheckpoint[^\"]*)\"", code)
     assert sorted(imported) == ["modelcheckpoint", "modelcheckpoint.for_r"]
     assert re.findall(r"\bpy(thon)?\$", code) == []
+
+
+def test_the_help_page_has_every_column():
+    """It is made of what the columns say of themselves; `make docs` makes it anew."""
+    page = R_SOURCES.parent / "man" / "list_checkpoints.Rd"
+    if not page.is_file():
+        pytest.skip("the R package is not here")
+    items = re.findall(r"\\item\{\\code\{(\w+)\}\}", page.read_text(encoding="utf-8"))
+    assert items == list(for_r.column_descriptions())
+
+
+def given_back(frame):
+    """Return columns for R as R gives them back."""
+    return {
+        column["name"]: {"values": column["values"], "known": column["known"]}
+        for column in frame["columns"]
+    }
+
+
+def test_there_and_back(tmp_path):
+    """What R is given of a list and gives back is what it was."""
+    put(tmp_path, b"abc", "a.keras", batch=2, samples=2**40, value=math.inf)
+    (tmp_path / "b.h5").write_bytes(b"x")
+    found = list_checkpoints(tmp_path)
+    rows = rows_of(given_back(list_frames(found)))
+    assert [vars(row) for row in rows] == [
+        {name: getattr(one, name) for name in vars(rows[0])} for one in found
+    ]
+
+
+def test_what_is_no_number_is_known(tmp_path):
+    """R tells NaN from NA."""
+    put(tmp_path, b"a", "a.keras", value=math.nan)
+    put(tmp_path, b"ab", "b.keras", value=None)
+    value = given_back(list_frames(list_checkpoints(tmp_path)))["value"]
+    assert value["known"] == [True, False]
+    assert all(map(math.isnan, value["values"]))
+
+
+@pytest.fixture
+def bound(tmp_path):
+    """Return the columns of two lists, one below the other, and their folders."""
+    columns = {}
+    for run in ("one", "two"):
+        (tmp_path / run).mkdir()
+        for n in (1, 2):
+            put(tmp_path / run, b"x" * n, f"{n}.keras", value=n / 4, epoch=n, run=run)
+        frame = given_back(list_frames(list_checkpoints(tmp_path / run)))
+        for name, column in frame.items():
+            both = columns.setdefault(name, {"values": [], "known": []})
+            both["values"] += column["values"]
+            both["known"] += column["known"]
+    return columns, [str(tmp_path / "one"), str(tmp_path / "two")]
+
+
+def test_the_text_of_two_lists(tmp_path, bound):
+    """Names are seen from the folder above both, and each list has its best."""
+    columns, folders = bound
+    lines = for_r.list_lines(columns, folders, 3, 80)
+    assert lines[:2] == [
+        f"<4 checkpoints in 2 folders> {tmp_path}",
+        "the last 3 of them:",
+    ]
+    assert [line.split()[:-4] for line in lines[2:-1]] == [
+        ["name"],
+        ["one/2.keras", "2", "0.5"],
+        ["*", "two/1.keras", "1", "0.25"],
+        ["two/2.keras", "2", "0.5"],
+    ]
+    assert lines[-1] == "* best by val_loss: one/1.keras"
+    apart = for_r.list_lines(columns, ["/one", "/two"], 4, 80)
+    assert apart[0] == "<4 checkpoints in 2 folders>"
+
+
+def test_no_line_is_wider_than_the_console(tmp_path):
+    """The names give way, then the monitors."""
+    put(tmp_path, b"x", "\u65e5\u672c\u8a9e" * 20 + ".keras", batch=3)
+    put(tmp_path, b"x", "w.keras", monitor="val_top_k_categorical_accuracy")
+    columns = given_back(list_frames(list_checkpoints(tmp_path)))
+    lines = for_r.list_lines(columns, [str(tmp_path)], 2, 80)
+    assert max(map(width_of, lines[1:-1])) <= 80
+
+
+def test_the_curve_of_rows(tmp_path, bound):
+    """It is the curve of the list, where nothing is gone; equal bests are one."""
+    found = list_checkpoints(tmp_path / "one")
+    points = curve_of(rows_of(given_back(list_frames(found))))
+    assert points == found.curve
+    frames = for_r.curve(bound[0])
+    labels = frames["legend"][1]
+    assert (labels["name"], labels["values"]) == (
+        "label",
+        ["one", "two", "kept", "best: 0.25 in epoch 1"],
+    )
+    assert frames["points"][-1]["values"][0] == frames["legend"][2]["values"][0]
+
+
+def test_a_file_in_two_lists_is_one_point(tmp_path):
+    """As where a folder was listed twice."""
+    put(tmp_path, b"x", "w.keras")
+    columns = given_back(list_frames(list_checkpoints(tmp_path)))
+    rows = rows_of(columns) + rows_of(columns)
+    assert len(curve_of(rows)) == 1
 
 
 def test_large_whole_numbers_are_floats():

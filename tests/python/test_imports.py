@@ -72,7 +72,7 @@ def test_only_the_doors_import_the_callback():
         for path in FILES
         if "modelcheckpoint.callback" in imports(parsed(path))
     ]
-    assert found == ["__init__.py", "for_r.py"]
+    assert found == ["__init__.py", "for_r/__init__.py"]
 
 
 def outside_functions(node):

@@ -30,7 +30,7 @@ from modelcheckpoint import (
     plot_checkpoints,
     prune_checkpoints,
 )
-from modelcheckpoint.for_r import checkpoint_columns
+from modelcheckpoint.for_r.frames import list_frames
 from modelcheckpoint.listing.checkpoint import COLUMNS
 from modelcheckpoint.records import Removal
 from modelcheckpoint.save.background import Background
@@ -522,7 +522,7 @@ def test_any_journal(tmp_path_factory, drawn, plots):
     assert latest_checkpoint(folder) == found[-1].path
     best_checkpoint(folder)
     prune_checkpoints(folder, keep_latest=1)
-    checkpoint_columns(found)
+    list_frames(found)
     if find_spec("click"):
         from modelcheckpoint.cli.output import as_json, plain
 

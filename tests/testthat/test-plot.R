@@ -21,7 +21,7 @@ test_that("the curve has what is there, what is gone, and the best", {
   expect_identical(is.na(points$name), points$epoch == 2)
   expect_identical(points$epoch[points$best], 1)
   expect_identical(
-    legend_entries(points)$label,
+    attr(points, "legend")$label,
     c("kept", "deleted or replaced", "best: 0.25 in epoch 1")
   )
   usr <- drawn(found)
@@ -62,7 +62,7 @@ test_that("several lists in one are drawn together, under one legend", {
   for (both in bound) {
     points <- curve_of(both)
     expect_setequal(paste(points$run, points$epoch), paste(both$run, both$epoch))
-    labels <- legend_entries(points)$label
+    labels <- attr(points, "legend")$label
     expect_setequal(labels[1:2], c("one", "two"))
     expect_identical(labels[[3]], "kept")
     expect_match(labels[[4]], "^best: .* in epoch [23], .* in epoch [23]$")
@@ -90,7 +90,7 @@ test_that("every folder can be drawn", {
   }
   found <- list_checkpoints(folder)
   expect_identical(
-    legend_entries(curve_of(found))$label[1:5],
+    attr(curve_of(found), "legend")$label[1:5],
     c("earlier runs", sprintf("run-%d", 5:8))
   )
   drawn(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta, timezone
 from typing import Union
 
@@ -22,7 +22,15 @@ from modelcheckpoint.listing.columns import (
 )
 from modelcheckpoint.records import Record
 
-__all__ = ["COLUMNS", "Checkpoint", "metric_columns", "recorded", "unrecorded"]
+__all__ = [
+    "COLUMNS",
+    "Checkpoint",
+    "descriptions",
+    "metric_columns",
+    "recorded",
+    "time_of",
+    "unrecorded",
+]
 
 Number = Union[int, float]
 
@@ -97,6 +105,12 @@ COLUMNS = columns_of(Checkpoint)
 """The columns that are always there."""
 
 
+def descriptions() -> dict[str, str]:
+    """Return what each column holds."""
+    means = {field.name: field.metadata["means"] for field in fields(Checkpoint)}
+    return {column.name: means[column.name] for column in COLUMNS}
+
+
 def metric_columns(found: Sequence[Checkpoint]) -> dict[str, list[float | None]]:
     """Return the values of each metric, None where a checkpoint has none.
 
@@ -133,7 +147,7 @@ def recorded(folder: str, file: File, line: Described, best: bool) -> Checkpoint
         format=record.format,
         bytes=file.bytes,
         crc32=record.crc32,
-        time=_time(record.time),
+        time=time_of(record.time),
         run=record.run,
         aside=line.aside,
         record=record,
@@ -186,7 +200,8 @@ def _known(value: Number | None) -> Number:
     return value
 
 
-def _time(text: str) -> datetime | None:
+def time_of(text: str) -> datetime | None:
+    """Return the time that a line of the journal tells, UTC; None if it is none."""
     try:
         found = datetime.fromisoformat(text)
         if found.tzinfo is None:

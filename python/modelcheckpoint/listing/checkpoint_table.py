@@ -9,7 +9,10 @@ from modelcheckpoint.listing.checkpoint import COLUMNS
 from modelcheckpoint.listing.table import Cells
 from modelcheckpoint.listing.text import shown
 
-__all__ = ["legend", "table"]
+__all__ = ["legend", "narrowed", "table"]
+
+_NARROW, _NARROWEST = 24, 10
+"""How narrow the column of the names gets before others do, and after that."""
 
 
 def table(found: Sequence[Any], encoding: str | None = "utf-8") -> list[Cells]:
@@ -31,6 +34,18 @@ def table(found: Sequence[Any], encoding: str | None = "utf-8") -> list[Cells]:
             texts = [shown(text, encoding) for text in column.texts(found)]
             cells.append(Cells(head, texts, column.right))
     return cells
+
+
+def narrowed(columns: Sequence[Cells], width: int) -> list[Cells]:
+    """Return a table that fits in this width: the names give way, then the monitors."""
+    if _room(columns, width) < _NARROW:
+        columns = [c.shortened(15) if c.head == "monitor" else c for c in columns]
+    room = max(_room(columns, width), _NARROWEST)
+    return [c.shortened(room) if c.head == "name" else c for c in columns]
+
+
+def _room(columns: Sequence[Cells], width: int) -> int:
+    return width - sum(c.width + 2 for c in columns if c.head != "name")
 
 
 def legend(found: Sequence[Any], in_table: int | None = None) -> str:

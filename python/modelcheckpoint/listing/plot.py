@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelcheckpoint.listing.checkpoint_list import CheckpointList
-from modelcheckpoint.listing.plot_points import EARLIER, Point
+from modelcheckpoint.listing.plot_legend import BEST, GREY, Entry, colours_of, legend
+from modelcheckpoint.listing.plot_points import Point, drawable
 from modelcheckpoint.listing.queries import Folder, found_in
-from modelcheckpoint.listing.text import number_text, shown
+from modelcheckpoint.listing.text import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["plot_checkpoints"]
 
-# Okabe and Ito's palette, which people who confuse red and green can tell apart.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
-_BEST = "#D55E00"
-_GREY = "#767676"
 _DISC: dict[str, Any] = {"linestyle": "none", "marker": "o", "markeredgewidth": 1.3}
-_CROSS: dict[str, Any] = {"linestyle": "none", "marker": "x", "color": _GREY}
+_CROSS: dict[str, Any] = {"linestyle": "none", "marker": "x", "color": GREY}
 _DIAMOND: dict[str, Any] = {
     "linestyle": "none",
     "marker": "D",
     "markersize": 10,
-    "color": _BEST,
+    "color": BEST,
     "markeredgecolor": "black",
 }
 _MANY = 60
@@ -53,7 +50,7 @@ def plot_checkpoints(folder: Folder | CheckpointList, ax: Axes | None = None) ->
     """
     found = folder if isinstance(folder, CheckpointList) else found_in(folder)
     axes = _new_axes() if ax is None else ax
-    points = [point for point in found.curve if math.isfinite(point.epoch)]
+    points = drawable(found.curve)
     if not points:
         _draw_nothing(axes)
         return axes
@@ -80,13 +77,13 @@ def _new_axes() -> Axes:
 def _draw_nothing(axes: Axes) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
-    text = "The journal tells of no save."
-    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes)
+    (entry,) = legend(())
+    axes.text(0.5, 0.5, entry.label, ha="center", va="center", transform=axes.transAxes)
 
 
 def _draw_runs(axes: Axes, points: Sequence[Point]) -> None:
     """Draw a line for each run, and a mark for each save."""
-    colours = _colours(points)
+    colours = colours_of(points)
     for run in dict.fromkeys(point.run for point in points):
         own = [point for point in points if point.run == run]
         colour = colours[own[0].series]
@@ -124,38 +121,31 @@ def _draw_best(axes: Axes, points: Sequence[Point]) -> None:
 def _draw_legend(axes: Axes, points: Sequence[Point]) -> None:
     from matplotlib.lines import Line2D
 
-    entries = list(_entries(points))
+    entries = legend(points)
     drawn = axes.legend(
-        handles=[Line2D([], [], **style) for style, _ in entries],
+        handles=[Line2D([], [], **_style(entry)) for entry in entries],
         labels=["" for _ in entries],
         loc="lower left",
         bbox_to_anchor=(0, 1),
-        ncols=3 if len(_colours(points)) == 1 else 2,
+        ncols=2 if any(entry.mark == "run" for entry in entries) else 3,
         frameon=False,
         borderaxespad=0.2,
         columnspacing=1.5,
     )
-    for text, (_, label) in zip(drawn.get_texts(), entries):
+    for text, entry in zip(drawn.get_texts(), entries):
         text.set_parse_math(False)  # a run can be called anything, $ and all
-        text.set_text(shown(label))
+        text.set_text(entry.label)
 
 
-def _entries(points: Sequence[Point]) -> Iterator[tuple[dict[str, Any], str]]:
-    colours = _colours(points)
-    if len(colours) > 1:
-        for series, colour in colours.items():
-            yield {"color": colour, "linewidth": 3}, series
-    finite = [point for point in points if math.isfinite(point.value)]
-    for there, label in ((True, "kept"), (False, "deleted or replaced")):
-        if any((point.name is not None) == there for point in finite):
-            face = _GREY if there else "white"
-            yield {**_DISC, "color": _GREY, "markerfacecolor": face}, label
-    if len(finite) < len(points):
-        yield _CROSS, "no finite value"
-    for point in points:
-        if point.best:
-            value, epoch = number_text(point.value), math.ceil(point.epoch)
-            yield _DIAMOND, f"best: {value} in epoch {epoch}"
+def _style(entry: Entry) -> dict[str, Any]:
+    styles: dict[str, dict[str, Any]] = {
+        "run": {"color": entry.colour, "linewidth": 3},
+        "kept": {**_DISC, "color": GREY, "markerfacecolor": GREY},
+        "gone": {**_DISC, "color": GREY, "markerfacecolor": "white"},
+        "not finite": _CROSS,
+        "best": _DIAMOND,
+    }
+    return styles[entry.mark]
 
 
 def _frame(axes: Axes, points: Sequence[Point]) -> None:
@@ -169,12 +159,6 @@ def _frame(axes: Axes, points: Sequence[Point]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("epoch")
     axes.set_ylabel(shown(points[-1].monitor), parse_math=False)
-
-
-def _colours(points: Sequence[Point]) -> dict[str, str]:
-    series = list(dict.fromkeys(point.series for point in points))
-    colours = _COLOURS if series[0] != EARLIER else (_GREY, *_COLOURS)
-    return dict(zip(series, colours))
 
 
 def _places(points: Sequence[Point]) -> tuple[list[float], list[float]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from modelcheckpoint.decide.matching import Originals, Save, newest
 from modelcheckpoint.records import Record
 
-__all__ = ["COLOURS", "EARLIER", "Point", "curve"]
+__all__ = ["COLOURS", "EARLIER", "Point", "curve", "curve_of", "drawable"]
 
 COLOURS = 5
 """So many runs can be told apart."""
@@ -62,32 +64,55 @@ def curve(
         saves.setdefault(originals.add(record), record)
     last = newest(list(there)) or newest(list(saves.values()))
     saves = {s: r for s, r in saves.items() if last and r.monitor == last.monitor}
-    drawn = list(saves.values())
     names = {originals.of(record): record.path for record in there}
-    series, lengths = _series(drawn), _lengths(drawn)
     top = None if best is None else originals.of(best)
+    return _points([(r, names.get(save), save == top) for save, r in saves.items()])
+
+
+def curve_of(found: Sequence[Any]) -> list[Point]:
+    """Return a point for each of these checkpoints, where no journal is at hand.
+
+    Only what has the monitor of the last one counts. A file that is in several lists of
+    one folder is one point.
+    """
+    monitored = [one for one in found if one.monitor is not None]
+    saves: dict[tuple[Any, ...], Any] = {}
+    for one in reversed(monitored):
+        if one.monitor == monitored[-1].monitor:
+            saves.setdefault((one.path, one.name, one.epoch, one.batch), one)
+    return _points([(one, one.name, one.best) for one in reversed(saves.values())])
+
+
+def drawable(points: Iterable[Point]) -> list[Point]:
+    """Return the points that have a place over the axis of the epochs."""
+    return [point for point in points if math.isfinite(point.epoch)]
+
+
+def _points(saves: Sequence[tuple[Any, str | None, bool]]) -> list[Point]:
+    drawn = [save for save, _, _ in saves]
+    series, lengths = _series(drawn), _lengths(drawn)
     return [
         Point(
-            epoch=_place(record, lengths),
-            value=_float(record.value),
-            run=record.run,
-            series=series[record.run],
-            monitor=record.monitor,
-            name=names.get(save),
-            best=save == top,
+            epoch=_place(save, lengths),
+            value=_float(save.value),
+            run=save.run,
+            series=series[save.run],
+            monitor=save.monitor,
+            name=name,
+            best=best,
         )
-        for save, record in saves.items()
+        for save, name, best in saves
     ]
 
 
-def _series(drawn: Sequence[Record]) -> dict[str, str]:
+def _series(drawn: Sequence[Any]) -> dict[str, str]:
     runs = list(dict.fromkeys(record.run for record in drawn))
     own = runs if len(runs) <= COLOURS else runs[1 - COLOURS :]
     earlier = dict.fromkeys(runs[: len(runs) - len(own)], EARLIER)
     return {**earlier, **{run: run[:_LONGEST] for run in own}}
 
 
-def _lengths(drawn: Sequence[Record]) -> dict[str, int]:
+def _lengths(drawn: Sequence[Any]) -> dict[str, int]:
     """Return the highest batch of each run."""
     lengths: dict[str, int] = {}
     for record in drawn:
@@ -96,7 +121,7 @@ def _lengths(drawn: Sequence[Record]) -> dict[str, int]:
     return lengths
 
 
-def _place(record: Record, lengths: dict[str, int]) -> float:
+def _place(record: Any, lengths: dict[str, int]) -> float:
     # How many batches an epoch has no journal tells: at least so many as were seen.
     epoch = _float(record.epoch)
     if record.batch is None:

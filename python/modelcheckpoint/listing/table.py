@@ -33,6 +33,11 @@ class Cells:
         lines = "\n".join([self.head, *self.texts]).split("\n")
         return max(map(width_of, lines))
 
+    def shortened(self, width: int) -> Cells:
+        """Return the column with its texts shortened to this width."""
+        texts = [shorten(text, width) for text in self.texts]
+        return Cells(self.head, texts, self.right)
+
     def folded(self, width: int, words: bool = False) -> Cells:
         """Return the column with its texts in lines of at most this width."""
         texts = [fold(text, width, words) for text in self.texts]

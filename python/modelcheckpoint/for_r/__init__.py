@@ -1,0 +1,143 @@
+"""All that R calls: R imports this module, and nothing else of the package.
+
+What is returned holds only what reticulate converts without loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from modelcheckpoint import folder as folders
+from modelcheckpoint.for_r.frames import (
+    Frame,
+    curve_frames,
+    list_frames,
+    rows_of,
+    verification_frame,
+)
+from modelcheckpoint.for_r.records import RFunction, restored_values
+from modelcheckpoint.listing import queries
+from modelcheckpoint.listing.bound_lists import lines_of
+from modelcheckpoint.listing.checkpoint import COLUMNS, descriptions
+from modelcheckpoint.listing.plot_points import curve_of
+from modelcheckpoint.save.background import wait_for_all
+
+if TYPE_CHECKING:
+    from modelcheckpoint.callback import ModelCheckpoint
+
+__all__ = [
+    "best_checkpoint",
+    "callback",
+    "column_descriptions",
+    "curve",
+    "latest_checkpoint",
+    "list_checkpoints",
+    "list_lines",
+    "printed_columns",
+    "prune_checkpoints",
+    "restore_checkpoint",
+    "verify_checkpoints",
+    "wait_for_all",
+]
+
+Columns = Mapping[str, Mapping[str, Sequence[Any]]]
+
+
+def callback(arguments: dict[str, Any]) -> ModelCheckpoint:
+    """Return a `ModelCheckpoint` with these arguments.
+
+    `on_saved` is called with a named list, and not with a record.
+    """
+    from modelcheckpoint.callback import ModelCheckpoint
+
+    if arguments["on_saved"] is not None:
+        arguments = {**arguments, "on_saved": RFunction(arguments["on_saved"])}
+    return ModelCheckpoint(**arguments)
+
+
+def restore_checkpoint(model: Any, path: str) -> dict[str, Any]:
+    """Do what the function of this name does, but warn of nothing.
+
+    Returns:
+        The attributes of `Restored`, and `surprise`, the warning, if there is one.
+    """
+    from modelcheckpoint.restore import restored_from
+
+    return restored_values(restored_from(model, path))
+
+
+def list_checkpoints(folder: str) -> dict[str, Any]:
+    """Return the `columns` of the checkpoints in a folder, its path, and the curve."""
+    return list_frames(queries.found_in(folder))
+
+
+def latest_checkpoint(folder: str) -> tuple[str | None, str]:
+    """Return the path of the newest checkpoint, and why if it is None."""
+    return queries.find_latest(folder)
+
+
+def best_checkpoint(
+    folder: str, monitor: str | None, mode: str | None
+) -> tuple[str | None, str]:
+    """Return the path of the best checkpoint, and why if it is None."""
+    return queries.find_best(folder, monitor, mode)
+
+
+def prune_checkpoints(
+    folder: str,
+    keep_latest: int | None,
+    keep_best: int | None,
+    keep_every: int | None,
+    dry_run: bool,
+) -> dict[str, Any]:
+    """Delete checkpoints, and raise nothing where a file cannot be deleted.
+
+    Returns:
+        The `list` of what was deleted, or would be, a `message` that sums it up, and
+        what went `wrong` in a sentence, or None.
+    """
+    done = queries.pruned(folder, keep_latest, keep_best, keep_every, dry_run)
+    hint = " `dry_run = FALSE` deletes them." if dry_run and done.found else ""
+    return {
+        "list": list_frames(done.found),
+        "message": done.summary + hint,
+        "wrong": done.wrong,
+    }
+
+
+def verify_checkpoints(
+    folder: str, progress: Callable[[int, int], object] | None
+) -> Frame:
+    """Return the columns of what `verify_checkpoints` returns."""
+    return verification_frame(folders.verify_checkpoints(folder, progress=progress))
+
+
+def list_lines(
+    columns: Columns, folders: Sequence[str], count: int, width: int
+) -> list[str]:
+    """Return the text of a list of checkpoints, or of several that R bound to one.
+
+    Args:
+        columns: Those that `printed_columns` names.
+        folders: Where the checkpoints lie.
+        count: How many of them, the last ones, the table has.
+        width: Of the console.
+    """
+    return lines_of(rows_of(columns), folders, count, width)
+
+
+def printed_columns() -> dict[str, str]:
+    """Return which columns `list_lines` reads, and the kind of each."""
+    marked = ("path", "status", "best")
+    return {c.name: c.kind for c in COLUMNS if c.shown or c.name in marked}
+
+
+def column_descriptions() -> dict[str, str]:
+    """Return what each column of a list holds, for R's help pages."""
+    return descriptions()
+
+
+def curve(columns: Columns) -> dict[str, Frame]:
+    """Return the points of some checkpoints, where no journal is at hand."""
+    return curve_frames(curve_of(rows_of(columns)))

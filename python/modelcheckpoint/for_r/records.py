@@ -1,0 +1,73 @@
+"""Records as R takes them: named lists.
+
+All numbers but an epoch and a batch are floats, as a whole number above 2^31 becomes 0
+in R; a float is exact up to 2^53.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from modelcheckpoint.records import Record
+
+if TYPE_CHECKING:
+    from modelcheckpoint.restore import Restored
+
+__all__ = ["RFunction", "record_values", "restored_values"]
+
+_FOR_KERAS = (
+    "versions",
+    "seeds",
+    "random",
+    "global_seed",
+    "states",
+    "averaged",
+    "build",
+    "optimizer",
+    "kept_by",
+)
+
+
+class RFunction:
+    """Call a function of R with each record, as a named list.
+
+    To be called on the thread that trains: R has one thread.
+
+    Args:
+        function: What reticulate made of the R function.
+    """
+
+    def __init__(self, function: Callable[[dict[str, Any]], Any]) -> None:
+        self.function = function
+
+    def __call__(self, record: Record) -> None:
+        """Hand over the record's values; an R error comes out as a RuntimeError."""
+        self.function(record_values(record))
+
+
+def record_values(record: Record) -> dict[str, Any]:
+    """Return what R is told of a checkpoint: all but what Keras needs to go on."""
+    values = asdict(record)
+    for name in _FOR_KERAS:
+        del values[name]
+    counts = {name: values[name] for name in ("epoch", "batch", "epochs_done")}
+    return {**{name: _as_float(value) for name, value in values.items()}, **counts}
+
+
+def restored_values(restored: Restored) -> dict[str, Any]:
+    """Return what R is told of a checkpoint that was restored; missing is None."""
+    values = {**vars(restored), "surprise": restored.surprise}
+    record = values.pop("record")
+    counts = {name: values[name] for name in ("epochs_done", "epoch", "batch")}
+    told = {name: _as_float(value) for name, value in values.items()}
+    return {**told, **counts, "record": record and record_values(record)}
+
+
+def _as_float(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _as_float(item) for name, item in value.items()}
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value
