@@ -37,9 +37,9 @@ has_own_curve <- function(x) {
     return(FALSE)
   }
   drawn <- x$name[x$monitor %in% curve$monitor]
-  there <- curve$name[!is.na(curve$name)]
+  kept <- curve$name[!is.na(curve$name)]
   identical(folders_of(x), attr(x, "folder")) && anyDuplicated(drawn) == 0 &&
-    setequal(drawn, there)
+    setequal(drawn, kept)
 }
 
 # The folders that were listed: what a path has before the name. Without rows,

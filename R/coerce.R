@@ -74,11 +74,11 @@ as_choice <- function(
   if (identical(x, choices)) {
     return(choices[[1]])
   }
-  found <- if (is.character(x) && is_one(x)) pmatch(x, choices) else NA
-  if (is.na(found)) {
+  place <- if (is.character(x) && is_one(x)) pmatch(x, choices) else NA
+  if (is.na(place)) {
     abort_argument(rule, x, arg, call)
   }
-  choices[[found]]
+  choices[[place]]
 }
 
 as_period <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {

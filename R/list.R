@@ -197,12 +197,12 @@ prune_checkpoints <- function(
   if (dry_run) pruned else invisible(pruned)
 }
 
-path_or_null <- function(found) {
-  if (is.null(found[[1]])) {
-    message(found[[2]])
-    return(NULL)
+# Of a path, and a sentence that says why there is none.
+path_or_null <- function(answer) {
+  if (is.null(answer[[1]])) {
+    message(answer[[2]])
   }
-  found[[1]]
+  answer[[1]]
 }
 
 # The columns' part of the help page, for roxygen.

@@ -143,14 +143,14 @@ draw_runs <- function(points) {
 
 # Saves that have no place on the axis of the values are drawn at its lower end.
 draw_not_finite <- function(points, marks) {
-  there <- points$epoch[!is.finite(points$value)]
+  epochs <- points$epoch[!is.finite(points$value)]
   mark <- marks[marks$mark == "not finite", ]
   edge <- graphics::par("usr")[3:4]
   y <- edge[[1]] + 0.025 * diff(edge)
   if (graphics::par("ylog")) {
     y <- 10^y
   }
-  graphics::points(there, rep(y, length(there)), pch = mark$pch, col = mark$col)
+  graphics::points(epochs, rep(y, length(epochs)), pch = mark$pch, col = mark$col)
 }
 
 draw_best <- function(points, marks) {

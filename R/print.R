@@ -34,8 +34,8 @@ describe_saves <- function(x) {
   when <- if (identical(x$save_freq, "epoch")) {
     describe_interval(x$period, "epoch", "epochs")
   } else {
-    one <- c(samples = "sample", batches = "batch")[[x$save_freq_unit]]
-    describe_interval(x$save_freq, one, x$save_freq_unit)
+    unit <- c(samples = "sample", batches = "batch")[[x$save_freq_unit]]
+    describe_interval(x$save_freq, unit, x$save_freq_unit)
   }
   if (!is.null(x$save_seconds)) {
     when <- paste(when, "or", format(x$save_seconds), "seconds")
@@ -57,8 +57,8 @@ describe_kept <- function(x) {
   paste(c(latest, best, every), collapse = ", ")
 }
 
-describe_interval <- function(n, one, many) {
-  if (n == 1) paste("every", one) else sprintf("every %.0f %s", n, many)
+describe_interval <- function(n, singular, plural) {
+  if (n == 1) paste("every", singular) else sprintf("every %.0f %s", n, plural)
 }
 
 #' @export

@@ -69,8 +69,8 @@ def list_(folder: str, json: bool, sort: str, reverse: bool) -> None:
       modelcheckpoint list checkpoints --json | jq 'select(.epoch > 10)'
     """  # noqa: D301 - click reads this sign
     with problems_told(folder):
-        found = list_checkpoints(folder)
-    listed = _sorted(found, sort, reverse)
+        checkpoints = list_checkpoints(folder)
+    listed = _sorted(checkpoints, sort, reverse)
     if json:
         print_json(map(as_json, listed))
         return
@@ -96,8 +96,8 @@ def latest(folder: str) -> None:
       cp "$(modelcheckpoint latest checkpoints)" model.keras
     """  # noqa: D301 - click reads this sign
     with problems_told(folder):
-        found, why = find_latest(folder)
-    _print_found(found, why)
+        path, why = find_latest(folder)
+    _print_path(path, why)
 
 
 @click.command()
@@ -124,44 +124,45 @@ def best(folder: str, monitor: str | None, mode: str | None) -> None:
       modelcheckpoint best checkpoints --monitor val_accuracy --mode max
     """  # noqa: D301 - click reads this sign
     with problems_told(folder):
-        found, why = find_best(folder, monitor, mode)
-    _print_found(found, why)
+        path, why = find_best(folder, monitor, mode)
+    _print_path(path, why)
 
 
-def _print_found(found: str | None, why: str) -> None:
-    if found is None:
+def _print_path(path: str | None, why: str) -> None:
+    if path is None:
         click.echo(shown(why, sys.stderr.encoding), err=True)
         sys.exit(1)
-    print_path(found)
+    print_path(path)
 
 
 def _sorted(
-    found: Sequence[Checkpoint], sort: str, reverse: bool
+    checkpoints: Sequence[Checkpoint], sort: str, reverse: bool
 ) -> Sequence[Checkpoint]:
     if sort == "saved":
-        return found[::-1] if reverse else found
-    metrics = dict.fromkeys(name for one in found for name in one.logs)
+        return checkpoints[::-1] if reverse else checkpoints
+    metrics = dict.fromkeys(name for c in checkpoints for name in c.logs)
     if sort not in metrics:
         sort = _FORMER.get(sort, sort)
     if sort not in _SORTS and sort not in metrics:
         known = ", ".join(["saved", *_SORTS, *metrics])
         raise click.UsageError(shown(f"--sort must be one of {known}, not {sort!r}."))
     key = attrgetter(sort) if sort in _SORTS else _metric(sort)
-    with_key = [one for one in found if _is_known(key(one))]
-    without = [one for one in found if not _is_known(key(one))]
+    with_key = [c for c in checkpoints if _is_known(key(c))]
+    without = [c for c in checkpoints if not _is_known(key(c))]
     return [*sorted(with_key, key=key, reverse=reverse), *without]
 
 
 def _metric(name: str) -> Callable[[Checkpoint], Any]:
-    return lambda one: one.logs.get(name)
+    return lambda c: c.logs.get(name)
 
 
 def _is_known(value: Any) -> bool:
     return value is not None and not (isinstance(value, float) and math.isnan(value))
 
 
-def _summary(found: Sequence[Checkpoint]) -> str:
-    if not found:
+def _summary(checkpoints: Sequence[Checkpoint]) -> str:
+    if not checkpoints:
         return "There are no checkpoints."
-    text = f"{quantity(len(found))}, {size_text(sum(one.bytes for one in found))}"
-    return on_terminal("; ".join(filter(None, [text, legend(found)])))
+    size = size_text(sum(c.bytes for c in checkpoints))
+    text = f"{quantity(len(checkpoints))}, {size}"
+    return on_terminal("; ".join(filter(None, [text, legend(checkpoints)])))

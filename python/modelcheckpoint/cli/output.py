@@ -70,19 +70,20 @@ def print_path(path: str) -> None:
         click.echo(os.fsencode(path))
 
 
-def print_json(found: Iterable[Any]) -> None:
+def print_json(values: Iterable[Any]) -> None:
     """Print one JSON object on each line."""
     # ASCII only: a name need be no text, and a terminal need know no UTF-8.
-    lines = [json.dumps(plain(one)) for one in found]
+    lines = [json.dumps(plain(value)) for value in values]
     if lines:
         click.echo("\n".join(lines))
 
 
-def as_json(one: Checkpoint) -> dict[str, Any]:
+def as_json(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return what is known of a checkpoint, as JSON has it."""
     left_out = ("record", "file")
-    known = {k: v for k, v in vars(one).items() if k not in left_out}
-    known["time"] = one.time and one.time.isoformat(timespec="milliseconds")
+    known = {k: v for k, v in vars(checkpoint).items() if k not in left_out}
+    time = checkpoint.time
+    known["time"] = time and time.isoformat(timespec="milliseconds")
     return known
 
 
@@ -95,9 +96,9 @@ def plain(value: Any) -> Any:
     return value
 
 
-def print_table(found: Sequence[Checkpoint]) -> None:
+def print_table(rows: Sequence[Checkpoint]) -> None:
     """Print a table; on a terminal long names are folded, in a pipe no line is."""
-    columns = table(found, sys.stdout.encoding)
+    columns = table(rows, sys.stdout.encoding)
     if sys.stdout.isatty():
         columns = _folded(columns, shutil.get_terminal_size().columns)
     click.echo("\n".join(line.rstrip() for line in aligned(columns)))

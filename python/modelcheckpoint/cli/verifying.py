@@ -48,12 +48,12 @@ def verify(folder: str, as_json: bool) -> None:
       modelcheckpoint verify checkpoints --json | jq 'select(.status != "good")'
     """  # noqa: D301 - click reads this sign
     with problems_told(folder), _progress() as progress:
-        found = verify_checkpoints(folder, progress=progress)
+        results = verify_checkpoints(folder, progress=progress)
     if as_json:
-        print_json(map(asdict, found))
+        print_json(map(asdict, results))
     else:
-        _print_table(found)
-    sys.exit(int(any(one.status in ("damaged", "missing") for one in found)))
+        _print_table(results)
+    sys.exit(int(any(result.status in ("damaged", "missing") for result in results)))
 
 
 @contextlib.contextmanager
@@ -71,26 +71,26 @@ def _progress() -> Iterator[Callable[[int, int], None] | None]:
         yield lambda done, whole: bar.update(task, completed=done, total=whole)
 
 
-def _print_table(found: list[Verification]) -> None:
+def _print_table(results: list[Verification]) -> None:
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False, legacy_windows=False, soft_wrap=True)
     # A pipe has no width: there no line is broken.
     width = console.width if sys.stdout.isatty() else None
-    for line in aligned(_table(found, width)) if found else ():
+    for line in aligned(_table(results, width)) if results else ():
         status = line.partition(" ")[0]  # nothing where a row goes on
         text = Text(line)
         text.stylize(_STYLES.get(status, ""), end=len(status))
         console.print(text)
-    console.print(_summary(found))
+    console.print(_summary(results))
 
 
-def _table(found: list[Verification], width: int | None) -> list[Cells]:
+def _table(results: list[Verification], width: int | None) -> list[Cells]:
     """Return the columns; where there is a width, no line is wider."""
-    status = Cells("status", [one.status for one in found])
-    path = Cells("path", [on_terminal(one.path) for one in found])
-    reason = Cells("reason", [on_terminal(one.reason or "") for one in found])
+    status = Cells("status", [result.status for result in results])
+    path = Cells("path", [on_terminal(result.path) for result in results])
+    reason = Cells("reason", [on_terminal(result.reason or "") for result in results])
     if width is not None:
         left = width - status.width - 4
         most = max(left // 2, left - reason.width)
@@ -99,8 +99,8 @@ def _table(found: list[Verification], width: int | None) -> list[Cells]:
     return [status, path, reason]
 
 
-def _summary(found: list[Verification]) -> str:
-    if not found:
+def _summary(results: list[Verification]) -> str:
+    if not results:
         return "There are no checkpoints."
-    counts = Counter(one.status for one in found)
+    counts = Counter(result.status for result in results)
     return ", ".join(f"{counts[name]} {name}" for name in _STYLES if counts[name])

@@ -27,15 +27,15 @@ Frame = list[dict[str, Any]]
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-def list_frames(found: CheckpointList) -> dict[str, Any]:
+def list_frames(rows: CheckpointList) -> dict[str, Any]:
     """Return the columns of checkpoints, their folder, and their curve."""
     frame = [
-        _column(column.name, column.kind, [getattr(one, column.name) for one in found])
+        _column(column.name, column.kind, [getattr(row, column.name) for row in rows])
         for column in COLUMNS
     ]
-    for name, numbers in metric_columns(found).items():
+    for name, numbers in metric_columns(rows).items():
         frame.append(_column(name, "number", numbers))
-    folder, curve = text_for_r(found.folder), curve_frames(found.curve)
+    folder, curve = text_for_r(rows.folder), curve_frames(rows.curve)
     return {"columns": frame, "folder": folder, "curve": curve}
 
 
@@ -48,13 +48,13 @@ def curve_frames(points: Sequence[Point]) -> dict[str, Frame]:
     return {"points": frame, "legend": _frame(Entry, legend(drawable(points)), {})}
 
 
-def verification_frame(found: Sequence[Verification]) -> Frame:
+def verification_frame(rows: Sequence[Verification]) -> Frame:
     """Return the columns of verifications."""
-    records = [one.record for one in found]
+    records = [row.record for row in rows]
     times = [record and time_of(record.time) for record in records]
     kinds = {"epoch": "count", "value": "number", "bytes": "size"}
     return [
-        *(_column(n, "text", _values(found, n)) for n in ("path", "status", "reason")),
+        *(_column(n, "text", _values(rows, n)) for n in ("path", "status", "reason")),
         *(_column(name, kind, _values(records, name)) for name, kind in kinds.items()),
         _column("time", "time", times),
         _column("run", "text", _values(records, "run")),

@@ -61,8 +61,8 @@ def restored_values(restored: Restored) -> dict[str, Any]:
     values = {**vars(restored), "surprise": restored.surprise}
     record = values.pop("record")
     counts = {name: values[name] for name in ("epochs_done", "epoch", "batch")}
-    told = {name: _as_float(value) for name, value in values.items()}
-    return {**told, **counts, "record": record and record_values(record)}
+    floats = {name: _as_float(value) for name, value in values.items()}
+    return {**floats, **counts, "record": record and record_values(record)}
 
 
 def _as_float(value: Any) -> Any:

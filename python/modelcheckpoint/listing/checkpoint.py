@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta, timezone
-from typing import Union
+from typing import Any, Union
 
 from modelcheckpoint.decide.matching import Described
 from modelcheckpoint.journal.scan import File
@@ -18,6 +18,7 @@ from modelcheckpoint.listing.columns import (
     columns_of,
     described,
     known,
+    of_line,
     several,
 )
 from modelcheckpoint.records import Record
@@ -50,21 +51,21 @@ class Checkpoint:
         'it has lines of this name, and none has this size; `"unknown"`: it has no '
         "line of this name, as where Keras itself wrote it.",
     )
-    epoch: int | None = column("count", "Epoch in which it was saved, from 1.", always)
-    batch: int | None = column(
+    epoch: int | None = of_line("count", "Epoch in which it was saved, from 1.", always)
+    batch: int | None = of_line(
         "count",
         "Batch of that epoch, from 1, if it was not saved at the epoch's end.",
         known("batch"),
     )
-    samples: int | None = column("count", "Samples that training had seen.")
+    samples: int | None = of_line("count", "Samples that training had seen.")
     logs: Mapping[str, Number] = attribute(
         "The numbers that Keras reported at that moment.", hash=False
     )
-    monitor: str | None = column(
+    monitor: str | None = of_line(
         "text", "Name of the monitored quantity.", several("monitor")
     )
-    value: Number | None = column("number", "Its value.", known("monitor"))
-    mode: str | None = column(
+    value: Number | None = of_line("number", "Its value.", known("monitor"))
+    mode: str | None = of_line(
         "text", '`"min"` or `"max"`: which direction of `monitor` is better.'
     )
     best: bool = column(
@@ -72,24 +73,24 @@ class Checkpoint:
         "Whether it is the best of the list: by `value`, among those with the "
         "`monitor` of the newest.",
     )
-    format: str | None = column(
+    format: str | None = of_line(
         "text",
         '`"keras"`, `"weights.h5"`, `"hdf5"` or `"hdf5-weights"`. Where the journal '
         "does not tell, `.h5` and `.hdf5` can be either.",
     )
     bytes: int = column("size", "Size of the file.", always)
-    crc32: str | None = column(
+    crc32: str | None = of_line(
         "text",
         "Checksum that the journal has, eight hexadecimal digits; nobody has compared "
         "it with the file (`verify_checkpoints()` does).",
     )
-    time: datetime | None = column(
+    time: datetime | None = of_line(
         "time",
         "When it was saved, UTC; when the file was written where the journal does not "
         "tell.",
         always,
     )
-    run: str | None = column("text", "Identifier of the run that wrote it.")
+    run: str | None = of_line("text", "Identifier of the run that wrote it.")
     aside: bool = column(
         "flag",
         "Whether it was kept under this second name when another checkpoint took its "
@@ -111,20 +112,20 @@ def descriptions() -> dict[str, str]:
     return {column.name: means[column.name] for column in COLUMNS}
 
 
-def metric_columns(found: Sequence[Checkpoint]) -> dict[str, list[float | None]]:
+def metric_columns(checkpoints: Sequence[Checkpoint]) -> dict[str, list[float | None]]:
     """Return the values of each metric, None where a checkpoint has none.
 
     A metric that has the name of another column gets `logs.` before it.
     """
     columns: dict[str, list[float | None]] = {}
-    names = dict.fromkeys(name for one in found for name in one.logs)
+    names = dict.fromkeys(name for c in checkpoints for name in c.logs)
     taken = {column.name for column in COLUMNS}
     for name in names:
         head = name
         while head in taken:
             head = f"logs.{head}"
         taken.add(head)
-        values = [one.logs.get(name) for one in found]
+        values = [c.logs.get(name) for c in checkpoints]
         columns[head] = [None if value is None else float(value) for value in values]
     return columns
 
@@ -132,52 +133,36 @@ def metric_columns(found: Sequence[Checkpoint]) -> dict[str, list[float | None]]
 def recorded(folder: str, file: File, line: Described, best: bool) -> Checkpoint:
     """Return a checkpoint that a line of the journal describes."""
     record = line.record
+    written = {c.name: _WRITTEN[c.kind](getattr(record, c.name)) for c in _OF_LINE}
     return Checkpoint(
-        path=os.path.join(folder, *file.name.split("/")),
-        name=file.name,
+        **_of_file(folder, file),
+        **written,
         status="recorded",
-        epoch=_count(record.epoch),
-        batch=_count(record.batch),
-        samples=_count(record.samples),
         logs={name: _known(value) for name, value in record.logs.items()},
-        monitor=record.monitor,
-        value=None if record.value is None else _known(record.value),
-        mode=record.mode,
         best=best,
-        format=record.format,
-        bytes=file.bytes,
-        crc32=record.crc32,
-        time=time_of(record.time),
-        run=record.run,
         aside=line.aside,
         record=record,
-        file=file,
     )
 
 
 def unrecorded(folder: str, file: File, named: bool) -> Checkpoint:
     """Return a checkpoint that no line describes; one may have its name."""
+    unknown: dict[str, Any] = {c.name: None for c in _OF_LINE}
+    unknown.update(format=_format_of(file.name), time=_modified(file.modified))
     return Checkpoint(
-        path=os.path.join(folder, *file.name.split("/")),
-        name=file.name,
+        **_of_file(folder, file),
+        **unknown,
         status="changed" if named else "unknown",
-        epoch=None,
-        batch=None,
-        samples=None,
         logs={},
-        monitor=None,
-        value=None,
-        mode=None,
         best=False,
-        format=_format_of(file.name),
-        bytes=file.bytes,
-        crc32=None,
-        time=_written(file.modified),
-        run=None,
         aside=False,
         record=None,
-        file=file,
     )
+
+
+def _of_file(folder: str, file: File) -> dict[str, Any]:
+    path = os.path.join(folder, *file.name.split("/"))
+    return {"path": path, "name": file.name, "bytes": file.bytes, "file": file}
 
 
 def _format_of(name: str) -> str | None:
@@ -203,16 +188,35 @@ def _known(value: Number | None) -> Number:
 def time_of(text: str) -> datetime | None:
     """Return the time that a line of the journal tells, UTC; None if it is none."""
     try:
-        found = datetime.fromisoformat(text)
-        if found.tzinfo is None:
-            return found.replace(tzinfo=timezone.utc)
-        return found.astimezone(timezone.utc)
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is None:
+            return time.replace(tzinfo=timezone.utc)
+        return time.astimezone(timezone.utc)
     except (ValueError, OverflowError):
         return None
 
 
-def _written(modified: int) -> datetime | None:
+def _modified(modified: int) -> datetime | None:
     try:
         return _EPOCH + timedelta(microseconds=modified // 1000)
     except OverflowError:
         return None
+
+
+def _value(value: Number | None) -> Number | None:
+    return None if value is None else _known(value)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_OF_LINE = [column for column in COLUMNS if column.of_line]
+_WRITTEN: dict[str, Callable[[Any], Any]] = {
+    "text": _same,
+    "flag": _same,
+    "count": _count,
+    "number": _value,
+    "time": time_of,
+}
+"""What is known of a value that a line tells."""

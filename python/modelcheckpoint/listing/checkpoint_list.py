@@ -63,10 +63,10 @@ class CheckpointList(list[Checkpoint]):
     @overload
     def __getitem__(self, index: slice) -> CheckpointList: ...
     def __getitem__(self, index: Any) -> Any:
-        found = super().__getitem__(index)
+        item = super().__getitem__(index)
         if isinstance(index, slice):
-            return CheckpointList(found, self.folder, self.curve)
-        return found
+            return CheckpointList(item, self.folder, self.curve)
+        return item
 
     def __repr__(self) -> str:
         head = f"<{quantity(len(self))}>"
@@ -84,18 +84,18 @@ class CheckpointList(list[Checkpoint]):
     __str__ = __repr__
 
 
-def catalogue(folder: str, found: Contents) -> CheckpointList:
+def catalogue(folder: str, contents: Contents) -> CheckpointList:
     """Return the checkpoints of a folder, in the order of saving.
 
     Files that the journal does not describe come first, by the time at which they were
     written: nothing tells when they were saved.
     """
-    entries = found.entries
-    sizes = {file.name: file.bytes for file in found.files}
+    entries = contents.entries
+    sizes = {file.name: file.bytes for file in contents.files}
     lines = matching.described(entries, sizes)
     records = [line.record for line in lines]
     best = matching.best(records)
-    files = {file.name: file for file in found.files}
+    files = {file.name: file for file in contents.files}
     listed = [
         recorded(folder, files.pop(line.record.path), line, line.record is best)
         for line in lines

@@ -15,23 +15,23 @@ _NARROW, _NARROWEST = 24, 10
 """How narrow the column of the names gets before others do, and after that."""
 
 
-def table(found: Sequence[Any], encoding: str | None = "utf-8") -> list[Cells]:
+def table(rows: Sequence[Any], encoding: str | None = "utf-8") -> list[Cells]:
     """Return the columns that tell something of these checkpoints.
 
     They are called as in the data frame; a single monitor heads its values. What could
     move a terminal's cursor is escaped.
 
     Args:
-        found: The checkpoints.
+        rows: The checkpoints.
         encoding: Of the terminal.
     """
-    monitors = {one.monitor for one in found if one.monitor is not None}
+    monitors = {row.monitor for row in rows if row.monitor is not None}
     heads = {"value": monitors.pop()} if len(monitors) == 1 else {}
-    cells = [Cells("", [_mark(one) for one in found])]
+    cells = [Cells("", [_mark(row) for row in rows])]
     for column in COLUMNS:
-        if column.shown and column.shown(found):
+        if column.shown and column.shown(rows):
             head = shown(heads.get(column.name, column.name), encoding)
-            texts = [shown(text, encoding) for text in column.texts(found)]
+            texts = [shown(text, encoding) for text in column.texts(rows)]
             cells.append(Cells(head, texts, column.right))
     return cells
 
@@ -48,23 +48,23 @@ def _room(columns: Sequence[Cells], width: int) -> int:
     return width - sum(c.width + 2 for c in columns if c.head != "name")
 
 
-def legend(found: Sequence[Any], in_table: int | None = None) -> str:
+def legend(rows: Sequence[Any], in_table: int | None = None) -> str:
     """Return what the marks in the first column mean, of those that are there.
 
     Args:
-        found: The checkpoints.
+        rows: The checkpoints.
         in_table: How many of them, the last ones, the table has; None: all.
     """
-    hidden = 0 if in_table is None else len(found) - in_table
+    hidden = 0 if in_table is None else len(rows) - in_table
     best: dict[str, list[str]] = {}
-    for place, one in enumerate(found):
-        if one.best:
-            best.setdefault(one.monitor, []).extend([one.name] * (place < hidden))
+    for place, row in enumerate(rows):
+        if row.best:
+            best.setdefault(row.monitor, []).extend([row.name] * (place < hidden))
     parts = [
         f"* best by {monitor}" + (f": {', '.join(names)}" if names else "")
         for monitor, names in best.items()
     ]
-    marks = {_mark(one) for one in found}
+    marks = {_mark(row) for row in rows}
     parts += [f"{mark} {means}" for mark, means in _MEANS.items() if mark in marks]
     return "; ".join(parts)
 
@@ -73,5 +73,5 @@ _MARKS = {"changed": "!", "unknown": "?"}
 _MEANS = {"!": "not as the journal says", "?": "not in the journal"}
 
 
-def _mark(one: Any) -> str:
-    return "*" if one.best else _MARKS.get(one.status, "")
+def _mark(row: Any) -> str:
+    return "*" if row.best else _MARKS.get(row.status, "")

@@ -17,6 +17,7 @@ __all__ = [
     "columns_of",
     "described",
     "known",
+    "of_line",
     "several",
 ]
 
@@ -58,11 +59,13 @@ class Column:
         kind: `"text"`, `"flag"`, `"count"`, `"number"`, `"size"` or `"time"`.
         shown: Whether it tells something of these checkpoints, so that a table for
             people has it; None: no such table has it.
+        of_line: Whether the value is that of the journal's line.
     """
 
     name: str
     kind: str
     shown: Shown | None = None
+    of_line: bool = False
 
     @property
     def dtype(self) -> str | None:
@@ -74,10 +77,10 @@ class Column:
         """Whether its texts end below each other."""
         return _KINDS[self.kind].right
 
-    def texts(self, found: Sequence[Any]) -> list[str]:
+    def texts(self, rows: Sequence[Any]) -> list[str]:
         """Return how people read its values; nothing where none is known."""
         text = _KINDS[self.kind].text
-        values = [getattr(one, self.name) for one in found]
+        values = [getattr(row, self.name) for row in rows]
         return ["" if value is None else text(value) for value in values]
 
 
@@ -90,6 +93,12 @@ def column(kind: str, means: str, shown: Shown | None = None) -> Any:
         shown: As in `Column`.
     """
     return field(metadata={"kind": kind, "means": means, "shown": shown})
+
+
+def of_line(kind: str, means: str, shown: Shown | None = None) -> Any:
+    """Return a field as `column` does, whose value is that of the journal's line."""
+    data = {"kind": kind, "means": means, "shown": shown, "of_line": True}
+    return field(metadata=data)
 
 
 def attribute(means: str, **options: Any) -> Any:
@@ -105,7 +114,10 @@ def attribute(means: str, **options: Any) -> Any:
 def columns_of(kind: type) -> list[Column]:
     """Return the columns of a dataclass, in the order of its fields."""
     columns = [(f.name, f.metadata) for f in fields(kind) if "kind" in f.metadata]
-    return [Column(name, data["kind"], data["shown"]) for name, data in columns]
+    return [
+        Column(name, data["kind"], data["shown"], data.get("of_line", False))
+        for name, data in columns
+    ]
 
 
 def described(kind: type[T]) -> type[T]:
@@ -123,16 +135,16 @@ def described(kind: type[T]) -> type[T]:
     return kind
 
 
-def always(found: Sequence[Any]) -> bool:
+def always(rows: Sequence[Any]) -> bool:
     """Show a column in every table."""
     return True
 
 
 def known(name: str) -> Shown:
     """Show a column where the value of this name is known of any checkpoint."""
-    return lambda found: any(getattr(one, name) is not None for one in found)
+    return lambda rows: any(getattr(row, name) is not None for row in rows)
 
 
 def several(name: str) -> Shown:
     """Show a column where there is more than one value of this name."""
-    return lambda found: len({getattr(one, name) for one in found} - {None}) > 1
+    return lambda rows: len({getattr(row, name) for row in rows} - {None}) > 1

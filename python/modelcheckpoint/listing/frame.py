@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["frame_of"]
 
 
-def frame_of(found: Sequence[Checkpoint]) -> DataFrame:
+def frame_of(rows: Sequence[Checkpoint]) -> DataFrame:
     """Return a data frame with one row for each checkpoint.
 
     Raises:
@@ -27,12 +27,12 @@ def frame_of(found: Sequence[Checkpoint]) -> DataFrame:
         ) from error
     columns = {}
     for column in COLUMNS:
-        values = [getattr(one, column.name) for one in found]
+        values = [getattr(row, column.name) for row in rows]
         if column.dtype is None:
             columns[column.name] = _times(pandas, values)
         else:
             columns[column.name] = pandas.Series(values, dtype=column.dtype)
-    for name, numbers in metric_columns(found).items():
+    for name, numbers in metric_columns(rows).items():
         columns[name] = pandas.Series(numbers, dtype="float64")
     return pandas.DataFrame(columns)
 

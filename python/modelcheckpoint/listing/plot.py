@@ -48,9 +48,10 @@ def plot_checkpoints(folder: Folder | CheckpointList, ax: Axes | None = None) ->
         ValueError: If `folder` is no path.
         OSError: If there is no such folder, or it or its journal cannot be read.
     """
-    found = folder if isinstance(folder, CheckpointList) else found_in(folder)
+    if not isinstance(folder, CheckpointList):
+        folder = found_in(folder)
     axes = _new_axes() if ax is None else ax
-    points = drawable(found.curve)
+    points = drawable(folder.curve)
     if not points:
         _draw_nothing(axes)
         return axes
@@ -104,11 +105,11 @@ def _draw_saves(axes: Axes, own: Sequence[Point], colour: str, small: bool) -> N
 
 def _draw_not_finite(axes: Axes, points: Sequence[Point]) -> None:
     """Draw saves that have no place on the axis of the values at its lower end."""
-    there = [point.epoch for point in points if not math.isfinite(point.value)]
-    if there:
+    epochs = [point.epoch for point in points if not math.isfinite(point.value)]
+    if epochs:
         edge = axes.get_xaxis_transform()
-        axes.plot(there, [0.025] * len(there), transform=edge, **_CROSS)
-    if len(there) == len(points):
+        axes.plot(epochs, [0.025] * len(epochs), transform=edge, **_CROSS)
+    if len(epochs) == len(points):
         axes.set_yticks([])
 
 

@@ -46,7 +46,7 @@ class Point:
 
 
 def curve(
-    history: Iterable[Record], there: Sequence[Record], best: Record | None
+    history: Iterable[Record], kept: Sequence[Record], best: Record | None
 ) -> list[Point]:
     """Return a point for each save, in the order of saving.
 
@@ -55,32 +55,32 @@ def curve(
 
     Args:
         history: The records of the journal, oldest first.
-        there: Those that describe a file.
+        kept: Those that describe a file.
         best: The best of these.
     """
     originals = Originals()
     saves: dict[Save, Record] = {}
     for record in history:
         saves.setdefault(originals.add(record), record)
-    last = newest(list(there)) or newest(list(saves.values()))
+    last = newest(list(kept)) or newest(list(saves.values()))
     saves = {s: r for s, r in saves.items() if last and r.monitor == last.monitor}
-    names = {originals.of(record): record.path for record in there}
+    names = {originals.of(record): record.path for record in kept}
     top = None if best is None else originals.of(best)
     return _points([(r, names.get(save), save == top) for save, r in saves.items()])
 
 
-def curve_of(found: Sequence[Any]) -> list[Point]:
+def curve_of(rows: Sequence[Any]) -> list[Point]:
     """Return a point for each of these checkpoints, where no journal is at hand.
 
     Only what has the monitor of the last one counts. A file that is in several lists of
     one folder is one point.
     """
-    monitored = [one for one in found if one.monitor is not None]
+    monitored = [row for row in rows if row.monitor is not None]
     saves: dict[tuple[Any, ...], Any] = {}
-    for one in reversed(monitored):
-        if one.monitor == monitored[-1].monitor:
-            saves.setdefault((one.path, one.name, one.epoch, one.batch), one)
-    return _points([(one, one.name, one.best) for one in reversed(saves.values())])
+    for row in reversed(monitored):
+        if row.monitor == monitored[-1].monitor:
+            saves.setdefault((row.path, row.name, row.epoch, row.batch), row)
+    return _points([(row, row.name, row.best) for row in reversed(saves.values())])
 
 
 def drawable(points: Iterable[Point]) -> list[Point]:
