@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
-# Runs pytest, then testthat, and ends with a summary line of each.
-# Both run, whatever the first one finds.
+# Runs pytest and testthat side by side, and ends with a summary line of each.
+# Both run to their end, whatever the other one finds.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 failed=0
 
 rm -f .setup/pytest.xml .setup/testthat.txt
-.venv/bin/python -m pytest --junitxml=.setup/pytest.xml || failed=1
+NOT_CRAN=true Rscript tools/testthat.R .setup/testthat.txt >.setup/testthat.log 2>&1 &
+testthat=$!
+.venv/bin/python -m pytest --numprocesses=2 --dist=loadfile "$@" \
+  --junitxml=.setup/pytest.xml || failed=1
 echo
-NOT_CRAN=true Rscript tools/testthat.R .setup/testthat.txt || failed=1
+wait "$testthat" || failed=1
+cat .setup/testthat.log
 
 pytest_summary() {
   .venv/bin/python - .setup/pytest.xml <<'PYTHON' 2>/dev/null

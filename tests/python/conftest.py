@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import pathlib
@@ -63,6 +64,21 @@ def pytest_generate_tests(metafunc):
     if TF_KERAS and (everywhere or marked):
         packages.append("tf_keras")
     metafunc.parametrize("K", packages, indirect=True)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _clean_heap():
+    """Leave the next file a heap without the models of this one.
+
+    What is still alive (Keras, TensorFlow) is frozen: `gc.collect()` passes over it,
+    and tests that collect many times do not get slower as the suite goes on.
+    """
+    gc.freeze()
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].backend.clear_session()
+    gc.unfreeze()
+    gc.collect()
 
 
 @pytest.fixture

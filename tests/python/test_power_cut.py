@@ -20,7 +20,7 @@ fcntl = pytest.importorskip("fcntl", reason="folders are flushed on POSIX only")
 from power_cut import Recorder, Without, cuts, restore  # noqa: E402
 
 SEED = int(os.environ.get("MODELCHECKPOINT_SEED", random.randrange(10**6)))
-MOST = int(os.environ.get("MODELCHECKPOINT_POWER_CUTS", "200"))
+MOST = int(os.environ.get("MODELCHECKPOINT_POWER_CUTS", "64"))
 
 SCENES = {
     "one name": ["w.keras", "w.keras"],

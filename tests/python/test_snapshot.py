@@ -1,4 +1,7 @@
-"""Snapshots: the same file as Keras' own, of one moment, whatever happens later."""
+"""Snapshots: the same file as Keras' own, of one moment, whatever happens later.
+
+`test_models.py` compares each model of the table with Keras' own file.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import zipfile
 import numpy as np
 import pytest
 from contents import tree
-from models import CASES, ERROR, MENDED, SUFFIXES, feature, needs, trained
+from models import CASES, SUFFIXES, feature, needs, trained
 from test_models import save_by_keras
 
 keras = pytest.importorskip("keras", minversion="3.4")
@@ -54,52 +57,10 @@ def contents(data, suffix):
     }
 
 
-def keras_own(model, suffix, folder, mended=False):
+def keras_own(model, suffix, folder):
     path = folder / f"keras{suffix}"
-    if mended:
-        format_for(suffix).write(model, str(path))
-    else:
-        save_by_keras(keras, model, str(path), suffix)
+    save_by_keras(keras, model, str(path), suffix)
     return path.read_bytes()
-
-
-class Compare(keras.callbacks.Callback):
-    """Save at each epoch's end, by Keras and as a snapshot."""
-
-    def __init__(self, case, folder):
-        super().__init__()
-        self.case, self.folder = case, folder
-        cells = {suffix: case.cell(keras, suffix) for suffix in SUFFIXES}
-        self.mended = [suffix for suffix in SUFFIXES if cells[suffix] == MENDED]
-        self.snapshotters = {
-            suffix: Snapshotter(format_for(suffix))
-            for suffix in SUFFIXES
-            if cells[suffix] != ERROR
-        }
-        self.compared = 0
-
-    def on_epoch_end(self, epoch, logs=None):
-        for suffix, snapshotter in self.snapshotters.items():
-            model, mended = self.model, suffix in self.mended
-            try:
-                own = keras_own(model, suffix, self.folder, mended)
-            except Exception as error:
-                print(f"Keras cannot save {suffix}: {error}")
-                continue
-            ours = written(snapshotter.take(model))
-            assert contents(ours, suffix) == contents(own, suffix), suffix
-            self.compared += 1
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_equals_keras_own_file(name, tmp_path):
-    """At the first save and at a later one: names, types, attributes, values."""
-    case = CASES[name]
-    with case.policy(keras):
-        (x, y), model = case.data(keras), case.make(keras)
-        compare = Compare(case, tmp_path)
-        model.fit(x, y, batch_size=4, epochs=2, verbose=0, callbacks=[compare])
-    assert compare.compared
 
 
 # What changes between two snapshots

@@ -26,10 +26,10 @@ def recurrent(K):
     K.utils.set_random_seed(1)
     cells = K.layers.StackedRNNCells([K.layers.LSTMCell(3), K.layers.GRUCell(2)])
     deeper = K.Input(batch_shape=(8, 2, 2))
-    both = K.layers.Bidirectional(K.layers.GRU(2, stateful=True))(deeper)
+    both = K.layers.Bidirectional(K.layers.GRU(2, stateful=True, unroll=True))(deeper)
     inner = K.Model(deeper, both)
     inputs = K.Input(batch_shape=(8, 2, 2))
-    parts = [K.layers.RNN(cells, stateful=True)(inputs), inner(inputs)]
+    parts = [K.layers.RNN(cells, stateful=True, unroll=True)(inputs), inner(inputs)]
     model = K.Model(inputs, K.layers.Dense(1)(K.layers.Concatenate()(parts)))
     model.compile("adam", "mean_squared_error")
     return model
