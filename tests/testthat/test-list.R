@@ -174,6 +174,18 @@ test_that("print() takes rows and columns that a user has changed", {
   expect_match(shown(found), "w.6.keras", all = FALSE)
 })
 
+test_that("a list that outlives its Python prints as a data frame", {
+  skip_if_no_python()
+  folder <- withr::local_tempdir()
+  put_six(folder)
+  file <- withr::local_tempfile(fileext = ".rds")
+  saveRDS(list_checkpoints(folder), file)
+  code <- sprintf("library(modelcheckpoint); print(readRDS('%s'))", file)
+  output <- fresh_r(code, python = file.path(folder, "no-python"))
+  expect_match(output, "w.6.keras", fixed = TRUE)
+  expect_no_match(output, "Error")
+})
+
 test_that("the printed columns are called as those of the data frame", {
   skip_if_no_python()
   folder <- withr::local_tempdir()
