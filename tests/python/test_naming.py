@@ -15,7 +15,6 @@ from modelcheckpoint.decide.naming import (
     Template,
     aside_name,
     is_aside_name,
-    nearest,
 )
 
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers()
@@ -337,18 +336,6 @@ def test_a_name_is_as_long_as_its_numbers(field, written):
         assert name == f"{written}{rest}"
         with pytest.raises(ValueError, match="not 256 "):
             Template(f"a{text}")
-
-
-def test_the_nearest_name():
-    """A typing error finds its name, and a stranger finds none."""
-    assert nearest("val_acc", ["loss", "val_loss", "val_accuracy"]) == "val_accuracy"
-    assert nearest("val_acc", ["val_auc", "val_accuracy"]) == "val_accuracy"
-    assert nearest("acc", ["auc", "acc_top_5", "accuracy"]) == "accuracy"
-    assert nearest("los", ["loss", "los_angeles"]) == "loss"
-    assert nearest("v", ["val_loss"]) is None
-    assert nearest("acuracy", {"accuracy", "loss"}) == "accuracy"
-    assert nearest("zzz", ["loss", "val_loss"]) is None
-    assert nearest("loss", []) is None
 
 
 @settings(max_examples=300, deadline=None)

@@ -9,7 +9,6 @@ import re
 import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Optional, Union
 
 __all__ = [
@@ -19,7 +18,6 @@ __all__ = [
     "Template",
     "aside_name",
     "is_aside_name",
-    "nearest",
     "same_names",
 ]
 
@@ -155,19 +153,6 @@ def _below_of(text: str) -> object:
         return Template(text).below
     except ValueError:  # a line that somebody else wrote
         return None
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that the user may have meant, or None.
-
-    One that begins with what was typed comes first: the shortest of them.
-    """
-    known = list(known)
-    longer = [other for other in known if len(name) > 1 and other.startswith(name)]
-    if longer:
-        return min(longer, key=len)
-    found = get_close_matches(name, known, n=1, cutoff=0.6)
-    return found[0] if found else None
 
 
 def aside_name(path: str, run: str, suffix: str) -> tuple[str, str]:

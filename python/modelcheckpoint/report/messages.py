@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from modelcheckpoint.decide.naming import COUNTERS, nearest
+from modelcheckpoint.decide.naming import COUNTERS
 from modelcheckpoint.decide.other_checkpoints import Others
 from modelcheckpoint.decide.plan import Order, Skip
+from modelcheckpoint.decide.suggestion import nearest
 from modelcheckpoint.listing.text import reason_of
 from modelcheckpoint.records import Record
 
