@@ -78,7 +78,10 @@ def _print_table(results: list[Verification]) -> None:
     console = Console(highlight=False, legacy_windows=False, soft_wrap=True)
     # A pipe has no width: there no line is broken.
     width = console.width if sys.stdout.isatty() else None
-    for line in aligned(_table(results, width)) if results else ():
+    head, *lines = aligned(_table(results, width)) if results else [""]
+    if results:
+        console.print(Text(head, style="bold"))
+    for line in lines:
         status = line.partition(" ")[0]  # nothing where a row goes on
         text = Text(line)
         text.stylize(_STYLES.get(status, ""), end=len(status))
