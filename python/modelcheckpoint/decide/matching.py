@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Union
 
+from modelcheckpoint.decide.aside_names import is_aside_name
 from modelcheckpoint.decide.monitor import improves
-from modelcheckpoint.decide.naming import is_aside_name
 from modelcheckpoint.records import Record, Removal
 
 __all__ = [

@@ -11,21 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Optional, Union
 
-__all__ = [
-    "COUNTERS",
-    "UNKNOWN_RUN",
-    "Name",
-    "Template",
-    "aside_name",
-    "is_aside_name",
-    "same_names",
-]
+__all__ = ["COUNTERS", "LONGEST_NAME", "Name", "Template", "same_names"]
 
 COUNTERS = ("epoch", "batch", "samples")
 """The fields that this package fills; every other field is a key of `logs`."""
-
-UNKNOWN_RUN = "unknown"
-"""Stands for the run in the second name of a file that no line of a journal names."""
 
 LONGEST_NAME = 255
 """Bytes that common file systems allow for one name (POSIX calls it NAME_MAX)."""
@@ -153,28 +142,6 @@ def _below_of(text: str) -> object:
         return Template(text).below
     except ValueError:  # a line that somebody else wrote
         return None
-
-
-def aside_name(path: str, run: str, suffix: str) -> tuple[str, str]:
-    """Return beginning and end of the name under which an old file is kept.
-
-    Between the two there is room for a number. The name is no longer than a file
-    system allows, and stays in the folder, whatever `run` (from a journal) holds.
-    """
-    folder, slash, name = path.rpartition("/")
-    end = _aside_end(run)
-    room = LONGEST_NAME - len(end) - len(suffix) - len("-9999")
-    stem = os.fsdecode(os.fsencode(name[: -len(suffix)])[:room])
-    return f"{folder}{slash}{stem}{end}", suffix
-
-
-def is_aside_name(path: str, run: str) -> bool:
-    """Return whether a file of this run has a name under which it was kept aside."""
-    return re.search(rf"{re.escape(_aside_end(run))}(-\d+)?\.[^/]*$", path) is not None
-
-
-def _aside_end(run: str) -> str:
-    return f".run-{re.sub('[^0-9A-Za-z-]', '', run)[:40]}"
 
 
 def _check_text(text: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from modelcheckpoint.decide.aside_names import UNKNOWN_RUN, aside_name
 from modelcheckpoint.decide.monitor import improves
-from modelcheckpoint.decide.naming import UNKNOWN_RUN, Template, aside_name
+from modelcheckpoint.decide.naming import Template
 from modelcheckpoint.journal import log
 from modelcheckpoint.records import Record
 from modelcheckpoint.results import Replaced

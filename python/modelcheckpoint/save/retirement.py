@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modelcheckpoint.decide.naming import is_aside_name, same_names
+from modelcheckpoint.decide.aside_names import is_aside_name
+from modelcheckpoint.decide.naming import same_names
 from modelcheckpoint.decide.retention import (
     Keep,
     second_names,
