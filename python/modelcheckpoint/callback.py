@@ -1,26 +1,22 @@
-"""The door for Keras: the arguments, what can be read, and the hooks."""
+"""The door for Keras: the arguments, what can be read, and copies."""
 
 from __future__ import annotations
 
 import glob
 import os
 import re
-from collections.abc import Mapping
 from typing import Any, Callable
 
 import keras
 
-from modelcheckpoint.batch_hooks import BatchHook, TestBatchHook, no_hook
-from modelcheckpoint.errors import CheckpointError
-from modelcheckpoint.observe.keras_models import check_model
-from modelcheckpoint.observe.stack import fits_that_call
+from modelcheckpoint.batch_hooks import no_hook
+from modelcheckpoint.hooks import Hooks
 from modelcheckpoint.records import Record
 from modelcheckpoint.report.reporter import Reporter
 from modelcheckpoint.restore import Restored
 from modelcheckpoint.settings import ARGUMENTS, Settings, checked
 from modelcheckpoint.training.exit import Leaving
 from modelcheckpoint.training.run import CopiedRun
-from modelcheckpoint.training.training import Training
 
 __all__ = ["ModelCheckpoint"]
 
@@ -28,13 +24,8 @@ _MADE_ANEW = ("_settings", "_reporter", "_leaving", "_trained", "_training")
 _OF_A_FIT = ("_model", "model", "params")  # as Keras 3 and Keras 2 set them
 _COPIED = "_copied"
 
-_ONE_FIT = (
-    "ModelCheckpoint serves one `fit` at a time, and one that is running has this "
-    "callback: give the `fit`, or `evaluate`, inside it a callback of its own."
-)
 
-
-class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
+class ModelCheckpoint(Hooks, keras.callbacks.Callback):  # type: ignore[misc]
     """Save the model, or its weights, as training goes on.
 
     Used in `model.fit(..., callbacks=[ModelCheckpoint(...)])` of Keras 3 and tf_keras,
@@ -184,9 +175,6 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
             is untouched.
     """
 
-    _trained: Any
-    _training: Training
-
     def __init__(
         self,
         filepath: str | os.PathLike[str],
@@ -211,51 +199,13 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         resume: bool = False,
         restore_best: bool = False,
     ) -> None:
+        given = {key: value for key, value in locals().items() if key in ARGUMENTS}
         super().__init__()
         # Keras 2: hand over its tensors as they are; most hooks never look at them.
         self._supports_tf_logs = True
-        settings = checked(
-            filepath=filepath,
-            monitor=monitor,
-            verbose=verbose,
-            save_best_only=save_best_only,
-            save_weights_only=save_weights_only,
-            mode=mode,
-            period=period,
-            save_freq=save_freq,
-            save_freq_unit=save_freq_unit,
-            initial_value_threshold=initial_value_threshold,
-            on_error=on_error,
-            background=background,
-            on_saved=on_saved,
-            keep_latest=keep_latest,
-            keep_best=keep_best,
-            keep_every=keep_every,
-            save_seconds=save_seconds,
-            save_on_exit=save_on_exit,
-            resume=resume,
-            restore_best=restore_best,
-        )
-        self.filepath = settings.filepath
-        self.monitor = settings.monitor
-        self.verbose = settings.verbose
-        self.save_best_only = settings.save_best_only
-        self.save_weights_only = settings.save_weights_only
-        self.mode = settings.mode
-        self.period = settings.period
-        self.save_freq = settings.save_freq
-        self.save_freq_unit = settings.save_freq_unit
-        self.initial_value_threshold = settings.initial_value_threshold
-        self.on_error = settings.on_error
-        self.background = settings.background
-        self.on_saved = settings.on_saved
-        self.keep_latest = settings.keep_latest
-        self.keep_best = settings.keep_best
-        self.keep_every = settings.keep_every
-        self.save_seconds = settings.save_seconds
-        self.save_on_exit = settings.save_on_exit
-        self.resume = settings.resume
-        self.restore_best = settings.restore_best
+        settings = checked(**given)
+        for argument in given:
+            setattr(self, argument, getattr(settings, argument))
         self._prepare(settings)
         if settings.counts_batches and settings.period != 1:
             self._reporter.problem(
@@ -308,105 +258,6 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         """What `resume` has restored; None before, and where there was nothing."""
         return self._training.restored
 
-    # Hooks
-
-    def set_model(self, model: Any) -> None:
-        """Take the model that is going to be trained.
-
-        Another model than before is another run: the best so far starts anew.
-
-        Raises:
-            CheckpointError: If a `fit` of another model is running with this callback.
-            ValueError: If it is no Keras model.
-        """
-        another = self._trained is not None and self._trained is not model
-        if another and fits_that_call(self) > 0:
-            raise CheckpointError(_ONE_FIT)
-        check_model(model)
-        super().set_model(model)
-        if another:
-            self._training.settle(wait=True)
-            self._start_over()
-        self._trained = model
-
-    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Check all that can be known before the first batch, and sweep leftovers.
-
-        Raises:
-            CheckpointError: If a `fit` is running already with this callback.
-        """
-        if fits_that_call(self) > 1:
-            raise CheckpointError(_ONE_FIT)
-        self._training.begin(self._trained, self)
-
-    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Wait for what is being saved, and sum up what went wrong.
-
-        Where nothing was ever saved, it says so loudly.
-        """
-        try:
-            self._training.end()
-        finally:
-            self._leaving.end()
-
-    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Note the epoch (`epoch` counts from 0)."""
-        self._running().begin_epoch(int(epoch) + 1)
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Save, if a save is due at the end of this epoch or waited for it."""
-        self._running().end_epoch(int(epoch) + 1, logs)
-
-    @BatchHook
-    def on_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Take note that a batch begins (`batch` counts from 0)."""
-        self._running().begin_batch()
-
-    @BatchHook
-    def on_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Count the batch (`batch` counts from 0), and save if a save is due."""
-        self._running().end_batch(batch + 1, logs)
-
-    @TestBatchHook
-    def on_test_batch_end(
-        self, batch: int, logs: Mapping[str, Any] | None = None
-    ) -> None:
-        """Save and leave, if a signal came that asks for it."""
-        self._training.end_test_batch()
-
-    def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Take note that Keras' metrics now hold what an evaluation put into them."""
-        self._training.end_test()
-
-    def wait(self) -> None:
-        """Return once everything that was saved is durable, and tell what came of it.
-
-        For code that needs the files while training goes on, or after a `fit` that
-        ended by an exception: of such an end Keras tells no callback.
-
-        Raises:
-            SaveError: If the save failed and `on_error` is `"raise"`.
-        """
-        self._training.wait()
-
-    # tf_keras asks these; Keras 3 looks at the methods.
-
-    def _implements_train_batch_hooks(self) -> bool:
-        watches = self._settings.watches_batches
-        return watches or self._subclass_has("batch", "train_batch")
-
-    def _implements_test_batch_hooks(self) -> bool:
-        return self._settings.save_on_exit or self._subclass_has("test_batch")
-
-    def _implements_predict_batch_hooks(self) -> bool:
-        return self._subclass_has("predict_batch")
-
-    def _subclass_has(self, *kinds: str) -> bool:
-        hooks = {f"on_{kind}_{end}" for kind in kinds for end in ("begin", "end")}
-        classes = type(self).__mro__
-        below = classes[: classes.index(ModelCheckpoint)]
-        return any(hooks & set(vars(cls)) for cls in below)
-
     def _get_most_recently_modified_file_matching_pattern(
         self, pattern: str
     ) -> str | None:
@@ -426,12 +277,3 @@ class ModelCheckpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self._trained = None
         self._leaving = Leaving(self._reporter)
         self._start_over(copied)
-
-    def _start_over(self, copied: CopiedRun | None = None) -> None:
-        self._training = Training(self._settings, self._reporter, self._leaving, copied)
-
-    def _running(self) -> Training:
-        """Return the training; it begins here where a loop calls other hooks only."""
-        if not self._training.begun:
-            self._training.begin(self._trained, self)
-        return self._training
