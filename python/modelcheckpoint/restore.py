@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Union
 
 from modelcheckpoint.decide import arguments
-from modelcheckpoint.decide.lineage import best_of, candidates, lineage
+from modelcheckpoint.decide.lineage import candidates, lineage
+from modelcheckpoint.decide.monitor import last_best
 from modelcheckpoint.decide.naming import Template
 from modelcheckpoint.decide.other_checkpoints import Others, others
 from modelcheckpoint.errors import (
@@ -118,7 +119,7 @@ class Found:
 
     def best(self, monitor: str) -> Record | None:
         """Return the best of the chain by `monitor`, or None."""
-        return best_of(self.chain, monitor)
+        return last_best(self.chain, monitor)
 
 
 def restore_checkpoint(model: Any, path: str | os.PathLike[str]) -> Restored:

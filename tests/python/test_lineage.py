@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from modelcheckpoint.decide.lineage import best_of, candidates, lineage
+from modelcheckpoint.decide.lineage import candidates, lineage
+from modelcheckpoint.decide.monitor import last_best
 from modelcheckpoint.decide.naming import Template
 from modelcheckpoint.records import Record, Removal
 
@@ -92,5 +93,5 @@ def test_the_best_is_the_last_that_was_one():
     first = record(1, value=0.5, best=True)
     last = record(2, value=0.4, best=True)
     other = record(3, value=0.1, best=True, monitor="mae")
-    assert best_of([first, last, other, record(4)], "loss") == last
-    assert best_of([ONE, TWO], "loss") is None
+    assert last_best([first, last, other, record(4)], "loss") == last
+    assert last_best([ONE, TWO], "loss") is None

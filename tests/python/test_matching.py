@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from made import RECORD
 
-from modelcheckpoint.decide.matching import best, described, newest, value_of
+from modelcheckpoint.decide.matching import described, newest
+from modelcheckpoint.decide.monitor import best_record, value_of
 from modelcheckpoint.records import Removal
 
 
@@ -82,10 +83,10 @@ def test_the_best():
     """By value and mode; the earlier of equals; never NaN."""
     values = [0.5, 0.25, math.nan, 0.25, None, -math.inf]
     records = [record(str(n), value=value) for n, value in enumerate(values)]
-    assert best(records).path == "1"
-    assert best(records, mode="max").path == "0"
-    assert best([]) is None
-    assert best([record(value=None)]) is None
+    assert best_record(records).path == "1"
+    assert best_record(records, mode="max").path == "0"
+    assert best_record([]) is None
+    assert best_record([record(value=None)]) is None
 
 
 def test_the_best_of_the_newest_monitor():
@@ -95,11 +96,11 @@ def test_the_best_of_the_newest_monitor():
         record(str(n), value=v, monitor="acc", mode="max", logs={"loss": v})
         for n, v in enumerate([0.5, 0.75])
     ]
-    assert best([loss, *accuracy]).path == "1"
-    assert best([*accuracy, loss]).path == "a"
-    assert best([*accuracy, loss], "acc").path == "1"
-    assert best([loss, *accuracy], "loss").path == "a"
-    assert best(accuracy, "loss", "min").path == "0"
+    assert best_record([loss, *accuracy]).path == "1"
+    assert best_record([*accuracy, loss]).path == "a"
+    assert best_record([*accuracy, loss], "acc").path == "1"
+    assert best_record([loss, *accuracy], "loss").path == "a"
+    assert best_record(accuracy, "loss", "min").path == "0"
 
 
 @pytest.mark.parametrize(

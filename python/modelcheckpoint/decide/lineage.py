@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Union
 
 from modelcheckpoint.decide.matching import Originals, Save
 from modelcheckpoint.decide.naming import Template, same_names
 from modelcheckpoint.records import Record, Removal
 
-__all__ = ["best_of", "candidates", "lineage"]
+__all__ = ["candidates", "lineage"]
 
 Entry = Union[Record, Removal]
 
@@ -60,11 +60,6 @@ def lineage(entries: Iterable[Entry], last: Record) -> list[Record]:
         if _lies_before(run[file], found[-1]):
             found.append(run[file])
     return found[::-1]
-
-
-def best_of(records: Sequence[Record], monitor: str) -> Record | None:
-    """Return the last that was the best of its run so far by `monitor`, or None."""
-    return next((r for r in reversed(records) if r.best and r.monitor == monitor), None)
 
 
 def _lies_before(one: Record, other: Record) -> bool:

@@ -1,26 +1,21 @@
-"""Which record describes a file, which file is the newest, and which is the best?"""
+"""Which record describes a file, and which file is the newest?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Union
 
 from modelcheckpoint.decide.aside_names import is_aside_name
-from modelcheckpoint.decide.monitor import improves
 from modelcheckpoint.records import Record, Removal
 
 __all__ = [
     "Described",
     "Originals",
     "Save",
-    "best",
     "described",
     "newest",
-    "value_of",
 ]
 
-Number = Union[int, float]
 Content = tuple[int, str, str, str]
 Save = tuple[str, Content]
 
@@ -98,41 +93,6 @@ class Originals:
 def newest(records: Sequence[Record]) -> Record | None:
     """Return the last of some records, which are in the order of saving."""
     return records[-1] if records else None
-
-
-def best(
-    records: Sequence[Record], monitor: str | None = None, mode: str | None = None
-) -> Record | None:
-    """Return the best of some records, or None where none has a value.
-
-    Of equal values the earlier is the better, as it is in training. NaN and the
-    infinities are never the best.
-
-    Args:
-        records: In the order of saving.
-        monitor: What is compared, a key of `logs`; None: what the newest monitors.
-        mode: `"min"` or `"max"`; None: as the newest record that monitors it says.
-    """
-    if monitor is None:
-        last = newest(records)
-        monitor = last.monitor if last else ""
-    if mode is None:
-        modes = [r.mode for r in records if r.monitor == monitor]
-        mode = modes[-1] if modes else "min"
-    found: Record | None = None
-    value: Number | None = None
-    for record in records:
-        other = value_of(record, monitor)
-        if improves(other, value, mode):
-            found, value = record, other
-    return found
-
-
-def value_of(record: Record, monitor: str) -> Number | None:
-    """Return what a record knows of a metric, or None."""
-    if record.monitor == monitor and record.value is not None:
-        return record.value
-    return record.logs.get(monitor)
 
 
 def _content(record: Record) -> Content:

@@ -1,11 +1,25 @@
-"""Is a value better than the best so far, and which direction is better?"""
+"""Which direction is better, is a value better than the best, and what is the best?"""
 
 from __future__ import annotations
 
+import heapq
 import math
 import re
+from collections.abc import Sequence
+from typing import Union
 
-__all__ = ["direction_of", "improves"]
+from modelcheckpoint.records import Record
+
+__all__ = [
+    "best_places",
+    "best_record",
+    "direction_of",
+    "improves",
+    "last_best",
+    "value_of",
+]
+
+Number = Union[int, float]
 
 # The last word that is known decides: `dice_loss` is a loss, and the accuracy of an
 # output called `distance` is an accuracy.
@@ -59,6 +73,64 @@ def improves(value: float | None, best: float | None, mode: str) -> bool:
     if best is None or math.isnan(best):
         return True
     return value < best if mode == "min" else value > best
+
+
+def best_record(
+    records: Sequence[Record], monitor: str | None = None, mode: str | None = None
+) -> Record | None:
+    """Return the best of some records, or None where none has a value.
+
+    Of equal values the earlier is the better, as it is in training. NaN and the
+    infinities are never the best.
+
+    Args:
+        records: In the order of saving.
+        monitor: What is compared, a key of `logs`; None: what the newest monitors.
+        mode: `"min"` or `"max"`; None: as the newest record that monitors it says.
+    """
+    if monitor is None:
+        last = records[-1] if records else None
+        monitor = last.monitor if last else ""
+    if mode is None:
+        modes = [r.mode for r in records if r.monitor == monitor]
+        mode = modes[-1] if modes else "min"
+    chosen: Record | None = None
+    value: Number | None = None
+    for record in records:
+        other = value_of(record, monitor)
+        if improves(other, value, mode):
+            chosen, value = record, other
+    return chosen
+
+
+def value_of(record: Record, monitor: str) -> Number | None:
+    """Return what a record knows of a metric, or None."""
+    if record.monitor == monitor and record.value is not None:
+        return record.value
+    return record.logs.get(monitor)
+
+
+def best_places(records: Sequence[Record], count: int) -> list[int]:
+    """Return the places of the best so many of each monitor and direction.
+
+    Of equal values the earlier is the better. NaN, the infinities and a value that is
+    not there are never the best.
+    """
+    rivals: dict[tuple[str, str], list[int]] = {}
+    for place, record in enumerate(records):
+        if improves(record.value, None, record.mode):  # it is a finite number
+            rivals.setdefault((record.monitor, record.mode), []).append(place)
+    best: list[int] = []
+    for (_, mode), places in rivals.items():
+        # Both are stable: of equal values the earlier place comes first.
+        choose = heapq.nsmallest if mode == "min" else heapq.nlargest
+        best += choose(count, places, key=lambda place: records[place].value or 0)
+    return best
+
+
+def last_best(records: Sequence[Record], monitor: str) -> Record | None:
+    """Return the last that was the best of its run so far by `monitor`, or None."""
+    return next((r for r in reversed(records) if r.best and r.monitor == monitor), None)
 
 
 def _is_finite(value: float) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from modelcheckpoint.decide.monitor import improves
+from modelcheckpoint.decide.monitor import best_places
 from modelcheckpoint.records import Record
 
 __all__ = ["Keep", "second_names", "settled", "superseded", "to_delete"]
@@ -50,7 +49,7 @@ def to_delete(records: Sequence[Record], keep: Keep) -> list[Record]:
         return []
     kept = {
         *range(len(records) - (keep.latest or 1), len(records)),
-        *_best(records, keep.best or 1),
+        *best_places(records, keep.best or 1),
         *(_lasting(records, keep.every) if keep.every else ()),
     }
     return [record for place, record in enumerate(records) if place not in kept]
@@ -71,7 +70,7 @@ def settled(records: Sequence[Record], keep: Keep) -> list[Record]:
         return []
     needed = {
         *range(len(records) - (keep.latest or 1), len(records)),
-        *_best(records, keep.best or 1),
+        *best_places(records, keep.best or 1),
     }
     epochs = Counter(record.epoch for record in records)
     return [
@@ -103,22 +102,8 @@ def superseded(kept_aside: Sequence[Record]) -> list[Record]:
     Args:
         kept_aside: Oldest first, one for each file.
     """
-    best = set(_best(kept_aside, 1))
+    best = set(best_places(kept_aside, 1))
     return [record for place, record in enumerate(kept_aside) if place not in best]
-
-
-def _best(records: Sequence[Record], count: int) -> list[int]:
-    """Return the places of the best so many of each monitor and direction."""
-    rivals: dict[tuple[str, str], list[int]] = {}
-    for place, record in enumerate(records):
-        if improves(record.value, None, record.mode):  # it is a finite number
-            rivals.setdefault((record.monitor, record.mode), []).append(place)
-    found: list[int] = []
-    for (_, mode), places in rivals.items():
-        # Both are stable: of equal values the earlier place comes first.
-        choose = heapq.nsmallest if mode == "min" else heapq.nlargest
-        found += choose(count, places, key=lambda place: records[place].value or 0)
-    return found
 
 
 def _lasting(records: Iterable[Record], every: int) -> list[int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from modelcheckpoint.decide import matching
+from modelcheckpoint.decide.monitor import best_record
 from modelcheckpoint.journal.scan import Contents
 from modelcheckpoint.listing.checkpoint import Checkpoint, recorded, unrecorded
 from modelcheckpoint.listing.checkpoint_table import legend, table
@@ -94,7 +95,7 @@ def catalogue(folder: str, contents: Contents) -> CheckpointList:
     sizes = {file.name: file.bytes for file in contents.files}
     lines = matching.described(entries, sizes)
     records = [line.record for line in lines]
-    best = matching.best(records)
+    best = best_record(records)
     files = {file.name: file for file in contents.files}
     listed = [
         recorded(folder, files.pop(line.record.path), line, line.record is best)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Union
 
-from modelcheckpoint.decide import arguments, matching
-from modelcheckpoint.decide.monitor import direction_of
+from modelcheckpoint.decide import arguments
+from modelcheckpoint.decide.monitor import best_record, direction_of
 from modelcheckpoint.decide.retention import Keep, to_delete
 from modelcheckpoint.errors import without_number
 from modelcheckpoint.journal.prune import prune
@@ -81,7 +81,7 @@ def find_best(
     records = [one.record for one in found if one.record is not None]
     if mode is None and monitor is not None:
         mode = _direction(records, monitor)
-    best = matching.best(records, monitor, mode)
+    best = best_record(records, monitor, mode)
     if best is None:
         return None, _no_best(found, monitor)
     return next(one.path for one in found if one.record is best), ""
