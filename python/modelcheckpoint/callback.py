@@ -15,12 +15,12 @@ from modelcheckpoint.records import Record
 from modelcheckpoint.report.reporter import Reporter
 from modelcheckpoint.restore import Restored
 from modelcheckpoint.settings import ARGUMENTS, Settings, checked
-from modelcheckpoint.training.exit import Leaving
+from modelcheckpoint.training.exit import GracefulExit
 from modelcheckpoint.training.run import CopiedRun
 
 __all__ = ["ModelCheckpoint"]
 
-_MADE_ANEW = ("_settings", "_reporter", "_leaving", "_trained", "_training")
+_MADE_ANEW = ("_settings", "_reporter", "_graceful_exit", "_trained", "_training")
 _OF_A_FIT = ("_model", "model", "params")  # as Keras 3 and Keras 2 set them
 _COPIED = "_copied"
 
@@ -262,8 +262,8 @@ class ModelCheckpoint(Hooks, keras.callbacks.Callback):  # type: ignore[misc]
         self, pattern: str
     ) -> str | None:
         # Keras' callback has this too; its subclasses call it.
-        found = glob.glob(re.sub(r"\{[^{}]*\}", "*", glob.escape(pattern)))
-        return max(found, key=lambda p: (os.path.getmtime(p), p), default=None)
+        paths = glob.glob(re.sub(r"\{[^{}]*\}", "*", glob.escape(pattern)))
+        return max(paths, key=lambda p: (os.path.getmtime(p), p), default=None)
 
     def _prepare(self, settings: Settings, copied: CopiedRun | None = None) -> None:
         self._settings = settings  # from here on the arguments stay as they are
@@ -275,5 +275,5 @@ class ModelCheckpoint(Hooks, keras.callbacks.Callback):  # type: ignore[misc]
             bool(settings.verbose),
         )
         self._trained = None
-        self._leaving = Leaving(self._reporter)
+        self._graceful_exit = GracefulExit(self._reporter)
         self._start_over(copied)

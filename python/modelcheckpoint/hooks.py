@@ -11,7 +11,7 @@ from modelcheckpoint.observe.keras_models import check_model
 from modelcheckpoint.observe.stack import fits_that_call
 from modelcheckpoint.report.reporter import Reporter
 from modelcheckpoint.settings import Settings
-from modelcheckpoint.training.exit import Leaving
+from modelcheckpoint.training.exit import GracefulExit
 from modelcheckpoint.training.run import CopiedRun
 from modelcheckpoint.training.training import Training
 
@@ -31,7 +31,7 @@ class Hooks:
 
     _settings: Settings
     _reporter: Reporter
-    _leaving: Leaving
+    _graceful_exit: GracefulExit
     _training: Training
     _trained: Any
     """The model that is trained; None where nobody has set one."""
@@ -73,7 +73,7 @@ class Hooks:
         try:
             self._training.end()
         finally:
-            self._leaving.end()
+            self._graceful_exit.end()
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Note the epoch (`epoch` counts from 0)."""
@@ -140,4 +140,6 @@ class Hooks:
         return self._training
 
     def _start_over(self, copied: CopiedRun | None = None) -> None:
-        self._training = Training(self._settings, self._reporter, self._leaving, copied)
+        self._training = Training(
+            self._settings, self._reporter, self._graceful_exit, copied
+        )

@@ -49,10 +49,10 @@ def direction_of(name: str) -> str | None:
     words = re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
     up, down = set(_UP.split()), set(_DOWN.split())
     for before, word in zip(reversed(["", *words[:-1]]), reversed(words)):
-        found = {word, word.rstrip("0123456789"), before + word}
-        if found & down:
+        forms = {word, word.rstrip("0123456789"), before + word}
+        if forms & down:
             return "min"
-        if found & up or "acc" in word:
+        if forms & up or "acc" in word:
             return "max"
     return None
 

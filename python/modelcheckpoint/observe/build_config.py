@@ -22,10 +22,10 @@ def build_config_of(model: Any) -> dict[str, Any] | None:
         return None
     try:
         text = json.dumps(method(), default=_plain)
-        found = json.loads(text)
+        config = json.loads(text)
     except Exception:  # of whatever kind: a model's own method
         return None
-    return found if isinstance(found, dict) and len(text) <= _LONGEST else None
+    return config if isinstance(config, dict) and len(text) <= _LONGEST else None
 
 
 def _plain(value: Any) -> Any:

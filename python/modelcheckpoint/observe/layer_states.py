@@ -56,29 +56,29 @@ def _variables(model: Any) -> Iterator[Any]:
         return
     seen = {id(variable) for variable in model.weights} if model.built else set()
     for layer in layers():
-        held = getattr(layer, "states", None) if _is_stateful(layer) else None
-        for variable in _flat(held):
+        states = getattr(layer, "states", None) if _is_stateful(layer) else None
+        for variable in _flat(states):
             if id(variable) not in seen and _is_variable(variable):
                 seen.add(id(variable))
                 yield variable
 
 
-def _is_variable(held: Any) -> bool:
-    return hasattr(held, "assign") and hasattr(held, "shape")
+def _is_variable(state: Any) -> bool:
+    return hasattr(state, "assign") and hasattr(state, "shape")
 
 
 def _is_stateful(layer: Any) -> bool:
     return getattr(layer, "stateful", False) is True
 
 
-def _flat(held: Any) -> Iterator[Any]:
-    if isinstance(held, Mapping):
-        held = list(held.values())
-    if isinstance(held, (list, tuple)):
-        for item in held:
-            yield from _flat(item)
+def _flat(states: Any) -> Iterator[Any]:
+    if isinstance(states, Mapping):
+        states = list(states.values())
+    if isinstance(states, (list, tuple)):
+        for state in states:
+            yield from _flat(state)
     else:
-        yield held
+        yield states
 
 
 def _least_size(variable: Any) -> int:

@@ -16,8 +16,8 @@ def numbers(logs: Mapping[str, Any] | None) -> dict[str, int | float]:
     Whole numbers stay whole; one beyond all floats, such as 10**400, is infinite. What
     is no number (text, a vector, None) is left out.
     """
-    found = {str(key): _number(value) for key, value in (logs or {}).items()}
-    return {key: value for key, value in found.items() if value is not None}
+    values = {str(key): _number(value) for key, value in (logs or {}).items()}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _number(value: Any) -> int | float | None:

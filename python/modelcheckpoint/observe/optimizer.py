@@ -44,19 +44,19 @@ def identity(class_name: str, config: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": re.sub("^Custom>", "", class_name), "options": options}
 
 
-def difference(there: Identity, here: Identity) -> str | None:
+def difference(in_file: Identity, here: Identity) -> str | None:
     """Return how the optimizer of a file differs from the one here, or None.
 
     Args:
-        there: An `identity`, with `trains` where that is known: a checksum that tells
+        in_file: An `identity`, with `trains` where that is known: a checksum that tells
             which of the model's variables are trained.
         here: Likewise.
     """
     named = ("name", "options")
-    if any(there[key] != here[key] for key in named):
-        found = f"{_shown(there)} in the file, {_shown(here)} here"
-        return f"the file has the state of another optimizer ({found})"
-    trains = there.get("trains"), here.get("trains")
+    if any(in_file[key] != here[key] for key in named):
+        names = f"{_shown(in_file)} in the file, {_shown(here)} here"
+        return f"the file has the state of another optimizer ({names})"
+    trains = in_file.get("trains"), here.get("trains")
     if None not in trains and trains[0] != trains[1]:
         return "other variables were trained when the file was saved"
     return None

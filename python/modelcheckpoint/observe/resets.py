@@ -3,6 +3,10 @@
 `evaluate()` in the middle of an epoch, or a callback that calls `reset_metrics()`,
 wipes out what a metric has gathered, and Keras tells nobody. So the metric's
 `reset_state`, a public method, is one that tells, for as long as anybody listens.
+
+Nothing else does: Keras calls the hooks of those callbacks alone that `evaluate()` was
+given, and what it leaves in the metric looks like samples of the training. Where whole
+epochs are counted no batch is watched, so that only this tells them apart.
 """
 
 from __future__ import annotations

@@ -96,16 +96,18 @@ def _identity(frame: FrameType) -> tuple[int, CodeType]:
 
 def _lists_with(callback: Any) -> list[Any]:
     """Return Keras' lists of callbacks that hold this one, the innermost first."""
-    found: dict[int, Any] = {}
+    lists: dict[int, Any] = {}
     frame = sys._getframe(1) if hasattr(sys, "_getframe") else None
     while frame is not None:
-        held = frame.f_locals.get("callbacks")
-        if hasattr(held, "on_train_batch_end") and _holds(held, callback):
-            found[id(held)] = held
+        candidate = frame.f_locals.get("callbacks")
+        if hasattr(candidate, "on_train_batch_end") and _holds(candidate, callback):
+            lists[id(candidate)] = candidate
         frame = frame.f_back
-    return list(found.values())
+    return list(lists.values())
 
 
 def _holds(callback_list: Any, callback: Any) -> bool:
-    held = getattr(callback_list, "callbacks", None)
-    return isinstance(held, (list, tuple)) and any(one is callback for one in held)
+    members = getattr(callback_list, "callbacks", None)
+    return isinstance(members, (list, tuple)) and any(
+        member is callback for member in members
+    )

@@ -127,11 +127,11 @@ def same_name(path: str, old: Record, new: Record, kept: str | None) -> str:
 
 def only_others(filepath: str, others: Others, path: str) -> str:
     """Say that there is nothing to resume from, though there are checkpoints."""
-    there = f"{others.count} other checkpoints, the newest"
+    several = f"{others.count} other checkpoints, the newest"
     text = (
         "Nothing to resume from: the journal modelcheckpoint.jsonl describes no "
         f"checkpoint saved as {filepath!r}. The folder has "
-        f"{'another one' if others.count == 1 else there}: {path} ({others.reason})."
+        f"{'another one' if others.count == 1 else several}: {path} ({others.reason})."
     )
     if others.loads:
         text += f" To start from it, call `restore_checkpoint(model, {path!r})` first."

@@ -10,10 +10,10 @@ from modelcheckpoint.observe.processes import saves_together
 from modelcheckpoint.observe.stack import TrainingOnStack
 from modelcheckpoint.report.reporter import Reporter
 
-__all__ = ["Leaving"]
+__all__ = ["GracefulExit"]
 
 
-class Leaving:
+class GracefulExit:
     """Holds back the signals that end a process, for one callback.
 
     Args:

@@ -36,12 +36,12 @@ class Resumption:
 
     Attributes:
         restored: What was restored; None before, and where there was nothing.
-        found: Whether an earlier run was found to go on from.
+        has_earlier: Whether there is an earlier run to go on from.
     """
 
     def __init__(self, settings: Settings, reporter: Reporter, run: Run) -> None:
         self.restored: Restored | None = None
-        self.found = False
+        self.has_earlier = False
         self._settings, self._reporter, self._run = settings, reporter, run
         self._may_resume = True
         self._epochs_begun = False
@@ -98,7 +98,7 @@ class Resumption:
             self._reporter.only_others(others)
 
     def _resume(self, fit: Fit, folder: str) -> None:
-        record = self._found(fit, folder)
+        record = self._search(fit, folder)
         if record is None:
             if fit.chief:
                 self._tell_of_nothing(fit, folder)
@@ -124,16 +124,16 @@ class Resumption:
                 say = reporter.say if restored.optimizer else reporter.problem
                 say(surprise)
 
-    def _found(self, fit: Fit, folder: str) -> Record | None:
+    def _search(self, fit: Fit, folder: str) -> Record | None:
         """Find the checkpoint to go on from, and let the run take up from there."""
-        found = find(folder, self._settings.template, self._settings.format.name)
-        record, run = found.record, self._run
-        for one in found.damaged if fit.chief else ():
-            self._reporter.passed_over(one.path, one.reason)
+        search = find(folder, self._settings.template, self._settings.format.name)
+        record, run = search.record, self._run
+        for damaged in search.damaged if fit.chief else ():
+            self._reporter.passed_over(damaged.path, damaged.reason)
         if record is not None:
-            self.found = True
+            self.has_earlier = True
             run.id, run.saved_ever = record.run, True
-            run.best_record = best = found.best(self._settings.monitor)
+            run.best_record = best = search.best(self._settings.monitor)
             run.plan.go_on(best.value if best else None, record.mode, record.since)
         return record
 

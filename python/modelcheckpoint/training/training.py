@@ -19,7 +19,7 @@ from modelcheckpoint.save.commit import Commit
 from modelcheckpoint.save.replacement import Caution
 from modelcheckpoint.settings import Settings
 from modelcheckpoint.storage.local import LocalStorage
-from modelcheckpoint.training.exit import Leaving
+from modelcheckpoint.training.exit import GracefulExit
 from modelcheckpoint.training.resumption import Resumption
 from modelcheckpoint.training.run import CopiedRun, Run
 from modelcheckpoint.training.saves import Saves
@@ -36,7 +36,7 @@ class Training:
     Args:
         settings: Of the callback.
         reporter: Reports to the user.
-        leaving: Holds back signals; it outlasts a run.
+        graceful_exit: Holds back signals; it outlasts a run.
         copied: Of the callback that this one is a copy of, or None.
 
     Attributes:
@@ -51,12 +51,16 @@ class Training:
         self,
         settings: Settings,
         reporter: Reporter,
-        leaving: Leaving,
+        graceful_exit: GracefulExit,
         copied: CopiedRun | None = None,
     ) -> None:
         self.begun = False
         self._ever_begun = False
-        self._settings, self._reporter, self._leaving = settings, reporter, leaving
+        self._settings, self._reporter, self._graceful_exit = (
+            settings,
+            reporter,
+            graceful_exit,
+        )
         self._run = run = Run(settings, reporter, copied)
         self._plan = run.plan
         self._resumption = Resumption(settings, reporter, run)
@@ -98,15 +102,15 @@ class Training:
         self._check_alone(model)
         storage = self._storage(fit.chief)
         self._plan.start(time.monotonic())
-        told = settings.counts_batches or settings.save_seconds is not None
+        is_timed = settings.counts_batches or settings.save_seconds is not None
         if fit.chief:
-            self._reporter.begin(settings.interval if told else None)
+            self._reporter.begin(settings.interval if is_timed else None)
             reservation = settings.format.reservation(model)
             if reservation is not None:
                 self._reporter.problem(reservation, once="class")
         self._resumption.begin(fit, storage.folder)
         self._take_up(fit, storage)
-        self._leaving.begin(settings.save_on_exit, model, callback)
+        self._graceful_exit.begin(settings.save_on_exit, model, callback)
 
     def end(self) -> None:
         """End a fit that ended as it should: nothing is under way when this returns."""
@@ -150,7 +154,7 @@ class Training:
         """Save, if a save is due at the end of this epoch or waited for it."""
         progress = self._fit.progress
         uncounted = progress.end_epoch(epoch)
-        self._tell_rough_count()
+        self._report_rough_count()
         if not progress.batch:  # no batch's end has told that it was trained
             self._saves.unsaved = True
         self._logs = logs
@@ -174,7 +178,7 @@ class Training:
         batches, amount = self._fit.progress.end_batch(batch, logs)
         self._saves.unsaved, self._logs = True, logs
         if self._first_batch:
-            self._tell_small_save_freq(amount // batches)
+            self._report_small_save_freq(amount // batches)
         counted = amount if self._settings.counts_batches else 0
         due = self._plan.due(counted, time.monotonic())
         self.settle(wait=due)
@@ -226,7 +230,7 @@ class Training:
             save_best_only=settings.save_best_only,
             keep=settings.keep,
             best=run.best_record,
-            caution=Caution(resume, resume and not self._resumption.found),
+            caution=Caution(resume, resume and not self._resumption.has_earlier),
         )
         self._fit = fit
         self._saves = Saves(settings, self._reporter, run, fit, commit)
@@ -251,7 +255,7 @@ class Training:
         return moment, self._run.mode(self._fit.model, moment.logs)
 
     def _leave_if_asked(self) -> None:
-        self._leaving.if_asked(self._save_last)
+        self._graceful_exit.if_asked(self._save_last)
 
     def _save_last(self) -> None:
         """Save what was trained since the last save, and return when it is durable."""
@@ -262,15 +266,15 @@ class Training:
             self._saves.carry_out(decision, leaving=True)
         self.settle(wait=True)
 
-    # Telling
+    # Reporting
 
-    def _tell_small_save_freq(self, size: int) -> None:
+    def _report_small_save_freq(self, size: int) -> None:
         self._first_batch = False
         settings = self._settings
         if settings.unit == "samples" and size >= settings.every and self._fit.chief:
             self._reporter.small_save_freq(settings.every, size)
 
-    def _tell_rough_count(self) -> None:
+    def _report_rough_count(self) -> None:
         problem = self._fit.progress.problem
         if problem is not None and self._fit.chief:
             self._reporter.problem(problem, once="samples")
