@@ -20,6 +20,7 @@ from conftest import fit as fit_model
 import modelcheckpoint
 from modelcheckpoint import ModelCheckpoint
 from modelcheckpoint.journal import log
+from modelcheckpoint.save.background import Background
 from modelcheckpoint.storage.local import LocalStorage
 
 keras = pytest.importorskip("keras", minversion="3.4")
@@ -126,6 +127,28 @@ def test_an_interrupt_before_any_line(model, tmp_path):
         wrong += [(interrupt.line, what) for what in left_wrong(callback, folder)]
     assert wrong == []
     assert open_files() <= before + 1
+
+
+def test_an_interrupt_before_keras_writes(tmp_path, monkeypatch):
+    """The temporary file is there, and empty: the next save begins all the same."""
+    model = OwnSave()
+    model.compile("sgd", "mean_squared_error")
+    model.fit(np.ones((4, 3)), np.ones((4, 1)), verbose=0)
+    callback = callback_in(tmp_path / "folder", "{epoch}.weights.h5")
+    wait = Background.wait
+
+    def interrupted(background):
+        wait(background)
+        if background.outcome() is not None:
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Background, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        drive(callback, model, [3.0])
+    drive(callback, model, [1.0])
+    gc.collect()
+    assert list(left_wrong(callback, tmp_path / "folder")) == []
 
 
 def callback_in(folder, template):

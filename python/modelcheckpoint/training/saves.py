@@ -88,6 +88,10 @@ class Saves:
             return
         assert self._order is not None  # of which this came
         receipt, error = outcome
+        if receipt is None and error is None:
+            # An interrupt ended the save before Keras wrote anything.
+            self._background.forget()
+            return
         # An interrupt may come at any line: before `forget` all of it is done once
         # more by the next hook, after it no file is reported twice.
         if error is None or isinstance(error, NotFlushed):
