@@ -13,7 +13,7 @@ from modelcheckpoint.cli.output import (
     print_table,
     problems_told,
 )
-from modelcheckpoint.listing.queries import pruned
+from modelcheckpoint.listing.queries import Pruned, pruned
 from modelcheckpoint.listing.text import shown
 
 __all__ = ["prune"]
@@ -68,14 +68,17 @@ def prune(
         )
     with problems_told(folder):
         done = pruned(folder, keep_latest, keep_best, keep_every, not yes)
-    if json:
-        print_json(map(as_json, done.found))
-    else:
-        if done.found:
-            print_table(done.found)
-        click.echo(
-            done.summary + (" --yes deletes them." if done.found and not yes else "")
-        )
+    hint = "" if yes else " --yes deletes them."
+    _print_pruned(done, hint, json)
     if done.error is not None:
         click.echo(f"Error: {shown(str(done.error))}", err=True)
         sys.exit(1)
+
+
+def _print_pruned(done: Pruned, hint: str, json: bool) -> None:
+    if json:
+        print_json(map(as_json, done.found))
+        return
+    if done.found:
+        print_table(done.found)
+    click.echo(done.summary + (hint if done.found else ""))
