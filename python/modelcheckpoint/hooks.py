@@ -105,10 +105,10 @@ class Hooks:
         self._training.end_test()
 
     def wait(self) -> None:
-        """Return once everything that was saved is durable, and tell what came of it.
+        """Return once everything that was saved is durable, and report what came of it.
 
         For code that needs the files while training goes on, or after a `fit` that
-        ended by an exception: of such an end Keras tells no callback.
+        ended by an exception: of such an end no callback hears.
 
         Raises:
             SaveError: If the save failed and `on_error` is `"raise"`.

@@ -24,7 +24,7 @@ class Moment:
         batch: Batch of this epoch, from 1; None where batches are not watched.
         samples: Seen since training began; None where they are not counted.
         logs: What Keras reported, numbers only.
-        epochs_done: How many epochs are complete; None where nobody has told.
+        epochs_done: How many epochs are complete; None where that is not known.
         at_end: Whether this is the end of an epoch, and epochs are what is counted.
     """
 

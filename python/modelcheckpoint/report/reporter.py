@@ -95,23 +95,23 @@ class Reporter:
             self.say(f"ModelCheckpoint: saving every {every}")
 
     def small_save_freq(self, save_freq: int, size: int) -> None:
-        """Tell, always, that each batch holds as many samples as `save_freq`."""
+        """Report, always, that each batch holds as many samples as `save_freq`."""
         self.say(
             f"`save_freq={save_freq}` counts samples, and a batch has {size}: saving "
             "after every batch. `save_freq_unit='batches'` counts batches."
         )
 
     def fallback(self, reason: NeedsKeras | None) -> None:
-        """Tell, once, why training waits while Keras itself saves the model.
+        """Report, once, why training waits while Keras itself saves the model.
 
-        Where that is a model's known way it is told only with `verbose`.
+        Where that is a model's known way it is reported only with `verbose`.
         """
         if reason is not None and (self.verbose or not reason.expected):
             text = f"ModelCheckpoint: training waits for each save, because {reason}"
             self.say_once(text, "fallback")
 
     def saved(self, order: Order, receipt: Receipt, within: bool) -> None:
-        """Tell that a checkpoint is durable."""
+        """Report that a checkpoint is durable."""
         path = self.path(order.path)
         if receipt.replaced is not None:
             self._replaced(path, receipt.replaced, receipt)
@@ -132,7 +132,7 @@ class Reporter:
             self.say(messages.kept_unknown(path, kept))
 
     def no_best(self, order: Order) -> None:
-        """Tell, once, that a checkpoint has no value by which it could be the best."""
+        """Report, once, that a checkpoint lacks the value by which it could be best."""
         reason = messages.no_monitor(self.monitor, order.moment.logs)
         text = f"`keep_best` does not count {self.path(order.path)}: {reason}"
         self.problem(text, once="monitor")
@@ -154,15 +154,15 @@ class Reporter:
         )
 
     def no_signals(self, reason: str) -> None:
-        """Tell, once, that a signal ends training without a last checkpoint."""
+        """Report, once, that a signal ends training without a last checkpoint."""
         self.say_once(f"`save_on_exit` does not wait for signals: {reason}.", "signals")
 
     def leaves(self, signal: str) -> None:
-        """Tell, always, that a signal was held back, and acts now."""
+        """Report, always, that a signal was held back, and acts now."""
         self.say(f"ModelCheckpoint: {signal} came; all that was trained is saved")
 
     def skipped(self, skip: Skip, within: bool) -> None:
-        """Tell that a save fell due, and why it was not made."""
+        """Report that a save fell due, and why it was not made."""
         if skip.value is None:
             self._reason = messages.no_monitor(self.monitor, skip.moment.logs)
             self.problem(f"Not saved: {self._reason}", once="monitor")
@@ -172,16 +172,16 @@ class Reporter:
         self._decision(skip.moment, text, within)
 
     def could_resume(self, record: Record) -> None:
-        """Tell, always, that an earlier run left something to go on from."""
+        """Report, always, that an earlier run left something to go on from."""
         text = messages.could_resume(self.path(record.path), record)
         self.say(f"ModelCheckpoint: {text}")
 
     def passed_over(self, path: str, reason: str | None) -> None:
-        """Tell that a newer checkpoint is damaged, so that an older one is taken."""
+        """Report that a newer checkpoint is damaged, so that an older one is taken."""
         self.problem(f"Not resumed from {self.path(path)}, it is damaged: {reason}")
 
     def nothing_to_resume(self) -> None:
-        """Tell that there is no checkpoint to go on from."""
+        """Report that there is no checkpoint to go on from."""
         if self.verbose:
             self.say(
                 f"ModelCheckpoint: nothing to resume from in {self.folder or os.curdir}"
@@ -202,7 +202,7 @@ class Reporter:
         epochs: int | None,
         note: str | None = None,
     ) -> None:
-        """Tell, always, where training goes on.
+        """Report, always, where training goes on.
 
         Args:
             record: Of the checkpoint.
@@ -223,18 +223,18 @@ class Reporter:
         self.say(f"ModelCheckpoint: {text}")
 
     def wrong_epoch(self, record: Record, epoch: int) -> None:
-        """Tell what to pass to `fit`, as it did not begin where training goes on."""
+        """Say what to pass to `fit`, as it did not begin where training goes on."""
         path = self.path(record.path)
         self.problem(messages.wrong_epoch(path, record.epochs_done, epoch))
 
     def best_is_back(self, record: Record) -> None:
-        """Tell that the model has the weights of the best checkpoint."""
+        """Report that the model has the weights of the best checkpoint."""
         if self.verbose:
             text = f"the model has the weights of the best, {self.path(record.path)}"
             self.say(f"ModelCheckpoint: {text} (the optimizer is as training left it)")
 
     def best_is_lost(self, reason: str) -> None:
-        """Tell that the model stays as training left it."""
+        """Report that the model stays as training left it."""
         self.problem(f"`restore_best`: the model stays as it is: {reason}")
 
     def end(self, saved: bool, never_due: str) -> None:

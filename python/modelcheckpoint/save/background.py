@@ -141,5 +141,5 @@ def _is_refusal(error: BaseException) -> bool:
 def _outcome_of(job: Job) -> Outcome:
     try:
         return job(), None
-    except BaseException as error:  # handed over, and told or raised by a hook
+    except BaseException as error:  # handed over; a hook reports or raises it
         return None, error

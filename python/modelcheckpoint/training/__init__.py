@@ -1,1 +1,1 @@
-"""A training, followed from hook to hook: what falls due is saved, and told."""
+"""A training, followed from hook to hook: what falls due is saved, and reported."""

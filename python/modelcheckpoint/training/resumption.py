@@ -48,7 +48,7 @@ class Resumption:
         self._start: Start | None = None
 
     def begin(self, fit: Fit, folder: str) -> None:
-        """Resume, if that was asked for, or tell that it could be.
+        """Resume, if that was asked for, or report that it could be.
 
         Args:
             fit: That begins.

@@ -56,11 +56,8 @@ class Training:
     ) -> None:
         self.begun = False
         self._ever_begun = False
-        self._settings, self._reporter, self._graceful_exit = (
-            settings,
-            reporter,
-            graceful_exit,
-        )
+        self._settings, self._reporter = settings, reporter
+        self._graceful_exit = graceful_exit
         self._run = run = Run(settings, reporter, copied)
         self._plan = run.plan
         self._resumption = Resumption(settings, reporter, run)
@@ -102,9 +99,9 @@ class Training:
         self._check_alone(model)
         storage = self._storage(fit.chief)
         self._plan.start(time.monotonic())
-        is_timed = settings.counts_batches or settings.save_seconds is not None
         if fit.chief:
-            self._reporter.begin(settings.interval if is_timed else None)
+            only_epochs = not settings.counts_batches and settings.save_seconds is None
+            self._reporter.begin(None if only_epochs else settings.interval)
             reservation = settings.format.reservation(model)
             if reservation is not None:
                 self._reporter.problem(reservation, once="class")
@@ -129,14 +126,14 @@ class Training:
         self.begun = False
 
     def settle(self, wait: bool) -> None:
-        """Tell what came of the save that was begun last, if it has ended."""
+        """Report what came of the save that was begun last, if it has ended."""
         if self._ever_begun:
             self._saves.settle(wait)
 
     def wait(self) -> None:
         """Return once everything that was saved is durable."""
         if self._ever_begun and not self._fit.on_its_thread:
-            # Only the training's own thread tells what came of a save.
+            # Only the training's own thread reports what came of a save.
             self._saves.wait()
         else:
             self.settle(wait=True)
@@ -155,7 +152,7 @@ class Training:
         progress = self._fit.progress
         uncounted = progress.end_epoch(epoch)
         self._report_rough_count()
-        if not progress.batch:  # no batch's end has told that it was trained
+        if not progress.batch:  # no hook at a batch's end has counted it
             self._saves.unsaved = True
         self._logs = logs
         due = self._plan.due(uncounted if self._settings.counts_batches else 1)
