@@ -1,9 +1,9 @@
 """Trains in a container that leaves half of the memory that a copy of the state needs.
 
-    run_container.py CGROUP FOLDER SUFFIX
+    run_container.py CGROUP FOLDER SUFFIX...
 
 CGROUP is a folder of a memory controller, version 1 or 2, that this process moves into.
-Says "saved", and the callback's problems.
+For each suffix it says "saved", and the callback's problems.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-GROUP, FOLDER, SUFFIX = sys.argv[1:]
+GROUP, FOLDER, *SUFFIXES = sys.argv[1:]
 with open(os.path.join(GROUP, "cgroup.procs"), "w") as file:
     file.write(str(os.getpid()))
 
@@ -34,15 +34,16 @@ def used():
 
 
 def limit(size):
+    """Set the most memory that this process may take; -1 for all."""
     for name in ("memory.limit_in_bytes", "memory.max"):
         if os.path.exists(os.path.join(GROUP, name)):
             with open(os.path.join(GROUP, name), "w") as file:
-                file.write(str(size))
+                file.write("max" if size < 0 and name == "memory.max" else str(size))
 
 
-def callback(name):
-    weights_only = SUFFIX in (".weights.h5", ".hdf5")
-    path = os.path.join(FOLDER, name + SUFFIX)
+def callback(name, suffix):
+    weights_only = suffix in (".weights.h5", ".hdf5")
+    path = os.path.join(FOLDER, name + suffix)
     return ModelCheckpoint(path, "loss", save_weights_only=weights_only)
 
 
@@ -65,11 +66,13 @@ def model_of(width, depth):
 def main():
     model = model_of(WIDTH, DEPTH)
     trained(model, WIDTH)
-    trained(model_of(2, 1), 2, callback("tiny"))  # all that a save loads is loaded
-    limit(used() + STATE // 2)
-    saved = callback("w")
-    trained(model, WIDTH, saved)
-    print("saved", saved.problems)
+    for suffix in SUFFIXES:
+        trained(model_of(2, 1), 2, callback("tiny", suffix))  # loads what a save needs
+        limit(used() + STATE // 2)
+        saved = callback("w", suffix)
+        trained(model, WIDTH, saved)
+        limit(-1)
+        print("saved", saved.problems)
 
 
 if __name__ == "__main__":

@@ -401,7 +401,7 @@ def test_it_is_told_once(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "keep", [Keep(latest=5), Keep(best=5), Keep(latest=2, every=1)], ids=str
+    "keep", [Keep(latest=5, best=5), Keep(latest=2, every=1)], ids=str
 )
 def test_ten_thousand_cost_no_more_than_ten(tmp_path, keep):
     """What a save costs does not grow with the number of those before it."""

@@ -190,17 +190,23 @@ def drops_more(model):
         drops_more,
     ],
 )
-def test_the_model_changes(change, snapshotter, suffix, tmp_path):
+def test_the_model_changes(change, tmp_path):
     """Other layers, variables, settings: each is in the next snapshot, and after."""
+    snapshotters = {suffix: Snapshotter(format_for(suffix)) for suffix in SUFFIXES}
+
+    def check_all():
+        for suffix, snapshotter in snapshotters.items():
+            check(snapshotter, model, suffix, tmp_path)
+
     model = small(keras.layers.Dense(2), keras.layers.Dropout(0.5))
     fit(model)
-    check(snapshotter, model, suffix, tmp_path)
+    check_all()
     change(model)
-    check(snapshotter, model, suffix, tmp_path)
+    check_all()
     if change is frozen and keras.backend.backend() == "jax":
         return  # Keras on JAX does not train it on without compiling it anew
     fit(model)
-    check(snapshotter, model, suffix, tmp_path)
+    check_all()
 
 
 class Own(keras.layers.Layer):
