@@ -19,7 +19,7 @@ from modelcheckpoint.for_r.frames import (
 from modelcheckpoint.for_r.records import RFunction, restored_values
 from modelcheckpoint.listing import queries
 from modelcheckpoint.listing.bound_lists import lines_of
-from modelcheckpoint.listing.checkpoint import COLUMNS, descriptions
+from modelcheckpoint.listing.checkpoint import COLUMNS
 from modelcheckpoint.listing.plot_points import curve_of
 from modelcheckpoint.save.background import wait_for_all
 
@@ -135,7 +135,7 @@ def printed_columns() -> dict[str, str]:
 
 def column_descriptions() -> dict[str, str]:
     """Return what each column of a list holds, for R's help pages."""
-    return descriptions()
+    return {column.name: column.means for column in COLUMNS}
 
 
 def curve(columns: Columns) -> dict[str, Frame]:

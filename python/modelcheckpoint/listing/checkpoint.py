@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Union
 
@@ -26,7 +26,6 @@ from modelcheckpoint.records import Record
 __all__ = [
     "COLUMNS",
     "Checkpoint",
-    "descriptions",
     "metric_columns",
     "recorded",
     "time_of",
@@ -104,12 +103,6 @@ class Checkpoint:
 
 COLUMNS = columns_of(Checkpoint)
 """The columns that are always there."""
-
-
-def descriptions() -> dict[str, str]:
-    """Return what each column holds."""
-    means = {field.name: field.metadata["means"] for field in fields(Checkpoint)}
-    return {column.name: means[column.name] for column in COLUMNS}
 
 
 def metric_columns(checkpoints: Sequence[Checkpoint]) -> dict[str, list[float | None]]:

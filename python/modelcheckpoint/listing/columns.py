@@ -57,6 +57,7 @@ class Column:
     Attributes:
         name: Of the attribute, and in data frames and tables.
         kind: `"text"`, `"flag"`, `"count"`, `"number"`, `"size"` or `"time"`.
+        means: What it holds, for the documents of Python and R.
         shown: Whether it tells something of these checkpoints, so that a table for
             people has it; None: no such table has it.
         of_line: Whether the value is that of the journal's line.
@@ -64,8 +65,9 @@ class Column:
 
     name: str
     kind: str
-    shown: Shown | None = None
-    of_line: bool = False
+    means: str
+    shown: Shown | None
+    of_line: bool
 
     @property
     def dtype(self) -> str | None:
@@ -84,21 +86,17 @@ class Column:
         return ["" if value is None else text(value) for value in values]
 
 
-def column(kind: str, means: str, shown: Shown | None = None) -> Any:
-    """Return a dataclass' field that is a column.
-
-    Args:
-        kind: As in `Column`.
-        means: What it holds, for the documents of Python and R.
-        shown: As in `Column`.
-    """
-    return field(metadata={"kind": kind, "means": means, "shown": shown})
+def column(
+    kind: str, means: str, shown: Shown | None = None, of_line: bool = False
+) -> Any:
+    """Return a dataclass' field that is a `Column`."""
+    data = {"kind": kind, "means": means, "shown": shown, "of_line": of_line}
+    return field(metadata=data)
 
 
 def of_line(kind: str, means: str, shown: Shown | None = None) -> Any:
     """Return a field as `column` does, whose value is that of the journal's line."""
-    data = {"kind": kind, "means": means, "shown": shown, "of_line": True}
-    return field(metadata=data)
+    return column(kind, means, shown, of_line=True)
 
 
 def attribute(means: str, **options: Any) -> Any:
@@ -113,11 +111,7 @@ def attribute(means: str, **options: Any) -> Any:
 
 def columns_of(kind: type) -> list[Column]:
     """Return the columns of a dataclass, in the order of its fields."""
-    columns = [(f.name, f.metadata) for f in fields(kind) if "kind" in f.metadata]
-    return [
-        Column(name, data["kind"], data["shown"], data.get("of_line", False))
-        for name, data in columns
-    ]
+    return [Column(f.name, **f.metadata) for f in fields(kind) if "kind" in f.metadata]
 
 
 def described(kind: type[T]) -> type[T]:
