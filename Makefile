@@ -18,7 +18,7 @@ tensorflow := (port|cpu_feature_guard|cudart_stub|cuda_platform)\.cc:
 less_noise := 2> >(grep -Ev '^[IWE]0000 .*$(tensorflow)|^(WARNING: All log messages \
 	before absl|To enable the following instructions)' >&2)
 
-.PHONY: help setup demo demo-python test test-backends test-versions \
+.PHONY: help setup demo demo-python test test-fast test-backends test-versions \
 	test-canary test-r-current soak lint check dist docs bench clean
 
 help:
@@ -37,6 +37,11 @@ demo-python:
 test:
 	@tools/setup.sh python r test
 	@tools/test.sh $(less_noise)
+
+## make test-fast    pytest without what takes long, in under two minutes
+test-fast:
+	@tools/setup.sh python
+	@$(py) -m pytest -q --numprocesses=2 --dist=loadfile -m "not slow" $(less_noise)
 
 ## make test-backends  pytest once more, on JAX and on Torch
 test-backends:

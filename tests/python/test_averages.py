@@ -9,9 +9,12 @@ from conftest import fit, lines, make_model, same_weights
 
 from modelcheckpoint import ModelCheckpoint
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(keras.callbacks, "SwapEMAWeights"), reason="this Keras has none"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not hasattr(keras.callbacks, "SwapEMAWeights"), reason="this Keras has none"
+    ),
+]
 
 
 class Stop(keras.callbacks.Callback):

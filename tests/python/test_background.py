@@ -29,6 +29,8 @@ from modelcheckpoint.save.pipeline import SMALL_BYTES
 from modelcheckpoint.storage.local import LocalStorage
 
 keras = pytest.importorskip("keras", minversion="3.4")
+
+pytestmark = pytest.mark.slow
 ROWS = 8
 
 

@@ -164,6 +164,7 @@ FIELDS = st.fixed_dictionaries(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(st.tuples(FIELDS, st.booleans()), max_size=6), st.booleans())
+@pytest.mark.slow
 def test_any_journal(tmp_path_factory, drawn, plots):
     """Whatever somebody else wrote into it, it is listed, shown, drawn and pruned."""
     folder = tmp_path_factory.getbasetemp() / "any-journal"

@@ -247,6 +247,7 @@ def test_a_file_that_hangs_the_library(tmp_path):
 
 @settings(deadline=None, max_examples=60)
 @given(data=st.data())
+@pytest.mark.slow
 def test_any_bytes(tmp_path_factory, data):
     """No file, whatever it holds, crashes or hangs the reader."""
     folder = tmp_path_factory.mktemp("any")
@@ -328,6 +329,7 @@ def test_wrong_folders(arguments, error, says):
 
 
 @pytest.mark.parametrize(("names", "lines"), [(10_000, 10_000), (1, 100_000)])
+@pytest.mark.slow
 def test_many_lines(tmp_path, names, lines):
     """Are read in seconds; names that are gone cost no more than others."""
     with open(tmp_path / JOURNAL, "w", encoding="utf-8") as file:

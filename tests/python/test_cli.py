@@ -243,6 +243,7 @@ def test_no_keras_is_loaded(tmp_path, command):
     assert said.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_how_long_it_takes(tmp_path):
     """To start, and to list 10,000: 0.3 and 1 second on a quiet machine."""
     ten_thousand(tmp_path)

@@ -20,6 +20,8 @@ from conftest import checkpoints, fit, lines, names
 
 from modelcheckpoint import ModelCheckpoint
 
+pytestmark = pytest.mark.slow
+
 BATCHES = [4, 4, 4, 4, 4, 4, 1]
 RATES = [0.01, 0.01, 0.01, 1.0, 0.1]  # of the five epochs that are trained
 EVERY = 30

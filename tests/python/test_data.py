@@ -16,6 +16,8 @@ from conftest import SAMPLES, backend_of, lines
 
 from modelcheckpoint import ModelCheckpoint
 
+pytestmark = pytest.mark.slow
+
 EVEN = [4, 4, 4, 4, 4, 4, 1]
 VARYING = [1, 9, 2, 13]
 HERE = Path(__file__).parent

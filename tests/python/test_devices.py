@@ -16,10 +16,13 @@ from modelcheckpoint import verify_checkpoints
 
 SCRIPT = Path(__file__).parent / "run_devices.py"
 
-pytestmark = pytest.mark.skipif(
-    os.environ["KERAS_BACKEND"] != "jax" or not hasattr(keras, "distribution"),
-    reason="other backends cannot spread a model so",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        os.environ["KERAS_BACKEND"] != "jax" or not hasattr(keras, "distribution"),
+        reason="other backends cannot spread a model so",
+    ),
+]
 
 
 @pytest.mark.parametrize("kind", ["data", "model"])

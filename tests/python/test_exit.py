@@ -20,6 +20,8 @@ import modelcheckpoint
 from modelcheckpoint import ModelCheckpoint
 from modelcheckpoint.observe.exit_signals import ExitSignals
 
+pytestmark = pytest.mark.slow
+
 POSIX = os.name != "nt"
 SCRIPT = pathlib.Path(__file__).with_name("run_exit.py")
 posix = pytest.mark.skipif(not POSIX, reason="no signals between processes here")

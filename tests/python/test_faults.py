@@ -22,7 +22,10 @@ from modelcheckpoint.storage.temporary import JOURNAL
 
 keras = pytest.importorskip("keras", minversion="3.4")
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="mounts, links and limits")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="mounts, links and limits"),
+]
 
 HERE = Path(__file__).parent
 BREAKS, MENDED = 3, 5  # at the beginning of these epochs, from 1

@@ -11,6 +11,8 @@ from modelcheckpoint import FormatError, ModelCheckpoint
 
 keras = pytest.importorskip("keras", minversion="3.0")
 
+pytestmark = pytest.mark.slow
+
 
 def contents(path):
     """Return every group, dataset and attribute of a file as plain values."""

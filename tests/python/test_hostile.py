@@ -21,9 +21,10 @@ from modelcheckpoint.storage import beneath
 from modelcheckpoint.storage.local import LocalStorage
 from modelcheckpoint.storage.temporary import JOURNAL
 
-pytestmark = pytest.mark.skipif(
-    os.name == "nt", reason="makes links, pipes and devices"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="makes links, pipes and devices"),
+]
 
 OUTSIDE = ["../secret", "a/../../secret", "/etc/passwd", "a//b", "./w", "", ".", "a\0b"]
 OUTSIDE += ["\ud800.keras", "a\udfff/w.keras"]  # no file can have such a name

@@ -19,6 +19,8 @@ from test_kill import (
     started,
 )
 
+pytestmark = pytest.mark.slow
+
 ERRORS = ("EIO", "ENOSPC", "ESTALE", "EINTR", "EAGAIN", "EACCES", "EDQUOT")
 
 

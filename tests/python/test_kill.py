@@ -32,6 +32,8 @@ from modelcheckpoint.storage.temporary import JOURNAL
 
 h5py = pytest.importorskip("h5py")
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 
 # What only asks changes nothing on disk: a death before it is one before the next call.

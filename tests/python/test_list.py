@@ -260,6 +260,7 @@ def test_a_reader_beside_a_writer(tmp_path):
         writer.join()
 
 
+@pytest.mark.slow
 def test_ten_thousand(tmp_path):
     """Are listed in a moment, with one look at each and none into it."""
     ten_thousand(tmp_path)

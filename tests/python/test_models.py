@@ -17,6 +17,8 @@ from models import AS_KERAS, CASES, ERROR, FILE, MENDED, SUFFIXES, Case
 from modelcheckpoint import CheckpointError, FormatError, ModelCheckpoint
 
 keras = pytest.importorskip("keras")
+
+pytestmark = pytest.mark.slow
 KERAS_2 = keras.__version__.startswith("2.")
 ROWS = [("keras", name) for name in CASES]
 ROWS += [("tf_keras", name) for name, case in CASES.items() if case.keras2]

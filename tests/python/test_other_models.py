@@ -19,6 +19,8 @@ from modelcheckpoint.records import Record
 
 keras = pytest.importorskip("keras")
 
+pytestmark = pytest.mark.slow
+
 FORMATS = [(".keras", False), (".h5", False), (".weights.h5", True)]
 rng = np.random.default_rng(0)
 X = (rng.normal(size=(16, 4)) * 3 + 2).astype("float32")

@@ -19,6 +19,8 @@ from modelcheckpoint.storage.temporary import JOURNAL
 fcntl = pytest.importorskip("fcntl", reason="folders are flushed on POSIX only")
 from power_cut import Recorder, Without, cuts, restore  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 SEED = int(os.environ.get("MODELCHECKPOINT_SEED", random.randrange(10**6)))
 MOST = int(os.environ.get("MODELCHECKPOINT_POWER_CUTS", "64"))
 

@@ -20,6 +20,8 @@ from modelcheckpoint.errors import CheckpointWarning
 
 keras = pytest.importorskip("keras")
 
+pytestmark = pytest.mark.slow
+
 
 def callback(folder, template="{loss:.1f}.weights.h5", **arguments):
     arguments = {"monitor": "loss", "save_weights_only": True, **arguments}

@@ -23,6 +23,8 @@ from modelcheckpoint import (
 )
 from modelcheckpoint.formats.load import load_weights_only
 
+pytestmark = pytest.mark.slow
+
 NAMES = {
     "w.{epoch}.keras": (False, True),
     "w.{epoch}.weights.h5": (True, True),

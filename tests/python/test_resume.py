@@ -21,6 +21,8 @@ from modelcheckpoint import (
     restore_checkpoint,
 )
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = pathlib.Path(__file__).with_name("run_resumed.py")
 FORMATS = {
     "w.{epoch:02d}.keras": False,

@@ -23,6 +23,8 @@ from modelcheckpoint.storage.local import LocalStorage
 
 keras = pytest.importorskip("keras")
 
+pytestmark = pytest.mark.slow
+
 
 def callback(folder, template="{epoch}.weights.h5", **arguments):
     arguments = {"monitor": "loss", "save_weights_only": True, **arguments}

@@ -12,6 +12,8 @@ from modelcheckpoint import ModelCheckpoint
 from modelcheckpoint.observe.epoch_count import EXACT, EpochCount
 from modelcheckpoint.observe.metric_readers import feeds_no_weight
 
+pytestmark = pytest.mark.slow
+
 
 def arrays(K, x, y):
     return {"x": x, "y": y, "batch_size": 4}

@@ -24,6 +24,8 @@ from modelcheckpoint import (
 
 keras = pytest.importorskip("keras", minversion="3.4")
 
+pytestmark = pytest.mark.slow
+
 SAVED = pathlib.Path(__file__).with_name("saved_by_0.1")
 WEIGHTS = json.loads((SAVED / "weights.json").read_text("utf-8"))
 FILES = {

@@ -10,6 +10,8 @@ from conftest import backend_of, checkpoints, fit, lines, make_model, names
 
 from modelcheckpoint import ModelCheckpoint
 
+pytestmark = pytest.mark.slow
+
 
 def slow(K, seconds=0.05):
     """Return a callback that takes its time for each batch."""

@@ -25,6 +25,8 @@ from modelcheckpoint.storage.local import LocalStorage
 
 keras = pytest.importorskip("keras", minversion="3.4")
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = str(pathlib.Path(modelcheckpoint.__file__).parent)
 TRIES = int(os.environ.get("MODELCHECKPOINT_INTERRUPTS", "20"))
 POSIX = os.name != "nt"

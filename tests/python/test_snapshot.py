@@ -26,6 +26,8 @@ from keras.src.legacy.saving import legacy_h5_format  # noqa: E402
 from modelcheckpoint.formats import format_of, hdf5_image, internals  # noqa: E402
 from modelcheckpoint.formats.snapshot import NeedsKeras, Snapshotter  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _no_advice():

@@ -8,6 +8,8 @@ import random
 import pytest
 from soak import soak
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("keras", minversion="3.4")
 
 

@@ -13,6 +13,8 @@ from modelcheckpoint import ModelCheckpoint, restore_checkpoint
 from modelcheckpoint.observe.layer_states import LARGEST, states_of
 from modelcheckpoint.observe.seeds import global_seed_of, put_global_seed
 
+pytestmark = pytest.mark.slow
+
 GLOBAL = "global_seed_generator"
 
 

@@ -19,6 +19,8 @@ from conftest import (
 
 from modelcheckpoint import CheckpointError, ModelCheckpoint
 
+pytestmark = pytest.mark.slow
+
 
 def make_model(K):
     model = K.Sequential([K.Input((3,)), K.layers.Dense(1)])

@@ -15,6 +15,8 @@ from conftest import checkpoints, lines, names
 
 from modelcheckpoint import CheckpointError
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parent / "run_worker.py"
 SECONDS = 90
 BACKEND = os.environ["KERAS_BACKEND"]
