@@ -1,4 +1,4 @@
-"""Batch hooks that are there only where they are needed."""
+"""Batch hooks that exist only while they are needed."""
 
 from __future__ import annotations
 

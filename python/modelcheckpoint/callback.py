@@ -1,4 +1,4 @@
-"""The door for Keras: the arguments, what can be read, and copies."""
+"""The Keras callback `ModelCheckpoint`: its arguments, its state, and copies of it."""
 
 from __future__ import annotations
 

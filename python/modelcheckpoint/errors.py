@@ -1,4 +1,4 @@
-"""What can go wrong with a checkpoint, as exceptions and one warning."""
+"""The exceptions of the package, and its one warning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door for people: what is in a folder, which is the newest, the best, is it whole?
+"""Functions on a checkpoint folder: list, newest, best, prune, verify.
 
 Nothing here loads Keras. Saves that are under way in this process are waited for, and
 those of other processes may go on.

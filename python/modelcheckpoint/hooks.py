@@ -1,4 +1,4 @@
-"""The hooks of the callback, as Keras or a loop of one's own calls them."""
+"""The hooks of the callback, as called by Keras or by a custom training loop."""
 
 from __future__ import annotations
 

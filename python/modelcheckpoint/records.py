@@ -1,4 +1,4 @@
-"""What the journal tells of a checkpoint, as values and as lines of it."""
+"""The journal's records of checkpoints, as values and as lines."""
 
 from __future__ import annotations
 

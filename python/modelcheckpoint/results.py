@@ -1,4 +1,4 @@
-"""What became of a save, and of the files that it concerned."""
+"""The result of a save, and of the files that it affected."""
 
 from __future__ import annotations
 

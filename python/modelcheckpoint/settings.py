@@ -1,4 +1,4 @@
-"""The arguments of the callback, checked, and what follows from them."""
+"""The callback's arguments, checked, and what follows from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all commands print: tables, lines of JSON, and what went wrong."""
+"""Output of all commands: tables, lines of JSON, errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which array of a file belongs to which variable, by their names?
+"""Which array of a file belongs to which variable, by their names.
 
 HDF5 files of Keras keep the arrays of each layer in an order that depends on what was
 trainable when they were saved, and are read in the order of what is trainable now.

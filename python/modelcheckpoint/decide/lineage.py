@@ -1,4 +1,4 @@
-"""From which checkpoint may a training go on, and which ones led to it?"""
+"""Which checkpoint to resume from, and which checkpoints led to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which record describes a file, and which file is the newest?"""
+"""Which journal record describes a file, and which file is the newest."""
 
 from __future__ import annotations
 

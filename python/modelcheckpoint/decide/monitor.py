@@ -1,4 +1,4 @@
-"""Which direction is better, is a value better than the best, and what is the best?"""
+"""Which direction is better, whether a value improves, and what is the best."""
 
 from __future__ import annotations
 

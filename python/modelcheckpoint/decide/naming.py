@@ -1,4 +1,4 @@
-"""The template of a file name: what may stand in it, and how it is filled."""
+"""The template of a file name: which fields it may have, and how it is filled."""
 
 from __future__ import annotations
 

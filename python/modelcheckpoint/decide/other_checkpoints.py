@@ -1,4 +1,4 @@
-"""What else is in a folder, where there is nothing to go on from?"""
+"""Which other checkpoints a folder has when none can be resumed."""
 
 from __future__ import annotations
 

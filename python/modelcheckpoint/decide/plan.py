@@ -1,4 +1,4 @@
-"""One moment of training -> an order to save (where, why), or the reason for none."""
+"""Decide at one moment of training: an order to save, or the reason not to."""
 
 from __future__ import annotations
 

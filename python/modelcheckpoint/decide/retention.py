@@ -1,4 +1,4 @@
-"""Which checkpoints may go? What is kept is a union of what is asked for."""
+"""Which checkpoints to delete: all but the union of those that are to be kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a save due? Counting epochs, batches or samples, or the seconds that pass."""
+"""Is a save due? Counts epochs, batches, samples or seconds."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a folder has: which checkpoints, as values, text, tables and plots."""
+"""The checkpoints of a folder as values, text, tables and plots."""

@@ -1,4 +1,4 @@
-"""The text of several lists in one, as R binds them; or of a single one."""
+"""The text of several lists in one, as R binds them."""
 
 from __future__ import annotations
 

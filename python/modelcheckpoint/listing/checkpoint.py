@@ -1,4 +1,4 @@
-"""One checkpoint that is there: what is known of it, column by column."""
+"""One checkpoint in a folder: what is known about it, column by column."""
 
 from __future__ import annotations
 

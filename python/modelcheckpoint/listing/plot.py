@@ -1,4 +1,4 @@
-"""A picture of a folder: the monitored value over the epochs, and what is kept."""
+"""A plot of a folder: the monitored value over epochs, and what is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The legend of a plot: which marks and colours there are, and what they mean."""
+"""The legend of a plot: its marks and colours, and what they mean."""
 
 from __future__ import annotations
 

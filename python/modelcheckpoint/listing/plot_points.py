@@ -1,4 +1,4 @@
-"""The points that a picture of a folder shows: each save that its journal tells of."""
+"""The points of a plot: each save in a folder's journal."""
 
 from __future__ import annotations
 

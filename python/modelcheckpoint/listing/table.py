@@ -1,4 +1,4 @@
-"""A table as lines of text: columns stand below each other, in any script."""
+"""A table as lines of text, aligned in any script."""
 
 from __future__ import annotations
 

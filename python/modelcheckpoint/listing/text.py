@@ -1,4 +1,4 @@
-"""Values as people read them: in a table, on a terminal."""
+"""Values as people read them, in a table or on a terminal."""
 
 from __future__ import annotations
 

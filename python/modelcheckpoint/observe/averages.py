@@ -1,4 +1,4 @@
-"""Whether the model holds averaged weights, as Keras' SwapEMAWeights leaves them.
+"""Whether the model holds averaged weights, as SwapEMAWeights leaves them.
 
 That callback swaps the trained weights with their averages, which the optimizer keeps:
 at the end of an epoch into the model, and back as the next one begins. Whether they are

@@ -1,4 +1,4 @@
-"""What Keras needs to build a model, before weights can go into it."""
+"""What Keras needs to build a model before weights can be loaded."""
 
 from __future__ import annotations
 

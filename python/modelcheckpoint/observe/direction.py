@@ -1,4 +1,4 @@
-"""What a compiled metric says of itself: is more of it better, or less?"""
+"""Whether a compiled metric is better when higher or when lower."""
 
 from __future__ import annotations
 

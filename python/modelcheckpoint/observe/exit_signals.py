@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, held back until a callback has saved.
+"""Hold back Ctrl-C and SIGTERM until a callback has saved.
 
 The first signal is only noted, and gives every signal its handler back, so that a
 second one acts at once. When all that watch have saved, the signal is sent once more,

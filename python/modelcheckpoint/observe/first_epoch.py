@@ -1,4 +1,4 @@
-"""Have a `fit` that has begun start at another epoch than its first.
+"""Make a running `fit` start at another epoch.
 
 Keras' own BackupAndRestore does it by these private names, after `on_train_begin`:
 Keras 3 looks at `model._initial_epoch`, Keras 2 asks `model._training_state`. Neither

@@ -1,4 +1,4 @@
-"""The fit that begins: its model, what Keras says of it, and how far it is."""
+"""The running fit: its model, its parameters, its thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which Keras does a model come from, and does it do Keras' own thing?"""
+"""Which Keras a model comes from, and which methods it overrides."""
 
 from __future__ import annotations
 

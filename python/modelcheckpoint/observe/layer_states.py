@@ -1,4 +1,4 @@
-"""What stateful layers remember from one batch to the next, which no file holds.
+"""The states of stateful layers, which no file holds.
 
 Keras keeps the states of `LSTM(..., stateful=True)` in variables that are neither in
 `model.weights` nor in `model.variables`.

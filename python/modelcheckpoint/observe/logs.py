@@ -1,4 +1,4 @@
-"""What Keras reports, as plain numbers."""
+"""The values that Keras reports, as plain numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of Keras' metrics counts samples, and how is it read after every batch?
+"""The Keras metric that counts samples, and a quick way to read it.
 
 Keras hands hooks no batch size, but the mean of its loss is weighed by it: the weight
 that this mean has gathered is the number of samples of the epoch. The variable is read

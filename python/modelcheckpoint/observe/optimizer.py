@@ -1,4 +1,4 @@
-"""Which optimizer does a model have, and which of the variables does it train?"""
+"""Which optimizer a model has, and which variables it trains."""
 
 from __future__ import annotations
 

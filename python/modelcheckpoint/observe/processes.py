@@ -1,4 +1,4 @@
-"""Am I the process that writes?"""
+"""Whether this process is the one that writes."""
 
 from __future__ import annotations
 

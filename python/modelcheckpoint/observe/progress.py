@@ -1,4 +1,4 @@
-"""Where does the running training stand? Its epoch, its batch, its samples."""
+"""Where the running training stands: epoch, batch, samples."""
 
 from __future__ import annotations
 

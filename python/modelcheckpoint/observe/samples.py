@@ -1,4 +1,4 @@
-"""How many samples has the running `fit` consumed? Exact, on every Keras."""
+"""The number of samples that the running `fit` has consumed, on every Keras."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which running fits does a callback serve already?
+"""The running fits that have a callback.
 
 Keras calls no hook when a `fit` ends by an exception, so a callback cannot know from
 its hooks whether an earlier `fit` still runs. The stack knows.

@@ -1,4 +1,4 @@
-"""What of a model's state its file cannot hold, and the journal does."""
+"""What a model's file cannot hold and the journal does."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the user is told: in which words, and by which way it reaches them."""
+"""Everything that the user reads, and how it reaches them."""

@@ -1,4 +1,4 @@
-"""Report what the callback decides and does, as its arguments ask for."""
+"""Report what the callback decides and does, as its arguments ask."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""An order to save -> a durable file."""
+"""From an order to save to a durable file."""

@@ -1,4 +1,4 @@
-"""What is under way in this process: threads that each finish one save."""
+"""Background threads, each of which finishes one save."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one way in which a file becomes a checkpoint, whoever writes its bytes."""
+"""How a file becomes a checkpoint, whoever writes its bytes."""
 
 from __future__ import annotations
 

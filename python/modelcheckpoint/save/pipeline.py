@@ -1,4 +1,4 @@
-"""Who writes the bytes of a checkpoint: a thread, from a snapshot, or Keras itself."""
+"""Who writes a checkpoint: a background thread from a snapshot, or Keras itself."""
 
 from __future__ import annotations
 

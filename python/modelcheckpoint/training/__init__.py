@@ -1,1 +1,1 @@
-"""A training, followed from hook to hook: what falls due is saved, and reported."""
+"""One training, followed from hook to hook."""

@@ -1,4 +1,4 @@
-"""Leaving when a signal asks for it, once what was trained is saved."""
+"""Exit on a signal once everything trained so far is saved."""
 
 from __future__ import annotations
 

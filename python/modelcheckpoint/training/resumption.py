@@ -1,4 +1,4 @@
-"""Going on where an earlier run stopped, or telling that it could be."""
+"""Resume an earlier run, or report that it could be resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lasts from one `fit` to the next, until another model comes."""
+"""What lasts from one `fit` to the next, until the model changes."""
 
 from __future__ import annotations
 

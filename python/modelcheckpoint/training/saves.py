@@ -1,4 +1,4 @@
-"""The saves of one fit: each begun as ordered, and reported once it has ended."""
+"""The saves of one fit: each starts as ordered and is reported when it ends."""
 
 from __future__ import annotations
 
