@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from modelcheckpoint.formats.hdf5_arrays import new_dataset, write_array
+from modelcheckpoint.formats.hdf5_arrays import write_array
 
 ARRAYS = {
     "scalar": np.float32(1.5),
@@ -39,7 +39,7 @@ def test_equal_to_h5pys_own(tmp_path, name):
     array = np.asarray(ARRAYS[name])
     whole = () if array.shape == () else slice(None)
     with h5py.File(tmp_path / "ours.h5", "w") as ours:
-        new_dataset(ours, name, array.shape, array.dtype)[whole] = array
+        write_array(ours, name, array)
         with h5py.File(tmp_path / "theirs.h5", "w") as theirs:
             theirs.create_dataset(name, array.shape, dtype=array.dtype)[whole] = array
             assert described(ours, name) == described(theirs, name)
@@ -57,20 +57,9 @@ def test_whole_arrays_equal_h5pys_own(tmp_path, array):
             assert described(ours, "a/größe") == described(theirs, "a/größe")
 
 
-def test_what_is_not_written_at_once(tmp_path):
-    """A part, a number for all places, and another type go h5py's own way."""
-    with h5py.File(tmp_path / "x.h5", "w") as file:
-        dataset = new_dataset(file, "x", (4,), np.dtype("float32"))
-        dataset[:] = 7
-        dataset[1:3] = [1, 2]
-        assert dataset[()].tolist() == [7, 1, 2, 7]
-        dataset[:] = np.arange(4)
-        assert dataset[()].tolist() == [0, 1, 2, 3]
-
-
 def test_a_name_that_is_taken(tmp_path):
     """It is a ValueError, as h5py's own."""
     with h5py.File(tmp_path / "x.h5", "w") as file:
-        new_dataset(file, "x", (1,), np.dtype("float32"))
+        write_array(file, "x", np.zeros(1, "float32"))
         with pytest.raises(ValueError, match="exists"):
-            new_dataset(file, "x", (1,), np.dtype("float32"))
+            write_array(file, "x", np.zeros(1, "float32"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 import threading
 import zipfile
-from functools import partial
 
 import h5py
 import numpy as np
@@ -23,7 +22,7 @@ def image_of(block, **arrays):
             dataset = file.create_dataset(name, data=array)
             yield dataset.id, array.shape, array.dtype
 
-    return Image(block, write, partial(h5py.File, mode="w"))
+    return Image(block, write)
 
 
 def read(block):
@@ -95,7 +94,7 @@ def test_what_is_not_in_one_piece():
         yield dataset.id, dataset.shape, dataset.dtype
 
     with pytest.raises(NeedsKeras):
-        Image(Block(0), write, partial(h5py.File, mode="w"))
+        Image(Block(0), write)
 
 
 def test_an_archive_of_more_than_4_gib(tmp_path):

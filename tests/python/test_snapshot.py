@@ -21,9 +21,7 @@ from test_models import save_by_keras
 
 keras = pytest.importorskip("keras", minversion="3.4")
 
-from keras.src.legacy.saving import legacy_h5_format  # noqa: E402
-
-from modelcheckpoint.formats import format_of, hdf5_image, internals  # noqa: E402
+from modelcheckpoint.formats import format_of, internals, legacy_h5  # noqa: E402
 from modelcheckpoint.formats.snapshot import NeedsKeras, Snapshotter  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -304,7 +302,7 @@ def test_what_fails_is_for_keras(suffix, tmp_path):
             assert not caught.value.expected
 
 
-# Keras' own functions for HDF5
+# Legacy HDF5
 
 
 @pytest.fixture(params=[".h5", ".hdf5"])
@@ -312,15 +310,14 @@ def hdf5(request):
     return request.param
 
 
-def test_keras_writes_hdf5_from_views(hdf5, tmp_path, monkeypatch):
-    """It makes no copy of a variable, and its module is as it was."""
+def test_hdf5_is_written_from_views(hdf5, tmp_path, monkeypatch):
+    """No copy of a variable is made."""
     model = small()
     fit(model)
-    before, copied = dict(vars(legacy_h5_format)), []
+    copied = []
     monkeypatch.setattr(keras.src.backend, "convert_to_numpy", copied.append)
     ours = written(Snapshotter(format_for(hdf5)).take(model))
     assert copied == []
-    assert vars(legacy_h5_format) == before
     monkeypatch.undo()
     assert contents(ours, hdf5) == contents(keras_own(model, hdf5, tmp_path), hdf5)
 
@@ -340,7 +337,7 @@ def test_no_array_is_held(hdf5, monkeypatch):
 
         return copies
 
-    monkeypatch.setattr(hdf5_image, "reader_of", reader_of)
+    monkeypatch.setattr(legacy_h5, "reader_of", reader_of)
     model, snapshotter = small(), Snapshotter(format_for(hdf5))
     fit(model)
     gc.collect()
@@ -351,42 +348,3 @@ def test_no_array_is_held(hdf5, monkeypatch):
         assert [held for held in arrays if held() is not None] == []
     finally:
         gc.enable()
-
-
-@pytest.mark.parametrize("order", [1, -1])
-def test_a_keras_that_writes_hdf5_by_other_functions(
-    order, hdf5, tmp_path, monkeypatch
-):
-    """Copies are looked at; arrays in another order are for Keras' public API."""
-    model, name = small(), "save_subset_weights_to_hdf5_group"
-    fit(model)
-    own = contents(keras_own(model, hdf5, tmp_path), hdf5)
-    write = getattr(legacy_h5_format, name)
-    monkeypatch.setattr(
-        legacy_h5_format, name, lambda group, some: write(group, some[::order])
-    )
-    snapshotter = Snapshotter(format_for(hdf5))
-    if order == 1:
-        assert contents(written(snapshotter.take(model)), hdf5) == own
-    else:
-        with pytest.raises(NeedsKeras, match="in another order"):
-            snapshotter.take(model)
-
-
-def test_keras_lists_of_names_are_made_once(monkeypatch):
-    """Not once for each part, which is what Keras 3.15 does."""
-    from keras.src.saving import saving_lib
-
-    newer = hasattr(saving_lib, "get_attr_skipset")
-    name = "get_attr_skipset" if newer else "get_attr_skiplist"
-    asked, ask = [], getattr(saving_lib, name)
-    monkeypatch.setattr(saving_lib, name, lambda kind: asked.append(kind) or ask(kind))
-    internals.saving_of_keras.cache_clear()
-    try:
-        model = keras.Sequential([keras.Input((2,)), *map(keras.layers.Dense, (2, 2))])
-        model.compile("sgd", "mean_squared_error")
-        Snapshotter(format_for(".weights.h5")).take(model)
-    finally:
-        internals.saving_of_keras.cache_clear()
-    assert "Layer" in asked
-    assert len(asked) == len(set(asked))

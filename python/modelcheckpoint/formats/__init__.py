@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from modelcheckpoint.formats import hdf5, hdf5_limits, keras_api
+from modelcheckpoint.formats import hdf5_limits, keras_api, legacy_h5
 from modelcheckpoint.formats.config import check_config
 from modelcheckpoint.formats.rebuilding import not_rebuilt
 from modelcheckpoint.observe.keras_models import overrides
@@ -65,10 +65,8 @@ class Format:
 
     def write(self, model: Any, path: str, sparingly: bool = False) -> None:
         """Write the model to `path`, as Keras would; `sparingly`: memory is short."""
-        if self.name == "hdf5":
-            hdf5.write_model(model, path)
-        elif self.name == "hdf5-weights":
-            hdf5.write_weights(model, path)
+        if self.name in ("hdf5", "hdf5-weights"):
+            legacy_h5.write_model(model, path, self.weights_only)
         else:
             keras_api.write(model, path, self.weights_only, sparingly)
 

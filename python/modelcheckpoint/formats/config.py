@@ -5,7 +5,6 @@ A part without one would cost all the training up to the first save.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,10 +14,11 @@ from types import TracebackType
 from typing import Any
 
 from modelcheckpoint.errors import FormatError, is_interrupt
+from modelcheckpoint.formats.legacy_attributes import model_attributes
 from modelcheckpoint.formats.rebuilding import layers_of, leaves_of
 from modelcheckpoint.observe.keras_models import keras_of, overrides
 
-__all__ = ["check_config", "compiled_with", "has_config", "lent_compile_config"]
+__all__ = ["check_config", "compiled_with", "has_config"]
 
 _WAY_OUT = (
     "Give its class a `get_config` that returns the arguments of its constructor, or "
@@ -63,24 +63,6 @@ def has_config(model: Any) -> bool:
     return _error_of(lambda: _make(model, hdf5=False)) is None
 
 
-@contextlib.contextmanager
-def lent_compile_config(model: Any) -> Iterator[None]:
-    """Lend Keras a copy: it takes the optimizer out of what it is given.
-
-    A .keras file that is saved later would then come back with RMSprop.
-    """
-    holder: Any = getattr(model, "_compile_config", None)
-    if holder is None:  # not compiled
-        yield
-        return
-    kept = holder.config
-    holder.config = dict(kept)
-    try:
-        yield
-    finally:
-        holder.config = kept
-
-
 def compiled_with(model: Any) -> Iterator[tuple[str, list[Any]]]:
     """Yield what a model was compiled with: what part it is, and all that it names."""
     config = getattr(getattr(model, "_compile_config", None), "config", None) or {}
@@ -102,12 +84,7 @@ def _make_for_hdf5(model: Any) -> None:
         utils = import_module(f"{keras.__name__}.src.saving.legacy.saving_utils")
         utils.model_metadata(model)
         return
-    from keras.src.legacy.saving import json_utils, saving_options, saving_utils
-
-    legacy = saving_options.keras_option_scope(use_legacy_config=True)
-    with legacy, lent_compile_config(model):
-        made = saving_utils.model_metadata(model)
-        json.dumps(made, default=json_utils.get_json_type)
+    model_attributes(model)
 
 
 def _serialize(model: Any, part: Any) -> None:

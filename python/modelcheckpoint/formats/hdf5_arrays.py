@@ -9,72 +9,40 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-__all__ = ["new_dataset", "write_array"]
+__all__ = ["write_array"]
 
 
 def write_array(group: Any, name: str, array: Any) -> Any:
-    """Return a new dataset that holds an array, as `create_dataset` does."""
-    if array.dtype.kind not in "fiub":
-        return group.create_dataset(name, data=array)
-    dataset = new_dataset(group, name, array.shape, array.dtype)
-    dataset[()] = array
-    return dataset
-
-
-def new_dataset(group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
-    """Return a new dataset, which lies in the file in one piece.
+    """Return a new dataset that holds an array, in one piece, as `create_dataset` does.
 
     Args:
         group: The open `h5py.Group` or `h5py.File`.
         name: Its path in the group; folders are made.
-        shape: Of what is going to be written.
-        dtype: The type of its numbers.
+        array: Of any type.
 
     Raises:
         ValueError: If the name is taken.
     """
+    if array.dtype.kind not in "fiub":
+        return group.create_dataset(name, data=array)
+    import h5py
+    import numpy as np
     from h5py import h5d, h5s, h5t
 
-    cls, properties, links = _tools()
-    kind = h5t.py_create(dtype, logical=True)
-    space = h5s.create_simple(shape) if shape else h5s.create(h5s.SCALAR)
-    made = h5d.create(
+    properties, links = _properties()
+    kind = h5t.py_create(array.dtype, logical=True)
+    space = h5s.create_simple(array.shape) if array.shape else h5s.create(h5s.SCALAR)
+    dataset = h5d.create(
         group.id, name.encode(), kind, space, properties, lcpl=links[name.isascii()]
     )
-    return cls(made)
+    dataset.write(h5s.ALL, h5s.ALL, np.asarray(array, order="C"))
+    return h5py.Dataset(dataset)
 
 
 @functools.cache
-def _tools() -> tuple[Any, Any, dict[bool, Any]]:
-    """Return the class of the datasets, and what HDF5 is told of each and its name."""
-    import h5py
-    from h5py import h5p, h5s, h5t
-
-    class Whole(h5py.Dataset):  # type: ignore[misc]
-        """A dataset that is written to all at once.
-
-        Attributes:
-            written: The `id` of the array that it was written from, which is not kept
-                alive; None where h5py's own way was taken.
-        """
-
-        written: int | None = None
-
-        def __setitem__(self, where: Any, value: Any) -> None:
-            import numpy as np
-
-            array = np.asarray(value, order="C")
-            everything = where == () or where in (slice(None), Ellipsis)
-            if (
-                everything
-                and array.shape == self.id.shape
-                and array.dtype.kind in "fiub"
-            ):
-                self.id.write(h5s.ALL, h5s.ALL, array)
-                self.written = id(array)
-            else:
-                self.written = None
-                super().__setitem__(where, value)
+def _properties() -> tuple[Any, dict[bool, Any]]:
+    """Return those of each dataset, and those of its name by whether it is ASCII."""
+    from h5py import h5p, h5t
 
     properties = h5p.create(h5p.DATASET_CREATE)
     properties.set_obj_track_times(False)
@@ -83,4 +51,4 @@ def _tools() -> tuple[Any, Any, dict[bool, Any]]:
         links[ascii] = h5p.create(h5p.LINK_CREATE)
         links[ascii].set_create_intermediate_group(True)
         links[ascii].set_char_encoding(h5t.CSET_ASCII if ascii else h5t.CSET_UTF8)
-    return Whole, properties, links
+    return properties, links

@@ -186,7 +186,6 @@ class Image:
         self,
         block: Block,
         write: Callable[[Any], Iterable[Any]],
-        create: Callable[..., Any],
     ) -> None:
         """Write the file for the first time.
 
@@ -194,14 +193,15 @@ class Image:
             block: Where to; what it held before is gone.
             write: Writes all into an open `h5py.File` and gives the datasets: the
                 `h5py.h5d.DatasetID` of each, its shape and the type of its numbers.
-            create: Makes a new file to write to, as `h5py.File` does.
 
         Raises:
             NeedsKeras: If a dataset does not lie in the file in one piece.
         """
+        import h5py
+
         block.truncate(0)
         block.seek(0)
-        with create(block, **_ALIGNED) as file:
+        with h5py.File(block, "w", **_ALIGNED) as file:
             found = [_place(*dataset) for dataset in write(file)]
         self.block = block
         self._found = found

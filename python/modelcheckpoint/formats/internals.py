@@ -18,7 +18,6 @@ from typing import Any
 
 import modelcheckpoint.observe.keras_models as keras_models
 from modelcheckpoint.errors import is_interrupt
-from modelcheckpoint.formats.lent import lent
 from modelcheckpoint.observe.processes import saves_together
 
 __all__ = [
@@ -130,16 +129,15 @@ def saving_of_keras() -> Saving:
         found = tuple(inspect.signature(saving_lib._save_state).parameters)
         if found != _SAVE_STATE:
             raise NeedsKeras(f"this Keras walks a model by {found}")
-        # Keras 3.15 means to keep the few lists that there are, and makes each anew.
         newer = hasattr(saving_lib, "get_attr_skipset")
         name = "get_attr_skipset" if newer else "get_attr_skiplist"
-        skipped = functools.lru_cache(getattr(saving_lib, name))
         return Saving(
-            save_state=lent(saving_lib, **{name: skipped})._save_state,
+            save_state=saving_lib._save_state,
             weights_store=saving_lib.H5IOStore,
             assets_store=saving_lib.DiskIOStore,
             saveable=KerasSaveable,
-            skipped=skipped,
+            # Keras 3.15 means to keep the few lists that exist, and makes each again.
+            skipped=functools.lru_cache(getattr(saving_lib, name)),
             to_json=saving_lib._serialize_model_as_json,
             to_numpy=backend.convert_to_numpy,
             own_variables=BaseOptimizer.save_own_variables,

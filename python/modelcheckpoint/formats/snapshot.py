@@ -12,8 +12,8 @@ from modelcheckpoint.errors import is_interrupt
 from modelcheckpoint.formats import Format
 from modelcheckpoint.formats.archive import member, pack
 from modelcheckpoint.formats.assets import Assets
-from modelcheckpoint.formats.hdf5_image import HDF5Image
 from modelcheckpoint.formats.internals import NeedsKeras, check_model, saving_of_keras
+from modelcheckpoint.formats.legacy_h5 import LegacyImage
 from modelcheckpoint.formats.weights_h5 import WeightsImage
 from modelcheckpoint.storage.writer import LARGE, Part
 
@@ -151,7 +151,7 @@ class _HDF5:
     def __init__(self, weights_only: bool) -> None:
         self._method = "save_weights" if weights_only else "save"
         self._weights_only = weights_only
-        self._image = HDF5Image(weights_only)
+        self._image = LegacyImage(weights_only)
 
     def expect(self, model: Any) -> None:
         check_model(model, self._method)

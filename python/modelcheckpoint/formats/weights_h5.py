@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 from modelcheckpoint.formats.hdf5_arrays import write_array
@@ -56,16 +55,11 @@ class WeightsImage:
         return self._image
 
     def _written(self, layout: Layout, read: Read) -> Image:
-        arrays = sum(array.nbytes for array in self._arrays(layout, read))
-        self._block = self._block.with_room(arrays + _beside_arrays(layout))
+        size = sum(array.nbytes for array in self._arrays(layout, read))
+        self._block = self._block.with_room(size + _beside_arrays(layout))
         empty = self._layouts.saving.empty_groups
-        import h5py
-
-        return Image(
-            self._block,
-            lambda file: _write(file, layout, self._arrays(layout, read), empty),
-            partial(h5py.File, mode="w"),
-        )
+        arrays = self._arrays(layout, read)
+        return Image(self._block, lambda file: _write(file, layout, arrays, empty))
 
     def _arrays(self, layout: Layout, read: Read) -> Iterator[Any]:
         variable, to_numpy = (
