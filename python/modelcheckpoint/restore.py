@@ -21,8 +21,8 @@ from modelcheckpoint.errors import (
     RestoreError,
     without_number,
 )
+from modelcheckpoint.formats import format_of_file
 from modelcheckpoint.formats.inspection import Inspector
-from modelcheckpoint.formats.load import load, load_weights_only
 from modelcheckpoint.formats.optimizer_state import NO_STATE
 from modelcheckpoint.journal import log
 from modelcheckpoint.journal.scan import contents
@@ -190,7 +190,7 @@ def was_restored(model: Any) -> bool:
 
 def restore(model: Any, path: str, record: Record | None) -> Restored:
     """Load a file that was verified, as `restore_checkpoint` does."""
-    state = load(model, path, record)
+    state = format_of_file(path).read(model, path, record)
     if record is None:
         nothing = (None, None, None, None, None)
         states = put_states(model, None)
@@ -229,7 +229,7 @@ def restore_weights(model: Any, folder: str, record: Record) -> None:
         what = "it is gone" if gone else reason or "another file has its name now"
         raise RestoreError(f"{record.path}: {what}")
     path = os.path.join(folder, *record.path.split("/"))
-    load_weights_only(model, path, record)
+    format_of_file(path).read_weights(model, path, record)
 
 
 def find(folder: str, template: Template, format: str) -> Found:

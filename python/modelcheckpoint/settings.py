@@ -52,6 +52,12 @@ class Settings:
     format: Format
 
     @property
+    def suffix(self) -> str:
+        """How the names of the files end."""
+        tail = self.template.tail
+        return next(s for s in self.format.suffixes if tail.endswith(s))
+
+    @property
     def why_batches(self) -> str:
         """The argument for which batches are watched, as a sentence begins with it."""
         if self.counts_batches:

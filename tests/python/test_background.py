@@ -22,7 +22,6 @@ from modelcheckpoint import (
 )
 from modelcheckpoint.formats import format_of
 from modelcheckpoint.formats.image import Block
-from modelcheckpoint.formats.snapshot import Snapshotter
 from modelcheckpoint.journal import log
 from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.save.pipeline import SMALL_BYTES
@@ -424,7 +423,7 @@ def test_the_child_of_a_fork_has_no_copy(big, tmp_path):
 
     Were it to save, it would begin anew.
     """
-    snapshotter = Snapshotter(format_of("w.weights.h5", "w.weights.h5", True))
+    snapshotter = format_of("w.weights.h5", "w.weights.h5", True).snapshotter()
     big.model.build((None, 1500))
     before = joined(snapshotter.take(big.model))
     child = os.fork()

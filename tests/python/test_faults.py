@@ -17,7 +17,7 @@ import pytest
 from conftest import fit, make_model, told
 
 from modelcheckpoint import ModelCheckpoint, SaveError, verify_checkpoints
-from modelcheckpoint.formats.archive import member, pack
+from modelcheckpoint.formats.zip_archive import member, pack
 from modelcheckpoint.storage.temporary import JOURNAL
 
 keras = pytest.importorskip("keras", minversion="3.4")

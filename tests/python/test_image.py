@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
-from modelcheckpoint.formats.archive import member, pack
 from modelcheckpoint.formats.image import Block, Image, Misfit
 from modelcheckpoint.formats.internals import NeedsKeras
 from modelcheckpoint.formats.memory import available_memory
+from modelcheckpoint.formats.zip_archive import member, pack
 
 
 def image_of(block, **arrays):

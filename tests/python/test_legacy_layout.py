@@ -83,7 +83,7 @@ def test_the_same_variables():
 def test_long_lists_of_names_are_split_as_keras_does(count, tmp_path):
     """An attribute holds at most 64 KiB, so Keras numbers the parts."""
     keras_own = pytest.importorskip("keras.src.legacy.saving.legacy_h5_format")
-    from modelcheckpoint.formats.legacy_h5 import write_names
+    from modelcheckpoint.formats.legacy_writer import write_names
 
     names = [f"a_layer_of_a_rather_long_name/größe_{i}" for i in range(count)]
     with h5py.File(tmp_path / "x.h5", "w") as file:

@@ -21,8 +21,8 @@ from test_models import save_by_keras
 
 keras = pytest.importorskip("keras", minversion="3.4")
 
-from modelcheckpoint.formats import format_of, internals, legacy_h5  # noqa: E402
-from modelcheckpoint.formats.snapshot import NeedsKeras, Snapshotter  # noqa: E402
+from modelcheckpoint.formats import format_of, internals, legacy_writer  # noqa: E402
+from modelcheckpoint.formats.snapshot import NeedsKeras  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -89,7 +89,7 @@ def suffix(request):
 
 @pytest.fixture
 def snapshotter(suffix):
-    return Snapshotter(format_for(suffix))
+    return format_for(suffix).snapshotter()
 
 
 def test_training_goes_on(snapshotter, suffix, tmp_path):
@@ -192,7 +192,7 @@ def drops_more(model):
 )
 def test_the_model_changes(change, tmp_path):
     """Other layers, variables, settings: each is in the next snapshot, and after."""
-    snapshotters = {suffix: Snapshotter(format_for(suffix)) for suffix in SUFFIXES}
+    snapshotters = {suffix: format_for(suffix).snapshotter() for suffix in SUFFIXES}
 
     def check_all():
         for suffix, snapshotter in snapshotters.items():
@@ -229,7 +229,7 @@ class Own(keras.layers.Layer):
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
 def test_a_state_of_its_own_changes(state, suffix, tmp_path):
     """Its value, shape or type."""
-    layer, snapshotter = Own(), Snapshotter(format_for(suffix))
+    layer, snapshotter = Own(), format_for(suffix).snapshotter()
     model = small(layer, keras.layers.Dense(1))
     fit(model)
     check(snapshotter, model, suffix, tmp_path)
@@ -241,7 +241,7 @@ def test_a_state_of_its_own_changes(state, suffix, tmp_path):
 def test_a_vocabulary_changes(tmp_path):
     """Keras' own lookup layers are asked again only when their table is another."""
     case = CASES["string_lookup"]
-    model, snapshotter = case.make(keras), Snapshotter(format_for(".keras"))
+    model, snapshotter = case.make(keras), format_for(".keras").snapshotter()
     check(snapshotter, model, ".keras", tmp_path)
     check(snapshotter, model, ".keras", tmp_path)
     model.layers[0].set_vocabulary(["x", "y"])
@@ -289,7 +289,7 @@ def test_what_keras_must_save_itself(make, snapshotter):
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
 def test_what_fails_is_for_keras(suffix, tmp_path):
     """A state that cannot be laid out leaves no trace in the snapshots after it."""
-    layer, snapshotter = Own(), Snapshotter(format_for(suffix))
+    layer, snapshotter = Own(), format_for(suffix).snapshotter()
     model = small(layer, keras.layers.Dense(1))
     fit(model)
     for state in (1.0, "no number", 2.0, object(), 3.0):
@@ -316,7 +316,7 @@ def test_hdf5_is_written_from_views(hdf5, tmp_path, monkeypatch):
     fit(model)
     copied = []
     monkeypatch.setattr(keras.src.backend, "convert_to_numpy", copied.append)
-    ours = written(Snapshotter(format_for(hdf5)).take(model))
+    ours = written(format_for(hdf5).snapshotter().take(model))
     assert copied == []
     monkeypatch.undo()
     assert contents(ours, hdf5) == contents(keras_own(model, hdf5, tmp_path), hdf5)
@@ -337,8 +337,8 @@ def test_no_array_is_held(hdf5, monkeypatch):
 
         return copies
 
-    monkeypatch.setattr(legacy_h5, "reader_of", reader_of)
-    model, snapshotter = small(), Snapshotter(format_for(hdf5))
+    monkeypatch.setattr(legacy_writer, "reader_of", reader_of)
+    model, snapshotter = small(), format_for(hdf5).snapshotter()
     fit(model)
     gc.collect()
     gc.disable()

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelcheckpoint.formats.archive import member, pack
+from modelcheckpoint.formats.zip_archive import member, pack
 from modelcheckpoint.storage.writer import ALIGNMENT, LARGE, Writer
 
 if not hasattr(os, "O_DIRECT"):

@@ -1,99 +1,114 @@
-"""`.keras` archives, laid out by Python's own zipfile without a copy of the weights."""
+"""The format `.keras`: an archive of a model's config, weights and assets."""
 
 from __future__ import annotations
 
-import io
-import struct
-import time
+import contextlib
+import json
 import zipfile
-from collections.abc import Iterator, Sequence
-from operator import itemgetter
+from collections.abc import Iterator
 from typing import Any
 
-from modelcheckpoint.storage.writer import ALIGNMENT, LARGE, Data, Part
+from modelcheckpoint.formats import keras_api, walked_reading
+from modelcheckpoint.formats.assets import Assets
+from modelcheckpoint.formats.config import check_config
+from modelcheckpoint.formats.internals import check_model, saving_of_keras
+from modelcheckpoint.formats.optimizer_state import OptimizerState
+from modelcheckpoint.formats.rebuilding import not_rebuilt
+from modelcheckpoint.formats.snapshot import Snapshot, Snapshotter, room_for
+from modelcheckpoint.formats.weights_h5 import WeightsImage
+from modelcheckpoint.formats.zip_archive import member, pack
+from modelcheckpoint.observe.keras_models import overrides
+from modelcheckpoint.records import Record
 
-__all__ = ["Member", "member", "pack"]
+__all__ = ["Archive"]
 
-_HEADER = 30
-"""Bytes of a member's header, without name and extra fields (APPNOTE.TXT, 4.3.7)."""
-
-Member = tuple[zipfile.ZipInfo, Data]
-"""A file in an archive: what is said of it, and what it holds."""
-
-
-def member(name: str, data: Data) -> Member:
-    """Return a member that is as old as this moment."""
-    # The format knows no other years, and a clock can be wrong.
-    now = min(max(time.localtime()[:6], (1980, 1, 1, 0, 0, 0)), (2107, 12, 31, 0, 0, 0))
-    return zipfile.ZipInfo(name, now), data
-
-
-def pack(members: Sequence[Member]) -> Iterator[Part]:
-    """Yield the parts of an archive, the members' own data uncopied and undeflated."""
-    pieces = _Pieces()
-    known: dict[int, int] = {}
-    with zipfile.ZipFile(pieces, "w") as archive:
-        for info, data in members:
-            # zipfile fills in what it is given: a second archive may be made of it.
-            copied = _copy(info)
-            if len(data) >= LARGE:
-                copied.extra = _padding(archive.start_dir + _header_size(copied, data))
-            archive.writestr(copied, data)
-            if data:
-                known[archive.start_dir - len(data)] = copied.CRC
-    return ((piece, known.get(offset)) for offset, piece in pieces.in_order())
+_WEIGHTS = "model.weights.h5"
 
 
-def _copy(info: zipfile.ZipInfo) -> zipfile.ZipInfo:
-    copied = zipfile.ZipInfo(info.filename, info.date_time)
-    copied.external_attr = info.external_attr or 0o600 << 16
-    return copied
+class Archive:
+    """The format `.keras`; `Format` says what each method promises."""
+
+    name = "keras"
+    suffixes = (".keras",)
+    weights_only = False
+
+    def check(self, model: Any) -> None:
+        """Raise where a part of the model has no config."""
+        check_config(model, hdf5=False)
+
+    def reservation(self, model: Any) -> str | None:
+        """Say where `load_model` does not make a model of it: it has other uses."""
+        lost = None if overrides(model, "save") else not_rebuilt(model)
+        if lost is None:
+            return None
+        works = "`load_model(..., compile=False)` and `load_weights` take the same file"
+        if not lost.compiled:
+            works = "`load_weights` takes the same file, into a model that you make"
+        return (
+            f"`load_model` does not rebuild {lost.what} from a .keras file "
+            f"({lost.reason}); {works}. To mend it, have `get_config` of {lost.name!r} "
+            "return each argument of its constructor, and its constructor (or its "
+            "`from_config`) take all that `get_config` returns."
+        )
+
+    def snapshotter(self) -> Snapshotter:
+        """Return what lays out archives in memory."""
+        return Snapshotter(_Maker)
+
+    def write(self, model: Any, path: str, sparingly: bool = False) -> None:
+        """Have Keras write the archive."""
+        keras_api.write(model, path, weights_only=False, sparingly=sparingly)
+
+    def read(self, model: Any, path: str, record: Record | None) -> OptimizerState:
+        """Load the weights in the archive, and the optimizer's state."""
+        return walked_reading.read(model, path, record, _opened, _optimizer_config)
+
+    def read_weights(self, model: Any, path: str, record: Record | None) -> None:
+        """Load the weights in the archive, but for the optimizer's state."""
+        walked_reading.read_weights(model, path)
 
 
-def _header_size(info: zipfile.ZipInfo, data: Data) -> int:
-    zip64 = len(data) * 1.05 > zipfile.ZIP64_LIMIT  # as zipfile decides it
-    return _HEADER + len(info.filename.encode()) + 20 * zip64
-
-
-def _padding(offset: int) -> bytes:
-    """Return a member's extra field that has its data begin aligned in the file.
-
-    It is the field by which Android's zipalign does this; readers pass over it.
-    """
-    size = 2 + -(offset + 6) % ALIGNMENT
-    return struct.pack("<HHH", 0xD935, size, ALIGNMENT).ljust(size + 4, b"\0")
-
-
-class _Pieces(io.RawIOBase):
-    """Takes an archive as it is written, and keeps each piece as it came."""
-
+class _Maker:
     def __init__(self) -> None:
-        super().__init__()
-        self._pieces: dict[int, Data] = {}
-        self._end = self._at = 0
+        self._image: WeightsImage | None = None
+        self._assets = Assets()
 
-    def in_order(self) -> list[tuple[int, Data]]:
-        return sorted(self._pieces.items(), key=itemgetter(0))
+    def expect(self, model: Any) -> None:
+        check_model(model, "save")
+        self._image = self._image or WeightsImage()
+        self._image.expect(room_for(model))
 
-    def write(self, data: Any) -> int:
-        size = len(data)
-        if self._at < self._end and len(self._pieces[self._at]) != size:
-            raise io.UnsupportedOperation("zipfile writes a header of another size")
-        if size:
-            self._pieces[self._at] = data
-        self._at += size
-        self._end = max(self._end, self._at)
-        return size
+    def take(self, model: Any) -> Snapshot:
+        check_model(model, "save")
+        self._image = self._image or WeightsImage()
+        layout, image = self._image.take(model)
+        config, metadata = saving_of_keras().to_json(model)
+        members = [
+            member("metadata.json", metadata.encode()),
+            member("config.json", config.encode()),
+            member(_WEIGHTS, image.block.data),
+            *self._assets.of(layout.assets),
+        ]
+        size = sum(len(data) for _, data in members)
+        return Snapshot(size, len(image.places), lambda: pack(members))
 
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._at = offset + (0, self._at, self._end)[whence]
-        return self._at
 
-    def tell(self) -> int:
-        return self._at
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[Any]:
+    import h5py
 
-    def seekable(self) -> bool:
-        return True
+    with (
+        zipfile.ZipFile(path) as archive,
+        archive.open(_WEIGHTS) as weights,
+        h5py.File(weights, "r") as file,
+    ):
+        yield file
 
-    def writable(self) -> bool:
-        return True
+
+def _optimizer_config(path: str) -> Any:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+        return config["compile_config"]["optimizer"]
+    except (KeyError, TypeError, ValueError):
+        return None  # not compiled, or a file that somebody else wrote

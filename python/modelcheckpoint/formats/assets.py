@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from modelcheckpoint.formats.archive import Member
+from modelcheckpoint.formats.zip_archive import Member
 from modelcheckpoint.observe.keras_models import is_keras_own
 
 __all__ = ["Assets"]

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import zipfile
-from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["attribute", "opened", "shapes"]
+__all__ = ["attribute", "shapes"]
 
 Shapes = dict[str, tuple[int, ...]]
-
-
-@contextlib.contextmanager
-def opened(path: str) -> Iterator[Any]:
-    """Give the HDF5 file that a checkpoint is, or that its archive holds."""
-    import h5py
-
-    if not path.endswith(".keras"):
-        with h5py.File(path, "r") as file:
-            yield file
-        return
-    with contextlib.ExitStack() as stack:
-        archive = stack.enter_context(zipfile.ZipFile(path))
-        member = stack.enter_context(archive.open("model.weights.h5"))
-        yield stack.enter_context(h5py.File(member, "r"))
 
 
 def shapes(file: Any) -> Shapes:

@@ -1,167 +1,165 @@
-"""Legacy HDF5 (`.h5`, `.hdf5`), written by hand in the layout that Keras reads.
-
-Arrays of bfloat16, which NumPy and so HDF5 knows nothing of, are written as float32:
-what Keras writes of them it cannot load. tf_keras and Keras 2 read what they write, and
-so write it themselves.
-"""
+"""The formats `.h5` and `.hdf5`: legacy HDF5, a full model or its weights alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import json
+from dataclasses import dataclass
 from typing import Any
 
-from modelcheckpoint.formats import keras_api
-from modelcheckpoint.formats.hdf5_arrays import write_array
+from modelcheckpoint.formats import hdf5_limits, keras_api
+from modelcheckpoint.formats.backup import optimizer_variables
+from modelcheckpoint.formats.config import check_config
 from modelcheckpoint.formats.hdf5_limits import legacy_format
-from modelcheckpoint.formats.image import Block, Image, Misfit
-from modelcheckpoint.formats.internals import NeedsKeras, reader_of
-from modelcheckpoint.formats.legacy_attributes import model_attributes
-from modelcheckpoint.formats.legacy_layout import (
-    Layout,
-    Variables,
-    layout_of,
-    variables_of,
+from modelcheckpoint.formats.hdf5_tree import attribute
+from modelcheckpoint.formats.internals import check_model
+from modelcheckpoint.formats.legacy_order import Disorder, Orders, in_order, orders
+from modelcheckpoint.formats.legacy_writer import LegacyImage, write
+from modelcheckpoint.formats.optimizer_state import (
+    OptimizerState,
+    StoredOptimizer,
+    build,
+    look,
 )
+from modelcheckpoint.formats.reading import (
+    all_or_nothing,
+    be_built,
+    load_weights,
+    misfit,
+    sync,
+)
+from modelcheckpoint.formats.snapshot import Snapshot, Snapshotter, room_for
 from modelcheckpoint.observe.keras_models import overrides
+from modelcheckpoint.observe.optimizer import optimizer_of
+from modelcheckpoint.records import Record
 
-__all__ = ["LegacyImage", "write_model", "write_names"]
-
-Read = Callable[[Sequence[Any]], Iterator[Any]]
-
-_HEADER = 64512
-"""Bytes that an attribute may have; Keras splits a longer list at the same place."""
+__all__ = ["LegacyH5"]
 
 
-def write_model(model: Any, path: str, weights_only: bool) -> None:
-    """Write the model, or its weights, from copies of its variables.
+@dataclass(frozen=True)
+class LegacyH5:
+    """Legacy HDF5; `Format` says what each method promises.
 
-    Keras 3 reads weights alone in this layout but no longer offers to write them.
-    """
-    method = "save_weights" if weights_only else "save"
-    if legacy_format(model) is None or overrides(model, method):
-        return keras_api.write(model, path, weights_only)
-    import h5py
-    import keras
-
-    attributes = {} if weights_only else model_attributes(model)
-    layout = _layout_of(variables_of(model, weights_only), weights_only)
-    arrays = map(keras.ops.convert_to_numpy, layout.variables)
-    with h5py.File(path, "w") as file:
-        for _ in _write(file, layout, attributes, map(_storable, arrays)):
-            pass
-
-
-class LegacyImage:
-    """The file of a model, or of its weights, kept in memory from save to save.
-
-    It is written once, from views of the variables, and again when the model has other
-    variables, or other names for its layers. What it says of the model (its config, and
-    that of its training) is asked again at each save.
+    tf_keras and Keras 2 read what they write, and so write it themselves.
     """
 
+    weights_only: bool
+
+    suffixes = (".h5", ".hdf5")
+
+    @property
+    def name(self) -> str:
+        """`"hdf5"`, or `"hdf5-weights"` for weights alone."""
+        return "hdf5-weights" if self.weights_only else "hdf5"
+
+    def check(self, model: Any) -> None:
+        """Raise where HDF5 cannot hold the model, or its weights."""
+        if self.weights_only:
+            hdf5_limits.check_weights(model)
+        else:
+            check_config(model, hdf5=True)
+            hdf5_limits.check_model(model)
+
+    def reservation(self, model: Any) -> str | None:
+        """Return None: `check` refuses what would not load."""
+        return None
+
+    def snapshotter(self) -> Snapshotter:
+        """Return what lays out legacy files in memory."""
+        return Snapshotter(lambda: _Maker(self.weights_only))
+
+    def write(self, model: Any, path: str, sparingly: bool = False) -> None:
+        """Write the file, where Keras 3 does not offer it or writes it badly."""
+        if legacy_format(model) is None or overrides(model, _method(self.weights_only)):
+            keras_api.write(model, path, self.weights_only)
+        else:
+            write(model, path, self.weights_only)
+
+    def read(self, model: Any, path: str, record: Record | None) -> OptimizerState:
+        """Load the weights, in the model's order, and the optimizer's state."""
+        import h5py
+
+        be_built(model, path, record)
+        compiled = build(model)
+        sync(model)
+        with h5py.File(path, "r") as file:
+            order = _orders(model, path, file, record)
+            stored = _stored_optimizer(file)
+        state = look(model, stored, record) if compiled else OptimizerState(False)
+        with all_or_nothing(path, [*model.variables, *optimizer_variables(model)]):
+            with in_order(path, order) as ordered:
+                load_weights(model, ordered, state.fits)
+            if state.fits:
+                _fill_optimizer(model, path)
+        return state
+
+    def read_weights(self, model: Any, path: str, record: Record | None) -> None:
+        """Load the weights, in the model's order."""
+        import h5py
+
+        sync(model)
+        with h5py.File(path, "r") as file:
+            order = _orders(model, path, file, record)
+        with (
+            all_or_nothing(path, list(model.variables)),
+            in_order(path, order) as ordered,
+        ):
+            load_weights(model, ordered, with_optimizer=False)
+
+
+class _Maker:
     def __init__(self, weights_only: bool) -> None:
         self._weights_only = weights_only
-        self._variables = Variables([], [], [])
-        self._in_order: list[Any] = []
-        self._attributes: dict[str, Any] = {}
-        self._image: Image | None = None
-        self._block = Block(0)
+        self._image = LegacyImage(weights_only)
 
-    def expect(self, room: int) -> None:
-        """Prepare for a file of about that size."""
-        self._block.expect(room)
+    def expect(self, model: Any) -> None:
+        check_model(model, _method(self._weights_only))
+        self._image.expect(room_for(model, optimizer=not self._weights_only))
 
-    def take(self, model: Any) -> Image:
-        """Bring the image up to the model's state now.
-
-        Raises:
-            NeedsKeras: If the model's HDF5 file cannot be made so.
-        """
-        if legacy_format(model) is None:
-            raise NeedsKeras("this Keras has no HDF5 format that is known")
-        read = reader_of(model)
-        variables = variables_of(model, self._weights_only)
-        attributes = {} if self._weights_only else model_attributes(model)
-        image = self._filled(variables, read)
-        if image is None:
-            self._image = None  # should this fail, there is none
-            image = self._image = self._written(variables, attributes, read)
-        elif attributes != self._attributes:
-            image.change(lambda file: file.attrs.update(attributes))
-        self._attributes = attributes
-        return image
-
-    def _filled(self, variables: Variables, read: Read) -> Image | None:
-        if self._image is None or not variables.are(self._variables):
-            return None
-        try:
-            self._image.fill(map(_storable, read(self._in_order)))
-        except Misfit:
-            return None
-        return self._image
-
-    def _written(
-        self, variables: Variables, attributes: dict[str, Any], read: Read
-    ) -> Image:
-        layout = _layout_of(variables, self._weights_only)
-        self._variables, self._in_order = variables, layout.variables
-        self._block = self._block.with_room(_room(layout, read(self._in_order)))
-        arrays = map(_storable, read(self._in_order))
-        return Image(self._block, lambda file: _write(file, layout, attributes, arrays))
+    def take(self, model: Any) -> Snapshot:
+        check_model(model, _method(self._weights_only))
+        return Snapshot.of(self._image.take(model))
 
 
-def _layout_of(variables: Variables, weights_only: bool) -> Layout:
-    import keras
-
-    # Keras before 3.3 does not know paths here.
-    version = tuple(map(int, keras.__version__.split(".")[:2]))
-    root = "" if weights_only else "model_weights"
-    return layout_of(variables, root, by="path" if version >= (3, 3) else "name")
+def _method(weights_only: bool) -> str:
+    """Return the name of the method by which Keras writes such a file."""
+    return "save_weights" if weights_only else "save"
 
 
-def _storable(array: Any) -> Any:
-    """Return what HDF5 can hold: float32 for bfloat16, of which it has each value."""
-    return array.astype("float32") if array.dtype.name == "bfloat16" else array
+def _orders(model: Any, path: str, file: Any, record: Record | None) -> Orders:
+    in_file = None if record is None or not record.optimizer else record.optimizer
+    here = optimizer_of(model)
+    trains = [one.get("trains") for one in (in_file or {}, here or {})]
+    same = None if None in trains else trains[0] == trains[1]
+    try:
+        return orders(model, file, same)
+    except Disorder as error:
+        raise misfit(path, str(error)) from error
+    except (AttributeError, KeyError, TypeError):  # of a file that somebody else wrote
+        return {}
 
 
-def _write(
-    file: Any, layout: Layout, attributes: dict[str, Any], arrays: Iterator[Any]
-) -> Iterator[tuple[Any, tuple[int, ...], Any]]:
-    """Write all, and yield each dataset, its shape and its type."""
-    import keras
-
-    file.attrs.update(attributes)
-    weights = file.create_group(layout.root) if layout.root else file
-    write_names(weights, "layer_names", layout.layer_names)
-    weights.attrs["backend"] = keras.backend.backend().encode()
-    weights.attrs["keras_version"] = keras.__version__.encode()
-    for group in layout.groups:
-        written = file.create_group(group.path)
-        write_names(written, "weight_names", group.names)
-        for name in group.names:
-            array = next(arrays)
-            dataset = write_array(written, name, array)
-            yield dataset.id, array.shape, array.dtype
+def _stored_optimizer(file: Any) -> StoredOptimizer:
+    group = file.get("optimizer_weights")
+    if group is None:
+        return StoredOptimizer([])
+    paths = attribute(group, "weight_names")
+    try:
+        config = json.loads(file.attrs["training_config"])["optimizer_config"]
+    except (KeyError, TypeError, ValueError):  # of a file that somebody else wrote
+        config = None
+    shapes = [tuple(group[path].shape) for path in paths]
+    return StoredOptimizer(shapes, config, paths=paths)
 
 
-def write_names(group: Any, attribute: str, names: list[str]) -> None:
-    """Write a list of names, in several attributes where one cannot hold it."""
-    import numpy as np
+def _fill_optimizer(model: Any, path: str) -> None:
+    """Fill the optimizer from a full model, whose state fits it.
 
-    encoded = [name.encode() for name in names]
-    array = np.asarray(encoded)
-    parts = -(-len(names) // max(_HEADER // array.itemsize, 1))
-    if parts <= 1:
-        group.attrs[attribute] = encoded
-        return
-    for number, part in enumerate(np.array_split(array, parts)):
-        group.attrs[f"{attribute}{number}"] = part
+    Keras' `load_model` does not do it (3.15), though all is there, in this order.
+    """
+    import h5py
 
-
-def _room(layout: Layout, arrays: Iterable[Any]) -> int:
-    """Return about how many bytes the file of a layout has."""
-    room = (1 << 20) + 8192 * len(layout.groups)
-    for array in arrays:
-        twice = array.dtype.name == "bfloat16"
-        room += array.nbytes * (2 if twice else 1) + 1024
-    return room
+    with h5py.File(path, "r") as file:
+        group = file["optimizer_weights"]
+        paths = attribute(group, "weight_names")
+        for path, variable in zip(paths, optimizer_variables(model)):
+            variable.assign(group[path][()])

@@ -5,14 +5,67 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from modelcheckpoint.formats import keras_api, walked_reading
 from modelcheckpoint.formats.hdf5_arrays import write_array
 from modelcheckpoint.formats.image import Block, Image, Misfit
-from modelcheckpoint.formats.internals import reader_of
+from modelcheckpoint.formats.internals import check_model, reader_of
 from modelcheckpoint.formats.layout import Layout, Layouts
+from modelcheckpoint.formats.optimizer_state import OptimizerState
+from modelcheckpoint.formats.snapshot import Snapshot, Snapshotter, room_for
+from modelcheckpoint.records import Record
 
-__all__ = ["WeightsImage"]
+__all__ = ["WeightsH5", "WeightsImage"]
 
 Read = Callable[[Sequence[Any]], Iterator[Any]]
+
+
+class WeightsH5:
+    """The format `.weights.h5`; `Format` says what each method promises."""
+
+    name = "weights.h5"
+    suffixes = (".weights.h5",)
+    weights_only = True
+
+    def check(self, model: Any) -> None:
+        """Raise for no model: weights can always be saved so."""
+
+    def reservation(self, model: Any) -> str | None:
+        """Return None: weights have their use in any model like this."""
+        return None
+
+    def snapshotter(self) -> Snapshotter:
+        """Return what lays out weights in memory."""
+        return Snapshotter(_Maker)
+
+    def write(self, model: Any, path: str, sparingly: bool = False) -> None:
+        """Have Keras write the weights."""
+        keras_api.write(model, path, weights_only=True)
+
+    def read(self, model: Any, path: str, record: Record | None) -> OptimizerState:
+        """Load the weights, and the optimizer's state among them."""
+        import h5py
+
+        return walked_reading.read(model, path, record, h5py.File)
+
+    def read_weights(self, model: Any, path: str, record: Record | None) -> None:
+        """Load the weights, but for the optimizer's state."""
+        walked_reading.read_weights(model, path)
+
+
+class _Maker:
+    def __init__(self) -> None:
+        self._image: WeightsImage | None = None
+
+    def expect(self, model: Any) -> None:
+        check_model(model, "save_weights")
+        self._image = self._image or WeightsImage()
+        self._image.expect(room_for(model))
+
+    def take(self, model: Any) -> Snapshot:
+        check_model(model, "save_weights")
+        self._image = self._image or WeightsImage()
+        _, image = self._image.take(model)
+        return Snapshot.of(image)
 
 
 class WeightsImage:

@@ -10,7 +10,7 @@ from typing import Any
 
 from modelcheckpoint.formats import Format
 from modelcheckpoint.formats.internals import NoMemory
-from modelcheckpoint.formats.snapshot import NeedsKeras, Snapshot, Snapshotter
+from modelcheckpoint.formats.snapshot import NeedsKeras, Snapshot
 from modelcheckpoint.records import Record
 from modelcheckpoint.results import Receipt
 from modelcheckpoint.save.background import Background
@@ -46,7 +46,7 @@ class Pipeline:
         self._format = format
         self._commit = commit
         self._background = background
-        self._snapshotter = Snapshotter(format)
+        self._snapshotter = format.snapshotter()
         self._draft: _Draft | None = None
 
     def expect(self, model: Any) -> None:
@@ -74,11 +74,13 @@ class Pipeline:
     def save_nowhere(self, model: Any) -> None:
         """Go through the motions of a save, for a worker whose file is not kept."""
         with tempfile.TemporaryDirectory() as folder:
-            self._format.write(model, os.path.join(folder, "x" + self._format.suffix))
+            self._format.write(
+                model, os.path.join(folder, "x" + self._format.suffixes[0])
+            )
 
     def release(self) -> None:
         """Give back what was kept for the next save, and tidy up."""
-        self._snapshotter = Snapshotter(self._format)
+        self._snapshotter = self._format.snapshotter()
         self._draft = None
         self._commit.storage.tidy()
 

@@ -223,7 +223,7 @@ class Training:
             storage,
             run.id,
             settings.filepath,
-            settings.format.suffix,
+            settings.suffix,
             save_best_only=settings.save_best_only,
             keep=settings.keep,
             best=run.best_record,
