@@ -15,7 +15,7 @@ from typing import Any
 
 from modelcheckpoint.errors import FormatError, is_interrupt
 from modelcheckpoint.formats.legacy_attributes import model_attributes
-from modelcheckpoint.formats.rebuilding import layers_of, leaves_of
+from modelcheckpoint.formats.model_parts import layers_of, leaves_of
 from modelcheckpoint.observe.keras_models import keras_of, overrides
 
 __all__ = ["check_config", "compiled_with", "has_config"]

@@ -13,13 +13,8 @@ from typing import Any
 
 from modelcheckpoint.errors import FormatError, is_interrupt
 from modelcheckpoint.formats.config import compiled_with, has_config
-from modelcheckpoint.formats.rebuilding import (
-    is_built,
-    is_graph,
-    layers_of,
-    not_rebuilt,
-    rebuilds_in_hdf5,
-)
+from modelcheckpoint.formats.model_parts import is_built, is_graph, layers_of
+from modelcheckpoint.formats.rebuilding import not_rebuilt, rebuilds_in_hdf5
 from modelcheckpoint.formats.sandbox import sandbox
 from modelcheckpoint.observe.keras_models import (
     backend_of,
