@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import json
+import os
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +14,11 @@ from typing import Any
 from modelcheckpoint.formats import keras_api, walked_reading
 from modelcheckpoint.formats.assets import Assets
 from modelcheckpoint.formats.config import check_config
-from modelcheckpoint.formats.internals import check_model, saving_of_keras
+from modelcheckpoint.formats.internals import (
+    check_model,
+    saving_of_keras,
+    sparing_archives,
+)
 from modelcheckpoint.formats.optimizer_state import OptimizerState
 from modelcheckpoint.formats.rebuilding import not_rebuilt
 from modelcheckpoint.formats.snapshot import Snapshot, Snapshotter, room_for
@@ -19,6 +26,8 @@ from modelcheckpoint.formats.weights_h5 import WeightsImage
 from modelcheckpoint.formats.zip_archive import member, pack
 from modelcheckpoint.observe.keras_models import overrides
 from modelcheckpoint.records import Record
+from modelcheckpoint.storage.local import folder_of_its_own
+from modelcheckpoint.storage.system import System
 
 __all__ = ["Archive"]
 
@@ -56,8 +65,15 @@ class Archive:
         return Snapshotter(_Maker)
 
     def write(self, model: Any, path: str, sparingly: bool = False) -> None:
-        """Have Keras write the archive."""
-        keras_api.write(model, path, weights_only=False, sparingly=sparingly)
+        """Have Keras write the archive, in a folder of its own where it must."""
+        if not (sparingly or _writes_beside()):
+            return keras_api.write(model, path, weights_only=False)
+        sparing = sparing_archives() if sparingly else contextlib.nullcontext()
+        with folder_of_its_own(path) as folder, sparing:
+            inside = os.path.join(folder, os.path.basename(path))
+            keras_api.write(model, inside, weights_only=False)
+            if os.path.exists(inside):  # a model's own `save` may write nothing
+                System().replace(inside, path)
 
     def read(self, model: Any, path: str, record: Record | None) -> OptimizerState:
         """Load the weights in the archive, and the optimizer's state."""
@@ -112,3 +128,19 @@ def _optimizer_config(path: str) -> Any:
         return config["compile_config"]["optimizer"]
     except (KeyError, TypeError, ValueError):
         return None  # not compiled, or a file that somebody else wrote
+
+
+@functools.lru_cache(maxsize=1)
+def _writes_beside() -> bool:
+    """Return whether Keras writes a `model.weights.h5` beside each archive it makes.
+
+    Keras 3.2 to 3.4 do, and delete it: a checkpoint of that name would be lost, and two
+    runs in one folder would write the same file.
+    """
+    try:
+        from keras.src.saving import saving_lib
+
+        source = inspect.getsource(saving_lib._save_model_to_fileobj)
+    except (ImportError, AttributeError, OSError, TypeError):
+        return False
+    return "working_dir / _VARS_FNAME_H5" in source
