@@ -1,0 +1,62 @@
+"""Processes that train, and that the tests of `save_on_exit` send signals to."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+from conftest import checkpoints
+
+import modelcheckpoint
+
+POSIX = os.name != "nt"
+
+
+SCRIPT = pathlib.Path(__file__).with_name("run_exit.py")
+
+
+posix = pytest.mark.skipif(not POSIX, reason="no signals between processes here")
+
+
+@contextlib.contextmanager
+def training(kind, folder, **job):
+    """Give a process that trains, and its lines as they come."""
+    folder.mkdir(exist_ok=True)
+    job = json.dumps({"kind": kind, "folder": str(folder), **job})
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPT), job],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def until(process, line):
+    """Read what it says up to a line."""
+    for said in process.stdout:
+        if said.strip() == line:
+            return
+    raise AssertionError(process.stderr.read())
+
+
+def rest_of(process):
+    said, wrong = process.communicate(timeout=60)
+    return [line for line in said.splitlines() if line], wrong
+
+
+def verified(folder):
+    """Return the names of the checkpoints, all of which are good."""
+    found = modelcheckpoint.verify_checkpoints(folder)
+    assert {one.status for one in found} == {"good"}
+    assert sorted(one.path for one in found) == checkpoints(folder)
+    return checkpoints(folder)

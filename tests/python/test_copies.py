@@ -1,0 +1,162 @@
+"""Copies of a callback, by `copy` and `pickle`, at any moment of its life."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import threading
+
+import pytest
+from conftest import (
+    checkpoints,
+    fit,
+    lines,
+    same_weights,
+)
+from one_layer import make_model
+
+from modelcheckpoint import ModelCheckpoint
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("save_freq", ["epoch", 10])
+def test_copies_are_callbacks_of_their_own(K, save_freq, tmp_path, data):
+    """Copies made before use share nothing: each has its own best, count and run."""
+    path = tmp_path / "{epoch}-{loss:.6f}.keras"
+    original = ModelCheckpoint(path, "loss", save_best_only=True, save_freq=save_freq)
+    copies = [pickle.loads(pickle.dumps(original)), copy.deepcopy(original)]
+    bests = []
+    for one in copies:
+        fit(make_model(K), data, one)
+        bests.append(one.best)
+        assert one.problems == []
+    assert original.best is None
+    assert None not in bests
+
+
+WAYS = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda callback: pickle.loads(pickle.dumps(callback)),
+    "pickle 2": lambda callback: pickle.loads(pickle.dumps(callback, 2)),
+}
+
+
+class Tagged(ModelCheckpoint):
+    """A subclass with attributes, and hooks, of its own."""
+
+    def __init__(self, filepath, tag, **arguments):
+        super().__init__(filepath, **arguments)
+        self.validation_data, self.tags = tag, []
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        self.tags.append(epoch)
+
+
+@pytest.mark.parametrize(
+    ("way", "save_freq"),
+    [("copy", 10), ("deepcopy", "epoch"), ("pickle", 10), ("pickle 2", "epoch")],
+)
+@pytest.mark.keras2
+def test_a_callback_is_copied_at_any_time(K, way, save_freq, tmp_path, data):
+    """Before, during and after a fit, and after one that broke; each copy can be used.
+
+    It has the arguments, the best, and what a subclass has added; nothing of a fit.
+    """
+    path = tmp_path / "{epoch}-{loss:.4f}.weights.h5"
+    arguments = {"monitor": "loss", "save_best_only": True, "save_weights_only": True}
+    original = Tagged(path, "mine", save_freq=save_freq, **arguments)
+    copies = {}
+
+    def note(when):
+        def hook(*_, **__):
+            copies.setdefault(when, (WAYS[way](original), original.best))
+
+        return hook
+
+    def stop(epoch, logs=None):
+        if epoch == 2:
+            raise ZeroDivisionError
+
+    others = K.callbacks.LambdaCallback(
+        on_train_begin=note("at the beginning"),
+        on_epoch_begin=stop,
+        on_train_batch_end=note("in an epoch"),
+        on_epoch_end=note("at an epoch's end"),
+        on_train_end=note("at the end"),
+    )
+    threads = threading.active_count()
+    note("before")()
+    model = make_model(K)
+    fit(model, data, original, others, epochs=2)
+    note("after")()
+    with pytest.raises(ZeroDivisionError):
+        fit(model, data, original, others, epochs=4, initial_epoch=1)
+    note("after one that broke")()
+    assert len(copies) == 7
+    assert threading.active_count() <= threads
+    for when, (one, best) in copies.items():
+        assert type(one) is Tagged, when
+        assert (one.best, one.filepath, one.save_freq) == (best, str(path), save_freq)
+        assert (one.validation_data, one.model, one.params) == ("mine", None, None)
+        assert (one.problems, one.restored) == ([], None)
+    assert copies["before"][1] is None
+    assert copies["after one that broke"][1] == original.best
+    wrote = lines(tmp_path)
+    for when in ("before", "in an epoch", "after one that broke"):
+        one, best = copies[when]
+        loss = fit(make_model(K), data, one, epochs=9, initial_epoch=8).history["loss"]
+        if save_freq == "epoch":
+            assert one.best == min(loss[0], best or loss[0])
+        assert one.problems == []
+        assert 8 in one.tags
+    ours = {line["run"] for line in wrote}
+    assert ours.isdisjoint(line["run"] for line in lines(tmp_path)[len(wrote) :])
+    assert {line["path"] for line in wrote} <= set(checkpoints(tmp_path))
+
+
+@pytest.mark.parametrize("way", ["copy", "pickle"])
+def test_a_copy_leaves_the_files_of_the_original(way, tmp_path, data):
+    """It is a run of its own, so retention and `restore_best` keep the two apart."""
+    import keras
+
+    path = tmp_path / "{epoch}.weights.h5"
+    arguments = {"monitor": "loss", "save_weights_only": True, "period": 2}
+    original = ModelCheckpoint(path, keep_latest=1, restore_best=True, **arguments)
+    model = make_model(keras)
+    fit(model, data, original, epochs=3)
+    copied = WAYS[way](original)
+    assert checkpoints(tmp_path) == ["2.weights.h5"]
+    # Of the two epochs between its saves one had passed.
+    fit(model, data, copied, epochs=8, initial_epoch=3)
+    assert checkpoints(tmp_path) == ["2.weights.h5", "8.weights.h5"]
+    ours, *others = lines(tmp_path)
+    assert ours["run"] not in {line["run"] for line in others}
+    # The best that it saved, or the original did before it, is what it restores.
+    other = make_model(keras)
+    best = min((line for line in lines(tmp_path) if "value" in line), key=value_of)
+    other.load_weights(tmp_path / best["path"])
+    assert same_weights(model, other)
+
+
+def value_of(line):
+    return line["value"]
+
+
+def test_a_copy_inside_a_fit_serves_another(tmp_path, data):
+    """A `fit` inside a `fit` needs a callback of its own, and a copy is one."""
+    import keras
+
+    callback = ModelCheckpoint(tmp_path / "{epoch}.keras", "loss", save_on_exit=True)
+
+    def nested(epoch, logs):
+        if epoch == 0:
+            inner = copy.deepcopy(callback)
+            fit(make_model(keras), data, inner, epochs=12, initial_epoch=10)
+
+    others = keras.callbacks.LambdaCallback(on_epoch_end=nested)
+    fit(make_model(keras), data, callback, others, epochs=2)
+    assert len(checkpoints(tmp_path)) == 4
+    assert callback.problems == []
