@@ -35,6 +35,8 @@ def before(folder):
 
 os.environ["PYTHONPATH"] = before(PACKAGE)
 
+posix = pytest.mark.skipif(os.name == "nt", reason="no signals, modes or links there")
+
 SAMPLES = 25
 # It knows no backend but TensorFlow.
 TF_KERAS = os.environ["KERAS_BACKEND"] == "tensorflow" and find_spec("tf_keras")
@@ -95,6 +97,32 @@ def data():
     return x, x.sum(axis=1, keepdims=True)
 
 
+@pytest.fixture
+def big():
+    """A model too large to be saved at once, its data, and `fit` in one call."""
+    keras = pytest.importorskip("keras")
+    from modelcheckpoint.save.pipeline import SMALL_BYTES
+
+    model = keras.Sequential([keras.Input((1500,)), keras.layers.Dense(1500)])
+    model.compile("sgd", loss="mean_squared_error", run_eagerly=False)
+    assert sum(v.nbytes for v in map(np.asarray, model.get_weights())) > SMALL_BYTES
+    x = np.random.default_rng(0).normal(size=(8, 1500)).astype("float32")
+
+    def fit(*callbacks, **arguments):
+        arguments = {"batch_size": 4, "epochs": 3, "verbose": 0, **arguments}
+        return model.fit(x, x, callbacks=list(callbacks), **arguments)
+
+    fit.model = model
+    return fit
+
+
+@pytest.fixture
+def no_thread_is_left():
+    """Fail if the callback's thread outlives the test."""
+    yield
+    assert "modelcheckpoint" not in [thread.name for thread in threading.enumerate()]
+
+
 def make_model(K, loss="mean_squared_error", **compiled):
     model = K.Sequential([K.Input((3,)), K.layers.Dense(2), K.layers.Dense(1)])
     model.compile(optimizer="adam", loss=loss, **compiled)
@@ -104,6 +132,16 @@ def make_model(K, loss="mean_squared_error", **compiled):
 def fit(model, data, *callbacks, **arguments):
     arguments = {"batch_size": 4, "epochs": 1, "verbose": 0, **arguments}
     return model.fit(*data, callbacks=list(callbacks), **arguments)
+
+
+def drive(callback, model, *epochs):
+    """Call the hooks as a fit does; an epoch is its loss, or a dictionary of logs."""
+    callback.set_model(model)
+    callback.on_train_begin()
+    for epoch, logs in enumerate(epochs):
+        callback.on_epoch_begin(epoch)
+        callback.on_epoch_end(epoch, logs if isinstance(logs, dict) else {"loss": logs})
+    callback.on_train_end()
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ import pathlib
 import subprocess
 import sys
 
-import pytest
 from conftest import checkpoints
 
 import modelcheckpoint
@@ -18,9 +17,6 @@ POSIX = os.name != "nt"
 
 
 SCRIPT = pathlib.Path(__file__).with_name("run_exit.py")
-
-
-posix = pytest.mark.skipif(not POSIX, reason="no signals between processes here")
 
 
 @contextlib.contextmanager

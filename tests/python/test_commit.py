@@ -7,6 +7,7 @@ from dataclasses import replace
 from zlib import crc32
 
 import pytest
+from conftest import posix
 from faulty import FaultyOS
 from made import RECORD
 
@@ -17,8 +18,6 @@ from modelcheckpoint.results import Retired
 from modelcheckpoint.save.commit import Commit
 from modelcheckpoint.save.replacement import Caution
 from modelcheckpoint.storage.local import Digest, LocalStorage, NotFlushed
-
-posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other rules")
 
 OLD, NEW = b"old" * 1000, b"new!" * 1000
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import copy
 import inspect
-import math
 import os
 import pathlib
 import pickle
 import subprocess
 import sys
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -24,10 +22,7 @@ from conftest import (
     same_weights,
 )
 
-from modelcheckpoint import CheckpointError, ModelCheckpoint
-from modelcheckpoint.batch_hooks import BatchHook
-
-posix = pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
+from modelcheckpoint import ModelCheckpoint
 
 FORMATS = [
     ("w.keras", False),
@@ -110,119 +105,6 @@ def _umask():
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-@pytest.mark.keras2
-def test_names_hold_epoch_and_metrics(K, tmp_path, data):
-    """The template of the contract works, in a folder that is made for it."""
-    template = tmp_path / "a" / "weights.{epoch:02d}-{val_loss:.2f}.hdf5"
-    callback = ModelCheckpoint(template, save_weights_only=True)
-    history = fit(make_model(K), data, callback, epochs=2, validation_split=0.2)
-    losses = history.history["val_loss"]
-    wanted = [f"weights.0{i + 1}-{loss:.2f}.hdf5" for i, loss in enumerate(losses)]
-    assert checkpoints(tmp_path / "a") == wanted
-
-
-def test_any_metric_can_stand_in_a_name(K, tmp_path, data):
-    """What is between the braces is a key of `logs`, and makes no folder.
-
-    A later run of the same names resumes, so the journal knows them, too.
-    """
-    model = make_model(K, metrics=[K.metrics.MeanSquaredError("F1 score"), "mae"])
-    values = {"val_out/acc": 0.25, "top-5": 93.125}
-    others = K.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: logs.update(values)
-    )
-    name = "{epoch}-{F1 score:.2f}-{val_out/acc:.3f}-{top-5:.1f}.weights.h5"
-    arguments = {"monitor": "F1 score", "save_weights_only": True}
-    callback = ModelCheckpoint(tmp_path / name, **arguments)
-    scores = fit(model, data, others, callback, epochs=2).history["F1 score"]
-    wanted = [f"{i}-{s:.2f}-0.250-93.1.weights.h5" for i, s in enumerate(scores, 1)]
-    assert checkpoints(tmp_path) == wanted
-    assert callback.problems == []
-    callback = ModelCheckpoint(tmp_path / name, resume=True, **arguments)
-    fit(make_model(K), data, others, callback, epochs=3)
-    assert callback.restored.epochs_done == 2
-    # A metric that this model lacks is nan, as in any other field.
-    assert checkpoints(tmp_path) == [*wanted, "3-nan-0.250-93.1.weights.h5"]
-
-
-@posix
-@pytest.mark.parametrize("target", ["kept.keras", "nowhere"])
-def test_a_link_is_replaced(tmp_path, data, target):
-    """The checkpoint takes a link's place, and nothing is written to where it leads."""
-    import keras
-
-    (tmp_path / "kept.keras").write_bytes(b"somebody else's")
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "w.keras").symlink_to(tmp_path / target)
-    callback = ModelCheckpoint(tmp_path / "runs" / "w.keras")
-    fit(make_model(keras), data, callback)
-    assert not (tmp_path / "runs" / "w.keras").is_symlink()
-    assert keras.models.load_model(tmp_path / "runs" / "w.keras").built
-    assert (tmp_path / "kept.keras").read_bytes() == b"somebody else's"
-    assert not (tmp_path / "nowhere").exists()
-    assert callback.problems == []
-
-
-def test_a_number_beyond_all_floats_is_infinite(K, tmp_path, data, capsys):
-    """10**400 ends no training: not in a name, a comparison, a sentence or a line."""
-    values = {"huge": 10**400, "deep": -(10**5000), "ratio": Fraction(10**400)}
-    others = K.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: logs.update(values)
-    )
-    name = tmp_path / "{epoch}-{huge:.1f}-{deep}-{ratio:e}.weights.h5"
-    arguments = {"monitor": "huge", "mode": "max", "verbose": 1, "keep_best": 1}
-    records = []
-    each = ModelCheckpoint(
-        name, save_weights_only=True, on_saved=records.append, **arguments
-    )
-    best = ModelCheckpoint(
-        tmp_path / "best.keras",
-        monitor="deep",
-        mode="min",
-        verbose=1,
-        save_best_only=True,
-    )
-    fit(make_model(K), data, others, each, best)
-    assert checkpoints(tmp_path) == ["1-inf--inf-inf.weights.h5"]
-    assert (each.best, best.best) == (None, None)
-    assert "deep did not improve" in capsys.readouterr().out
-    (record,), (line,) = records, lines(tmp_path)
-    assert (record.value, line["value"]) == (math.inf, "Inf")
-    assert (line["logs"]["deep"], line["logs"]["ratio"]) == ("-Inf", "Inf")
-
-
-def test_folders_can_have_fields(tmp_path, data):
-    """A field in a folder's name makes a folder for each value, one journal for all."""
-    import keras
-
-    callback = ModelCheckpoint(tmp_path / "{epoch}" / "w.keras")
-    fit(make_model(keras), data, callback, epochs=2)
-    assert checkpoints(tmp_path) == ["1/w.keras", "2/w.keras"]
-    assert [line["path"] for line in lines(tmp_path)] == ["1/w.keras", "2/w.keras"]
-
-
-def test_home_and_relative_paths(tmp_path, data, monkeypatch):
-    """`~` is the home folder; a relative path means the folder in which fit began."""
-    import keras
-
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-
-    class Leave(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            os.chdir(elsewhere)
-
-    callbacks = [
-        ModelCheckpoint("~/home.keras"),
-        ModelCheckpoint("here.keras"),
-        Leave(),
-    ]
-    fit(make_model(keras), data, *callbacks)
-    assert checkpoints(tmp_path) == ["here.keras", "home.keras"]
 
 
 @pytest.mark.parametrize("epochs", [[5], [1, 1, 1, 1, 1]])
@@ -313,50 +195,6 @@ def test_silent_without_verbose(tmp_path, data, capsys, recwarn):
     assert [w for w in recwarn if "modelcheckpoint" in str(w.filename)] == []
 
 
-@pytest.mark.keras2
-def test_hooks_by_hand(K, tmp_path, data):
-    """A loop of one's own drives every hook; `logs["size"]` counts the samples."""
-    model = make_model(K)
-    template = tmp_path / "w.{epoch}-{batch}-{samples}.keras"
-    callback = ModelCheckpoint(template, save_freq=10)
-    callback.set_model(model)
-    callback.on_train_begin()
-    for epoch in range(2):
-        callback.on_epoch_begin(epoch)
-        for batch, size in enumerate((4, 7, 4)):
-            callback.on_batch_begin(batch)
-            loss = model.train_on_batch(data[0][:size], data[1][:size])
-            callback.on_batch_end(batch, {"loss": loss, "size": size})
-        callback.on_epoch_end(epoch, {"loss": loss})
-    callback.on_train_end()
-    assert checkpoints(tmp_path) == ["w.1-2-11.keras", "w.2-2-26.keras"]
-    last = K.models.load_model(str(tmp_path / "w.2-2-26.keras"))
-    assert int(np.asarray(last.optimizer.iterations)) == 5
-
-
-def test_hooks_by_hand_without_sizes(K, tmp_path):
-    """Where the loop does not tell the batch's size, the first batch is an error."""
-    callback = ModelCheckpoint(tmp_path / "w.keras", save_freq=10)
-    callback.set_model(make_model(K))
-    callback.on_train_begin()
-    callback.on_epoch_begin(0)
-    with pytest.raises(ValueError, match=r'logs\["size"\].*save_freq_unit'):
-        callback.on_batch_end(0, {"loss": 1.0})
-
-
-def test_hooks_by_hand_need_neither_begin_nor_epochs(tmp_path):
-    """A loop that calls only what it needs still gets its checkpoints."""
-    import keras
-
-    callback = ModelCheckpoint(tmp_path / "w.{epoch}.keras")
-    with pytest.raises(CheckpointError, match="set_model"):
-        callback.on_epoch_end(0)
-    callback.set_model(make_model(keras))
-    callback.on_epoch_end(0)
-    callback.on_epoch_end(1, {"loss": 1.0})
-    assert checkpoints(tmp_path) == ["w.1.keras", "w.2.keras"]
-
-
 def test_tensorflow_is_not_needed(tmp_path):
     """On JAX and Torch a training saves where no TensorFlow is installed."""
     import keras
@@ -396,38 +234,6 @@ def test_pickled_and_copied_before_use(tmp_path, data):
         fit(make_model(keras), data, one)
         assert one.problems == []
     assert checkpoints(tmp_path) == ["w.1-3.keras", "w.1-6.keras"]
-
-
-@pytest.mark.keras2
-def test_an_unneeded_batch_hook_is_looked_up_once(K, tmp_path, data, monkeypatch):
-    """Not at each batch, where the look-up itself would take time."""
-    looked_up, look_up = [], BatchHook.__get__
-
-    def counted(self, callback, owner=None):
-        looked_up.extend([self.name] if callback is not None else [])
-        return look_up(self, callback, owner)
-
-    monkeypatch.setattr(BatchHook, "__get__", counted)
-    callback = ModelCheckpoint(str(tmp_path / "m.keras"))
-    fit(make_model(K), data, callback, epochs=2)
-    assert len(looked_up) == len(set(looked_up))
-
-
-@pytest.mark.keras2
-def test_subclass_hooks_run(K, tmp_path, data):
-    """A subclass that overrides batch hooks and calls super() works in both modes."""
-    seen = []
-
-    class Mine(ModelCheckpoint):
-        def on_batch_end(self, batch, logs=None):
-            seen.append(batch)
-            super().on_batch_end(batch, logs)
-
-    for number, save_freq in enumerate(("epoch", 12)):
-        callback = Mine(tmp_path / f"{number}.keras", save_freq=save_freq)
-        fit(make_model(K), data, callback)
-    assert seen == [*range(7), *range(7)]
-    assert checkpoints(tmp_path) == ["0.keras", "1.keras"]
 
 
 def test_another_model_is_another_run(tmp_path, data):

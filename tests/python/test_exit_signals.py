@@ -6,8 +6,8 @@ import signal
 import time
 
 import pytest
-from conftest import checkpoints, lines
-from exit_process import posix, rest_of, training, until, verified
+from conftest import checkpoints, lines, posix
+from exit_process import rest_of, training, until, verified
 
 pytestmark = pytest.mark.slow
 

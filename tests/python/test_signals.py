@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import checkpoints, make_model
+from conftest import checkpoints, drive, make_model
 from conftest import fit as fit_model
 
 import modelcheckpoint
@@ -82,16 +82,6 @@ class Interrupt:
         return self._line
 
 
-def drive(callback, model, losses):
-    """Call the hooks as a fit does."""
-    callback.set_model(model)
-    callback.on_train_begin()
-    for epoch, loss in enumerate(losses):
-        callback.on_epoch_begin(epoch)
-        callback.on_epoch_end(epoch, {"loss": loss})
-    callback.on_train_end()
-
-
 def whole(folder):
     """Return whether each file under a final name is as a line of the journal says."""
     storage, records = LocalStorage(str(folder)), list(log.read(str(folder)))
@@ -111,7 +101,7 @@ def test_an_interrupt_before_any_line(model, tmp_path):
     count = Interrupt(-1)
     template = "{epoch}.weights.h5"
     with count:
-        drive(callback_in(tmp_path / "count", template), model, [3.0, 2.0])
+        drive(callback_in(tmp_path / "count", template), model, 3.0, 2.0)
     assert count.lines > 200
     step = max(1, count.lines // TRIES)
     points = range(random.randrange(step) + 1, count.lines + 1, step)
@@ -120,11 +110,11 @@ def test_an_interrupt_before_any_line(model, tmp_path):
         folder = tmp_path / str(at)
         callback, interrupt = callback_in(folder, template), Interrupt(at)
         with contextlib.suppress(KeyboardInterrupt), interrupt:
-            drive(callback, model, [3.0, 2.0])
+            drive(callback, model, 3.0, 2.0)
         callback.wait()
         if not whole(folder):
             wrong.append((interrupt.line, "a file is torn"))
-        drive(callback, model, [1.0])
+        drive(callback, model, 1.0)
         gc.collect()
         wrong += [(interrupt.line, what) for what in left_wrong(callback, folder)]
     assert wrong == []
@@ -147,8 +137,8 @@ def test_an_interrupt_before_keras_writes(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Background, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        drive(callback, model, [3.0])
-    drive(callback, model, [1.0])
+        drive(callback, model, 3.0)
+    drive(callback, model, 1.0)
     gc.collect()
     assert list(left_wrong(callback, tmp_path / "folder")) == []
 

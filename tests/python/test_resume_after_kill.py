@@ -1,0 +1,109 @@
+"""A training that is killed and resumed ends as if it never had been."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import TF_KERAS, lines
+
+pytestmark = pytest.mark.slow
+
+
+SCRIPT = pathlib.Path(__file__).with_name("run_resumed.py")
+FORMATS = {
+    "w.{epoch:02d}.keras": False,
+    "w.{epoch:02d}.weights.h5": True,
+    "w.{epoch:02d}.h5": False,
+}
+
+
+def run(folder, **job):
+    """Run the script; return what it printed, or None where it was killed."""
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, str(SCRIPT), str(folder), json.dumps(job)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode == -signal.SIGKILL:
+        return None
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def end_of(folder):
+    with np.load(folder / "end.npz") as found:
+        return [found[name] for name in found.files]
+
+
+def assert_same_end(one, other):
+    assert len(one) == len(other) > 10
+    for here, there in zip(one, other):
+        assert here.dtype == there.dtype
+        assert np.array_equal(here, there)
+
+
+@pytest.fixture(scope="session")
+def unbroken(tmp_path_factory):
+    """What ten epochs in one process end with."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    run(folder, name="w.weights.h5", callback={"save_weights_only": True})
+    return end_of(folder)
+
+
+def resumed(folder, kill, **job):
+    assert run(folder, kill=kill, **job) is None
+    return run(folder, **job)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_ten_epochs_are_four_a_kill_and_six(name, tmp_path, unbroken):
+    """Weights, optimizer and seed generators are those of a run never stopped."""
+    arguments = {"resume": True, "save_weights_only": FORMATS[name]}
+    out = resumed(tmp_path, ["epoch", 4], name=name, callback=arguments)
+    assert "saved after epoch 4; epoch 5 is next\n" in out
+    assert "epochs [5, 6, 7, 8, 9, 10]" in out
+    assert "problems []" in out
+    assert_same_end(end_of(tmp_path), unbroken)
+    assert len({line["run"] for line in lines(tmp_path)}) == 1
+
+
+def test_two_kills(tmp_path, unbroken):
+    """A run that was resumed can be, also one that was killed within an epoch."""
+    job = {"name": "w.{epoch}.keras", "callback": {"resume": True}}
+    assert run(tmp_path, kill=["epoch", 3], **job) is None
+    assert run(tmp_path, kill=["batch", 12], **job) is None
+    assert "epochs [6, 7, 8, 9, 10]" in run(tmp_path, **job)
+    assert_same_end(end_of(tmp_path), unbroken)
+
+
+@pytest.mark.parametrize("build", ["none", "subclassed"])
+def test_a_model_that_its_first_batch_builds(build, tmp_path, unbroken):
+    """The journal tells how it was built; a name without fields is the newest state."""
+    job = {"name": "w.keras", "callback": {"resume": True}, "build": build}
+    assert "epochs [5, 6" in resumed(tmp_path, ["epoch", 4], **job)
+    assert_same_end(end_of(tmp_path), unbroken)
+
+
+def test_a_kill_while_a_save_is_in_flight(tmp_path):
+    """What was not durable yet is trained again; the end is the same."""
+    job = {"name": "w.{epoch}.keras", "callback": {"resume": True}, "width": 1024}
+    unbroken = tmp_path / "unbroken"
+    run(unbroken, **job)
+    out = resumed(tmp_path, ["epoch", 4], **job)
+    assert "epochs [4, 5, 6" in out or "epochs [5, 6" in out
+    assert_same_end(end_of(tmp_path), end_of(unbroken))
+
+
+@pytest.mark.skipif(not TF_KERAS, reason="tf_keras is not here")
+def test_tf_keras_without_dropout(tmp_path):
+    """tf_keras starts at the right epoch, too; the state of its Dropout is lost."""
+    job = {"name": "w.{epoch}.keras", "keras": "tf_keras", "dropout": False}
+    job["callback"] = {"resume": True}
+    unbroken = tmp_path / "unbroken"
+    run(unbroken, **job)
+    assert "epochs [5, 6" in resumed(tmp_path, ["epoch", 4], **job)
+    assert_same_end(end_of(tmp_path), end_of(unbroken))
