@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import pathlib
 import random
 import signal
 import sys
@@ -16,8 +15,8 @@ import numpy as np
 import pytest
 from conftest import checkpoints, drive, make_model
 from conftest import fit as fit_model
+from faulty import Interrupt
 
-import modelcheckpoint
 from modelcheckpoint import ModelCheckpoint
 from modelcheckpoint.journal import log
 from modelcheckpoint.save.background import Background
@@ -27,7 +26,6 @@ keras = pytest.importorskip("keras", minversion="3.4")
 
 pytestmark = pytest.mark.slow
 
-PACKAGE = str(pathlib.Path(modelcheckpoint.__file__).parent)
 TRIES = int(os.environ.get("MODELCHECKPOINT_INTERRUPTS", "20"))
 POSIX = os.name != "nt"
 
@@ -52,34 +50,6 @@ def model(request):
     found.compile("sgd", "mean_squared_error")
     found.fit(np.ones((4, 3)), np.ones((4, 1)), verbose=0)
     return found
-
-
-class Interrupt:
-    """Raises KeyboardInterrupt before the n-th line of the package on this thread."""
-
-    def __init__(self, at):
-        self.at = at
-        self.lines = 0
-        self.line = None
-
-    def __enter__(self):
-        self._before = sys.gettrace()
-        sys.settrace(self._function)
-
-    def __exit__(self, *raised):
-        sys.settrace(self._before)
-
-    def _function(self, frame, event, argument):
-        return self._line if frame.f_code.co_filename.startswith(PACKAGE) else None
-
-    def _line(self, frame, event, argument):
-        if event == "line":
-            self.lines += 1
-            if self.lines == self.at:
-                name = os.path.relpath(frame.f_code.co_filename, PACKAGE)
-                self.line = f"{name}:{frame.f_lineno}"
-                raise KeyboardInterrupt
-        return self._line
 
 
 def whole(folder):

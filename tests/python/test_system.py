@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import itertools
 import os
 import time
 from dataclasses import replace
 
 import pytest
-from faulty import FaultyOS, FullFlush, InUse
+from faulty import FaultyOS, FullFlush, Interrupt, InUse
 from made import RECORD
 from test_local import files, parts, save_that_raises
 
@@ -192,6 +194,26 @@ def test_many_files_in_use_share_one_wait(tmp_path):
     calls.times = 0
     assert len(retirement.retire(record).deleted) == 4
     assert len(sweep(storage)) == 5
+
+
+def test_an_interrupt_leaves_no_shared_wait(tmp_path):
+    """Wherever it comes, later renames and deletes have two seconds each."""
+    (tmp_path / "w").write_bytes(b"data")
+    storage = LocalStorage(str(tmp_path), system=System(os))
+    ended = False
+    for at in itertools.count(1):
+        with contextlib.suppress(KeyboardInterrupt), Interrupt(at):
+            storage.tidy()
+            ended = True
+        clock = Clock()
+        system = windows(InUse(10_000), clock)
+        for number in (1, 2):
+            with pytest.raises(PermissionError):
+                system.unlink(str(tmp_path / "w"))
+            assert clock.now == pytest.approx(100 + number * PATIENCE), at
+        if ended:
+            break
+    assert at > 5
 
 
 class Kernel:

@@ -14,6 +14,7 @@ from modelcheckpoint.storage.system import one_wait
 __all__ = ["sweep", "unfinished"]
 
 
+@one_wait
 def sweep(storage: LocalStorage) -> list[str]:
     """Delete the temporary files of writers that are dead, and return their names.
 
@@ -30,11 +31,10 @@ def sweep(storage: LocalStorage) -> list[str]:
         for record in unfinished(storage, found):
             storage.append(Removal.of(record, never_came=True).to_line())
     gone = []
-    with one_wait():
-        for name in found:
-            with contextlib.suppress(OSError):
-                storage.delete(name)
-                gone.append(os.path.basename(name))
+    for name in found:
+        with contextlib.suppress(OSError):
+            storage.delete(name)
+            gone.append(os.path.basename(name))
     return gone
 
 

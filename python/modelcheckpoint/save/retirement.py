@@ -166,21 +166,21 @@ class Retirement:
     def _is_there(self, record: Record) -> bool:
         return self._storage.size(record.path) == record.bytes
 
+    @one_wait
     def _delete(self, doomed: list[Record]) -> Retired:
         try:
             self._announce([r for r in doomed if r.path not in self._announced])
         except OSError as error:
             return Retired(undeleted=_all(doomed, error))
         deleted, undeleted = [], []
-        with one_wait():
-            for record in doomed:
-                try:
-                    if self._storage.retire(record.path, record.bytes):
-                        deleted.append(record.path)
-                except OSError as error:
-                    undeleted.append((record.path, error))
-                else:
-                    self._forget(record.path)
+        for record in doomed:
+            try:
+                if self._storage.retire(record.path, record.bytes):
+                    deleted.append(record.path)
+            except OSError as error:
+                undeleted.append((record.path, error))
+            else:
+                self._forget(record.path)
         return Retired(tuple(deleted), tuple(undeleted))
 
     def _announce(self, records: Sequence[Record]) -> None:

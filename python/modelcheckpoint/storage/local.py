@@ -108,11 +108,11 @@ class LocalStorage:
                 if self._process == os.getpid():  # not in a child that was forked
                     self._unlink(path)
 
+    @one_wait
     def tidy(self) -> None:
         """Delete the temporary files that could not be deleted when they should."""
-        with one_wait():
-            for path in list(self._undeleted):
-                self._unlink(path)
+        for path in list(self._undeleted):
+            self._unlink(path)
 
     def write(self, temporary: str, parts: Iterable[Part]) -> Digest:
         """Write a temporary file, make it durable, and measure it on the way.

@@ -7,13 +7,13 @@ renamed nor deleted, and an indexer or a virus scanner opens each new file for a
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import functools
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
-from typing import Any
+from collections.abc import Callable
+from contextvars import ContextVar, copy_context
+from typing import Any, TypeVar, cast
 
 try:
     import fcntl
@@ -21,6 +21,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 __all__ = ["PATIENCE", "System", "as_system", "one_wait"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 PATIENCE = 2.0
 """Seconds for which a rename or delete is tried again while somebody has the file."""
@@ -123,17 +125,22 @@ def as_system(calls: Any) -> System:
     return calls if isinstance(calls, System) else System(calls)
 
 
-@contextlib.contextmanager
-def one_wait() -> Iterator[None]:
-    """Have the renames and deletes in the block wait two seconds in all, not each.
+def one_wait(function: _F) -> _F:
+    """Have all renames and deletes of a function wait two seconds in all, not each.
 
-    For what deletes many files: training may be waiting.
+    For what deletes many files: training may be waiting. The wait is known in a context
+    of its own, which ends with the call wherever an interrupt ends it.
     """
-    token = _shared.set(_Wait())
-    try:
-        yield
-    finally:
-        _shared.reset(token)
+
+    @functools.wraps(function)
+    def waiting(*arguments: Any, **named: Any) -> Any:
+        def run() -> Any:
+            _shared.set(_Wait())
+            return function(*arguments, **named)
+
+        return copy_context().run(run)
+
+    return cast("_F", waiting)
 
 
 class _Wait:
