@@ -25,7 +25,7 @@
 #' @section Going on:
 #' With `resume = TRUE` the newest checkpoint of the same `filepath` (below its
 #' folder, which may have moved) and format is loaded when `fit()` begins, if
-#' its size, checksum and structure are right; a damaged one is passed over, and
+#' its size and checksum are right; a damaged one is passed over, and
 #' told. Weights, the optimizer with its learning rate, the seed generators (of
 #' Dropout, and of layers that draw without a seed), and the states of stateful
 #' recurrent layers are restored, `best`, the counts of samples and of what passed

@@ -1,15 +1,17 @@
 #' Are the checkpoints of a folder whole?
 #'
-#' Reads each file that the journal `modelcheckpoint.jsonl` names, compares its
-#' size and checksum (crc32) with its line there, and opens its structure.
+#' Reads each file that the journal `modelcheckpoint.jsonl` names, and compares
+#' its size and checksum (crc32) with its line there. Of other files only the
+#' outer structure is looked at: the directory of an archive, the signature of
+#' HDF5.
 #'
-#' No Keras is needed. Structures are opened in a process of their own: nothing
-#' is unpickled, no code in a file is run, and no file outside the folder is
-#' touched, whatever the folder holds. One flipped bit anywhere in a file makes
-#' it damaged. Saves that are under way in this session are waited for; those
-#' of other processes may go on, and a file that is exchanged meanwhile is
-#' looked at anew. Each file is read once, so this takes as long as reading all
-#' of them; an interactive session shows how far it is.
+#' No Keras is needed. Nothing is unpacked or unpickled, no code in a file is
+#' run, and no file outside the folder is touched, whatever the folder holds.
+#' One flipped bit anywhere in a file that a line names makes it damaged. Saves
+#' that are under way in this session are waited for; those of other processes
+#' may go on, and a file that is exchanged meanwhile is looked at anew. Each
+#' file is read once, so this takes as long as reading all of them; an
+#' interactive session shows how far it is.
 #'
 #' `modelcheckpoint verify <folder>` does the same in a shell, where the Python
 #' package is installed with its extra `cli`.

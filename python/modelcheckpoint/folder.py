@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modelcheckpoint.decide import arguments
-from modelcheckpoint.formats.inspection import Inspector
 from modelcheckpoint.journal.verify import Verification, Verifier
 from modelcheckpoint.listing.checkpoint import Checkpoint
 from modelcheckpoint.listing.checkpoint_list import CheckpointList
 from modelcheckpoint.listing.queries import (
     Folder,
-    checked,
     find_best,
     find_latest,
     found_in,
+    opened,
     pruned,
 )
 from modelcheckpoint.save.background import wait_for_all
@@ -155,10 +154,11 @@ def verify_checkpoints(
     """Return, for each checkpoint of a folder, whether it is whole.
 
     Each file that the journal `modelcheckpoint.jsonl` names is read once, and its size
-    and checksum (crc32) are compared with its line; then its structure is opened, in a
-    process of its own, without Keras: nothing is unpickled, no code in it is run, and
-    no file outside the folder is touched, whatever the folder holds. Saves that are
-    under way in this process are waited for; those of other processes may go on.
+    and checksum (crc32) are compared with its line. Of other files only the outer
+    structure is looked at: the directory of an archive, the signature of HDF5. Nothing
+    is unpacked or unpickled, no code in a file is run, and no file outside the folder
+    is touched, whatever the folder holds. Saves that are under way in this process are
+    waited for; those of other processes may go on.
 
     Args:
         folder: The folder with the journal.
@@ -169,21 +169,20 @@ def verify_checkpoints(
         has `path`, `status`, `reason` and `record`. The status is `"good"`,
         `"damaged"`, `"missing"` (and no line says that it was deleted, or never came)
         or `"unknown"` (no line names it, as where Keras itself wrote it; what is wrong
-        with its structure, if anything, is the reason). One flipped bit anywhere in a
-        file makes it damaged.
+        with its outer structure, if anything, is the reason). One flipped bit anywhere
+        in a file that a line names makes it damaged.
 
     Raises:
         ValueError: If `folder` is no path.
         OSError: If there is no such folder, or it cannot be read.
     """
     told = arguments.function_or_none("progress", progress, takes=2)
-    path = checked(folder)
+    storage = opened(folder)
     wait_for_all()
-    with Inspector() as inspect:
-        verifier = Verifier(path, inspect)
-        tally = _Tally(verifier.size(), told)
-        verifier.read = tally.add
-        found = [verifier.verify(name) for name in verifier.names()]
+    verifier = Verifier(storage)
+    tally = _Tally(verifier.size(), told)
+    verifier.read = tally.add
+    found = [verifier.verify(name) for name in verifier.names()]
     return [one for one in found if one is not None]
 
 

@@ -7,38 +7,30 @@ import os
 import stat
 import warnings
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Union
 
 from modelcheckpoint.decide import arguments
-from modelcheckpoint.decide.lineage import candidates, lineage
-from modelcheckpoint.decide.monitor import last_best
-from modelcheckpoint.decide.naming import Template
-from modelcheckpoint.decide.other_checkpoints import Others, others
 from modelcheckpoint.errors import (
     CheckpointWarning,
     RestoreError,
     without_number,
 )
 from modelcheckpoint.formats import format_of_file
-from modelcheckpoint.formats.inspection import Inspector
 from modelcheckpoint.formats.optimizer_state import NO_STATE
 from modelcheckpoint.journal import log
-from modelcheckpoint.journal.scan import contents
 from modelcheckpoint.journal.verify import Verification, Verifier
 from modelcheckpoint.observe.keras_models import check_model
 from modelcheckpoint.observe.layer_states import put_states
 from modelcheckpoint.observe.seeds import put_global_seed, put_random, put_seeds
 from modelcheckpoint.records import Record
 from modelcheckpoint.save.background import wait_for_all
+from modelcheckpoint.storage import storage_for
+from modelcheckpoint.storage.base import Storage
 
 __all__ = [
-    "Found",
     "Restored",
-    "could_resume",
-    "find",
-    "others_in",
     "restore",
     "restore_checkpoint",
     "restore_weights",
@@ -103,25 +95,6 @@ class Restored:
         )
 
 
-@dataclass(frozen=True)
-class Found:
-    """From which checkpoint a training can go on.
-
-    Attributes:
-        record: Of the newest one that is whole; None where there is none.
-        chain: The checkpoints that led to it, oldest first, itself among them.
-        damaged: Newer ones that had to be passed over.
-    """
-
-    record: Record | None
-    chain: Sequence[Record]
-    damaged: Sequence[Verification]
-
-    def best(self, monitor: str) -> Record | None:
-        """Return the best of the chain by `monitor`, or None."""
-        return last_best(self.chain, monitor)
-
-
 def restore_checkpoint(model: Any, path: str | os.PathLike[str]) -> Restored:
     """Load a checkpoint into a model: weights, optimizer, seeds, layer states.
 
@@ -174,9 +147,8 @@ def restored_from(model: Any, path: str | os.PathLike[str]) -> Restored:
     wait_for_all()
     if os.path.islink(file):
         file = os.path.realpath(file)
-    with Inspector() as inspect:
-        found = _looked_up(file, inspect)
-    if found.status not in ("good", "unknown") or found.reason is not None:
+    found = _looked_up(file)
+    if found.status not in ("good", "unknown"):
         raise RestoreError(f"{file} is damaged: {found.reason}.")
     restored = restore(model, file, found.record)
     _restored_by_hand[id(model)] = model
@@ -215,70 +187,20 @@ def restore(model: Any, path: str, record: Record | None) -> Restored:
     )
 
 
-def restore_weights(model: Any, folder: str, record: Record) -> None:
+def restore_weights(model: Any, storage: Storage, record: Record) -> None:
     """Load the weights of a checkpoint of this run, and nothing else.
 
     Raises:
         RestoreError: If the file is gone or damaged. The model is then as it was.
     """
-    with Inspector() as inspect:
-        found = Verifier(folder, inspect).verify(record.path)
-    if found is None or found.status != "good" or not _is_of(found.record, record):
+    found = Verifier(storage).verify(record.path)
+    if found is None or not found.proves(record):
         gone = found is None or found.status == "missing"
         reason = found.reason if found is not None and found.reason else None
         what = "it is gone" if gone else reason or "another file has its name now"
         raise RestoreError(f"{record.path}: {what}")
-    path = os.path.join(folder, *record.path.split("/"))
+    path = storage.path(record.path)
     format_of_file(path).read_weights(model, path, record)
-
-
-def find(folder: str, template: Template, format: str) -> Found:
-    """Return the newest checkpoint of a template that is whole.
-
-    Args:
-        folder: Absolute path of the template's folder.
-        template: Of the callback that is to go on.
-        format: What the file must hold.
-    """
-    entries = list(log.entries(folder))
-    damaged: list[Verification] = []
-    looks: dict[str, Verification | None] = {}
-    with Inspector() as inspect:
-        verifier = Verifier(folder, inspect)
-        for record in candidates(entries, template, format):
-            if record.path not in looks:
-                looks[record.path] = verifier.verify(record.path)
-                look = looks[record.path]
-                if look is not None and look.status == "damaged":
-                    damaged.append(look)
-            look = looks[record.path]
-            if look and look.status == "good" and _is_of(look.record, record):
-                return Found(record, lineage(entries, record), damaged)
-    return Found(None, [], damaged)
-
-
-def others_in(folder: str, template: Template, format: str) -> Others | None:
-    """Return what is in a folder beside what a run could go on from, or None.
-
-    Args:
-        folder: Absolute path of the template's folder; it need not exist.
-        template: Of the callback that is to go on.
-        format: What the file must hold.
-    """
-    try:
-        seen = contents(folder, template.depth)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    files = {file.name: (file.bytes, file.modified) for file in seen.files}
-    return others(files, seen.entries, template, format)
-
-
-def could_resume(folder: str, template: Template, format: str) -> Record | None:
-    """Return the newest checkpoint that a run could go on from, by its size alone."""
-    for record in candidates(log.entries(folder), template, format):
-        if _size(os.path.join(folder, *record.path.split("/"))) == record.bytes:
-            return record
-    return None
 
 
 def _check_file(path: str) -> None:
@@ -291,14 +213,14 @@ def _check_file(path: str) -> None:
         pass
 
 
-def _looked_up(file: str, inspect: Inspector) -> Verification:
+def _looked_up(file: str) -> Verification:
     for folder, name in _places(file):
-        if any(record.path == name for record in log.read(folder)):
-            found = Verifier(folder, inspect).verify(name)
+        storage = storage_for(folder)
+        if any(record.path == name for record in log.read(storage)):
+            found = Verifier(storage).verify(name)
             if found is not None:
                 return found
-    folder, name = os.path.split(file)
-    return Verification(name, "unknown", inspect(folder, name, ""), None)
+    return Verification(file, "unknown", None, None)
 
 
 def _places(file: str) -> Iterator[tuple[str, str]]:
@@ -310,18 +232,3 @@ def _places(file: str) -> Iterator[tuple[str, str]]:
         if above == folder:
             return
         folder, name = above, f"{last}/{name}"
-
-
-def _is_of(found: Record | None, record: Record) -> bool:
-    # Not the whole lines: a NaN in them is unequal to itself.
-    return found is not None and (found.bytes, found.crc32) == (
-        record.bytes,
-        record.crc32,
-    )
-
-
-def _size(path: str) -> int | None:
-    try:
-        return os.lstat(path).st_size
-    except OSError:
-        return None

@@ -46,7 +46,7 @@ class Gated(ModelCheckpoint):
 
         def storage(chief):
             found = plain(chief)
-            return LocalStorage(found.folder, found.depth, system=gate)
+            return LocalStorage(found.root, found.depth, system=gate)
 
         self._training._storage = storage
 

@@ -13,7 +13,7 @@ from conftest import checkpoints
 from modelcheckpoint import verify_checkpoints
 from modelcheckpoint.records import Record
 from modelcheckpoint.storage import temporary
-from modelcheckpoint.storage.temporary import JOURNAL
+from modelcheckpoint.storage.base import JOURNAL
 
 RECORD = Record(
     path="w.keras",

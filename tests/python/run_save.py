@@ -40,8 +40,8 @@ def save(commit, job, data):
     size = -(-len(data) // job.get("parts", 1))
     pieces = [data[at : at + size] for at in range(0, len(data), size)]
 
-    def write(temporary):
-        return commit.storage.write(temporary, [(piece, None) for piece in pieces])
+    def write(staged):
+        return staged.write([(piece, None) for piece in pieces])
 
     try:
         return commit.save(record_of(job), write)

@@ -18,6 +18,7 @@ from modelcheckpoint import (
 )
 from modelcheckpoint.journal import log
 from modelcheckpoint.records import Record, Removal
+from modelcheckpoint.storage import storage_for
 
 keras = pytest.importorskip("keras", minversion="3.4")
 
@@ -30,7 +31,7 @@ def test_a_file_that_gets_no_name_is_noted(big, tmp_path):
     callback = ModelCheckpoint(tmp_path / "{epoch}.keras")
     with pytest.warns(CheckpointWarning, match=r"Saving .*2\.keras failed"):
         big(callback)
-    found = list(log.entries(str(tmp_path)))
+    found = list(log.entries(storage_for(str(tmp_path))))
     assert [entry.path for entry in found if isinstance(entry, Record)] == [
         "1.keras",
         "2.keras",

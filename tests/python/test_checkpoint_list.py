@@ -27,7 +27,7 @@ from modelcheckpoint import (
 )
 from modelcheckpoint.for_r.frames import list_frames
 from modelcheckpoint.listing.checkpoint import COLUMNS
-from modelcheckpoint.storage.temporary import JOURNAL
+from modelcheckpoint.storage.base import JOURNAL
 
 BASE = [
     *("path", "name", "status", "epoch", "batch", "samples", "monitor", "value"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 from zlib import crc32
@@ -17,7 +18,9 @@ from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.results import Retired
 from modelcheckpoint.save.commit import Commit
 from modelcheckpoint.save.replacement import Caution
-from modelcheckpoint.storage.local import Digest, LocalStorage, NotFlushed
+from modelcheckpoint.storage import storage_for
+from modelcheckpoint.storage.base import Digest, NotFlushed, digest_of
+from modelcheckpoint.storage.local import LocalStorage
 
 OLD, NEW = b"old" * 1000, b"new!" * 1000
 
@@ -34,8 +37,8 @@ def commit_for(folder, system=os, run="new", template="w.keras", **options):
 
 
 def save(commit, data=NEW, entry=None):
-    def write(temporary):
-        return commit.storage.write(temporary, [(data, None)])
+    def write(staged):
+        return staged.write([(data, None)])
 
     return commit.save(entry or record(), write)
 
@@ -51,9 +54,10 @@ def published(folder):
 
 def undescribed(folder):
     """Return the files that no line of the journal describes."""
-    storage, records = LocalStorage(str(folder)), list(log.read(str(folder)))
+    storage = storage_for(str(folder))
+    records = list(log.read(storage))
     names = published(folder)
-    return [n for n in names if not log.matching(records, n, storage.measure(n))]
+    return [n for n in names if not log.matching(records, n, digest_of(storage, n))]
 
 
 class Storage(LocalStorage):
@@ -69,26 +73,38 @@ class Storage(LocalStorage):
         if name == self.fail_at:
             raise self.error
 
-    def write(self, temporary, parts):
-        self._step("stage")
-        return super().write(temporary, parts)
+    @contextlib.contextmanager
+    def staged(self, name, suffix):
+        with super().staged(name, suffix) as staged:
+            yield Staged(staged, self._step)
 
-    def keep_aside(self, name, aside, digest):
+    def copy(self, name, second):
         self._step("keep aside")
-        return super().keep_aside(name, aside, digest)
+        super().copy(name, second)
 
     def append(self, *lines):
         entries = [Record.from_line(line) or Removal.from_line(line) for line in lines]
         self._step(" and ".join(map(meaning, entries)))
         super().append(*lines)
 
-    def publish(self, temporary, name):
-        self._step("publish")
-        super().publish(temporary, name)
-
-    def retire(self, name, size):
+    def delete(self, entry):
         self._step("delete")
-        return super().retire(name, size)
+        return super().delete(entry)
+
+
+class Staged:
+    """A staged file that notes what is asked of it."""
+
+    def __init__(self, staged, step):
+        self.path, self._staged, self._step = staged.path, staged, step
+
+    def write(self, parts):
+        self._step("stage")
+        return self._staged.write(parts)
+
+    def publish(self):
+        self._step("publish")
+        self._staged.publish()
 
 
 def meaning(entry):
@@ -172,25 +188,25 @@ def test_what_writes_raises(tmp_path):
     """Whatever it is reaches the caller, and no temporary file is left."""
     commit = commit_for(tmp_path)
 
-    def write(temporary):
+    def write(staged):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         commit.save(record(), write)
     assert list(tmp_path.glob(".*.tmp*")) == []
-    assert list(log.read(str(tmp_path))) == []
+    assert list(log.read(storage_for(str(tmp_path)))) == []
 
 
-def test_a_name_that_is_not_durable(tmp_path):
+def test_a_name_that_is_not_durable(tmp_path, monkeypatch):
     """The file has the name, which is an error; it counts as the best all the same."""
     storage = Storage(tmp_path)
-    publish = storage.publish
+    publish = Staged.publish
 
-    def not_flushed(temporary, name):
-        publish(temporary, name)
-        raise NotFlushed(5, "Input/output error", name)
+    def not_flushed(staged):
+        publish(staged)
+        raise NotFlushed(5, "Input/output error", staged.path)
 
-    storage.publish = not_flushed
+    monkeypatch.setattr(Staged, "publish", not_flushed)
     commit = Commit(storage, "new", "w.keras", ".keras")
     with pytest.raises(NotFlushed):
         save(commit)
@@ -222,11 +238,10 @@ def test_caution_keeps_what_no_line_describes(tmp_path):
 def test_a_file_that_somebody_else_wrote(tmp_path):
     """`stage` and `publish` are the same commit, for a file that Keras fills."""
     commit = commit_for(tmp_path)
-    with commit.stage("w.keras") as temporary:
-        with open(temporary, "wb") as file:
+    with commit.stage("w.keras") as staged:
+        with open(staged.path, "wb") as file:
             file.write(NEW)
-        digest = commit.storage.seal(temporary)
-        receipt = commit.publish(record(), temporary, digest)
+        receipt = commit.publish(record(), staged, staged.seal())
     assert receipt.record.bytes == len(NEW)
     assert published(tmp_path) == {"w.keras": NEW}
 

@@ -18,7 +18,7 @@ from conftest import fit, make_model, told
 
 from modelcheckpoint import ModelCheckpoint, SaveError, verify_checkpoints
 from modelcheckpoint.formats.zip_archive import member, pack
-from modelcheckpoint.storage.temporary import JOURNAL
+from modelcheckpoint.storage.base import JOURNAL
 
 keras = pytest.importorskip("keras", minversion="3.4")
 

@@ -17,9 +17,10 @@ from made import RECORD, abandoned
 from modelcheckpoint.journal import log
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.records import Record
-from modelcheckpoint.storage import beneath
+from modelcheckpoint.storage import beneath, storage_for
+from modelcheckpoint.storage.base import JOURNAL, NotPlain, digest_of, is_name_below
 from modelcheckpoint.storage.local import LocalStorage
-from modelcheckpoint.storage.temporary import JOURNAL
+from modelcheckpoint.storage.staging import StagedFile
 
 pytestmark = [
     pytest.mark.slow,
@@ -48,20 +49,20 @@ def test_a_name_that_leads_out_is_no_record(folder, name):
     """The line is passed over, and the next one is read."""
     lines = [replace(RECORD, path=name).to_line(), RECORD.to_line()]
     (folder / JOURNAL).write_text("\n".join(lines))
-    assert [record.path for record in log.read(str(folder))] == ["w.keras"]
+    assert [record.path for record in log.read(storage_for(str(folder)))] == ["w.keras"]
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_a_name_that_leads_out_is_not_opened(folder, name):
     """Whoever asks for it."""
-    with pytest.raises(beneath.NotPlain):
+    with pytest.raises(NotPlain):
         beneath.open_below(str(folder), name)
 
 
 @given(st.text(max_size=30) | st.from_regex(r"[./a]{1,12}", fullmatch=True))
 def test_a_name_stays_below(name):
     """Of any text that is taken for a name, the path lies in the folder."""
-    if beneath.is_name_below(name):
+    if is_name_below(name):
         path = os.path.normpath(os.path.join("/folder", name))
         assert path.startswith("/folder/")
         assert "\0" not in path
@@ -71,7 +72,7 @@ def test_a_name_with_a_newline_is_a_name(folder):
     """JSON writes it as one line."""
     record = replace(RECORD, path="a\nb\x1b[31m.keras")
     LocalStorage(str(folder)).append(record.to_line())
-    assert list(log.read(str(folder))) == [record]
+    assert list(log.read(storage_for(str(folder)))) == [record]
 
 
 # Links, pipes and devices
@@ -84,9 +85,9 @@ def test_a_link_is_not_followed(folder, name):
     (folder / "below").symlink_to("..")
     (folder.parent / "w.keras").write_bytes(b"other")
     try:
-        with pytest.raises(beneath.NotPlain):
+        with pytest.raises(NotPlain):
             beneath.open_below(str(folder), name)
-        assert LocalStorage(str(folder)).measure(name) is None
+        assert digest_of(LocalStorage(str(folder)), name) is None
     finally:
         (folder.parent / "w.keras").unlink()
 
@@ -94,19 +95,19 @@ def test_a_link_is_not_followed(folder, name):
 def test_a_link_in_place_of_a_temporary_file(folder):
     """Somebody was faster than the writer: nothing is written behind it."""
     storage = LocalStorage(str(folder))
-    for write in (lambda path: storage.write(path, [(b"x", None)]), storage.seal):
-        with storage.temporary("w.keras", ".keras") as path:
-            os.unlink(path)
-            os.symlink("../secret", path)
+    for write in (lambda staged: staged.write([(b"x", None)]), StagedFile.seal):
+        with storage.staged("w.keras", ".keras") as staged:
+            os.unlink(staged.path)
+            os.symlink("../secret", staged.path)
             with pytest.raises(OSError, match=r"link"):
-                write(path)
+                write(staged)
     assert sorted(os.listdir(folder)) == [JOURNAL]
 
 
 def test_a_pipe_is_not_read(folder):
     """Reading it would wait for ever."""
     os.mkfifo(folder / "w.keras")
-    assert in_time(lambda: [LocalStorage(str(folder)).measure("w.keras")]) == [None]
+    assert in_time(lambda: [digest_of(LocalStorage(str(folder)), "w.keras")]) == [None]
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
@@ -114,7 +115,7 @@ def test_a_journal_that_is_no_file(folder, make):
     """It is not read, a sweep does not mind, and a check says so before training."""
     make(folder / JOURNAL)
     storage = LocalStorage(str(folder))
-    assert in_time(lambda: [list(log.read(str(folder)))]) == [[]]
+    assert in_time(lambda: [list(log.read(storage_for(str(folder))))]) == [[]]
     assert in_time(lambda: [sweep(storage)]) == [[]]
     with pytest.raises(OSError, match=r"journal .* must be a file"):
         storage.check("w.keras")
@@ -128,7 +129,7 @@ def test_a_journal_that_is_a_link(folder):
         storage.check("w.keras")
     with pytest.raises(OSError, match=r"journal .* must be a file, and it is a link"):
         storage.append(RECORD.to_line())
-    assert list(log.read(str(folder))) == []
+    assert list(log.read(storage_for(str(folder)))) == []
 
 
 @pytest.mark.parametrize("up", [1, 2, 999])
@@ -168,7 +169,7 @@ def test_a_line_without_an_end(folder):
         file.seek(0, os.SEEK_END)
         file.write(b"\n" + RECORD.to_line().encode() + b"\n")
     tracemalloc.start()
-    found = list(log.read(str(folder)))
+    found = list(log.read(storage_for(str(folder))))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert found == [RECORD]
@@ -198,7 +199,7 @@ def test_any_journal_is_read(tmp_path_factory, data):
     whole = json.dumps(line).encode()
     pieces = st.sampled_from([whole, b"\n", *DEEP]) | st.binary(max_size=40)
     pathlib.Path(folder, JOURNAL).write_bytes(b"".join(data.draw(st.lists(pieces))))
-    for entry in log.entries(str(folder)):
+    for entry in log.entries(storage_for(str(folder))):
         name = entry.path if isinstance(entry, Record) else entry.removed
         assert isinstance(name, str)
-        assert not isinstance(entry, Record) or beneath.is_name_below(name)
+        assert not isinstance(entry, Record) or is_name_below(name)

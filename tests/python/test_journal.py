@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelcheckpoint.journal import log
-from modelcheckpoint.storage.local import Digest, LocalStorage
-from modelcheckpoint.storage.temporary import JOURNAL
+from modelcheckpoint.storage import storage_for
+from modelcheckpoint.storage.base import JOURNAL, Digest, digest_of
+from modelcheckpoint.storage.local import LocalStorage
 
 RECORD = replace(made.RECORD, logs={"loss": 0.5}, bytes=10)
 
@@ -25,7 +26,7 @@ def line(record):
 
 
 def read(folder):
-    return list(log.read(str(folder)))
+    return list(log.read(storage_for(str(folder))))
 
 
 # Reading
@@ -153,13 +154,13 @@ def test_a_line_ahead_of_its_file(tmp_path):
     """Killed between line and rename, the file on disk still has its own line."""
     storage = LocalStorage(str(tmp_path))
     for epoch, data in enumerate((b"one", b"two", b"three"), 1):
-        (tmp_path / "new").write_bytes(data)
-        digest = storage.seal(str(tmp_path / "new"))
-        record = replace(RECORD, epoch=epoch, bytes=digest.bytes, crc32=digest.crc32)
-        storage.append(record.to_line())
-        if epoch < 3:
-            storage.publish(str(tmp_path / "new"), "w.keras")
-    found = log.matching(read(tmp_path), "w.keras", storage.measure("w.keras"))
+        with storage.staged("w.keras", ".keras") as staged:
+            digest = staged.write([(data, None)])
+            sums = {"bytes": digest.bytes, "crc32": digest.crc32}
+            storage.append(replace(RECORD, epoch=epoch, **sums).to_line())
+            if epoch < 3:
+                staged.publish()
+    found = log.matching(read(tmp_path), "w.keras", digest_of(storage, "w.keras"))
     assert found.epoch == 2
 
 
@@ -217,14 +218,14 @@ def test_a_journal_that_cannot_be_read(tmp_path):
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
     try:
         with pytest.raises(OSError, match="Too many open files"):
-            list(log.read(str(tmp_path)))
+            list(log.read(storage_for(str(tmp_path))))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_follower_reads_on(tmp_path):
     """Each line once; one that somebody writes right now is left until it is whole."""
-    follower = log.Follower(str(tmp_path))
+    follower = log.Follower(storage_for(str(tmp_path)))
     assert list(follower.entries()) == []
     path, one, other = tmp_path / JOURNAL, RECORD, replace(RECORD, epoch=2)
     path.write_bytes(line(one) + line(other)[:30])

@@ -28,7 +28,7 @@ from modelcheckpoint import verify_checkpoints
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.results import Receipt
-from modelcheckpoint.storage.temporary import JOURNAL
+from modelcheckpoint.storage.base import JOURNAL
 
 h5py = pytest.importorskip("h5py")
 
@@ -129,8 +129,8 @@ class Scene:
         suffix = "." + self.name.partition(".")[2]
         # Its writer, of this machine, is dead: no process has such an id.
         commit = commit_for(folder, self.job)
-        with commit.storage.temporary(self.name, suffix) as path:
-            left = re.sub(rf"-{os.getpid()}-", "-999999999-", path)
+        with commit.storage.staged(self.name, suffix) as staged:
+            left = re.sub(rf"-{os.getpid()}-", "-999999999-", staged.path)
             Path(left).write_bytes(data)
         sums = {"bytes": len(data), "crc32": f"{crc32(data):08x}"}
         line = {**vars(RECORD), "path": self.name, **sums, "run": "dead", "value": NEXT}

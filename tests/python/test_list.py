@@ -243,10 +243,10 @@ def test_a_reader_beside_a_writer(tmp_path):
         while not stop.is_set():
             number += 1
             name = f"{number}.keras"
-            with storage.temporary(name, ".keras") as temporary:
-                storage.write(temporary, [(b"x" * number, None)])
+            with storage.staged(name, ".keras") as staged:
+                staged.write([(b"x" * number, None)])
                 storage.append(record(b"x" * number, name).to_line())
-                storage.publish(temporary, name)
+                staged.publish()
 
     writer = threading.Thread(target=write)
     writer.start()

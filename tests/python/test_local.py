@@ -19,8 +19,10 @@ from made import RECORD
 
 from modelcheckpoint.journal import log
 from modelcheckpoint.save.commit import Commit
-from modelcheckpoint.storage.local import Digest, LocalStorage, NotFlushed
-from modelcheckpoint.storage.temporary import JOURNAL
+from modelcheckpoint.save.replacement import keep_aside
+from modelcheckpoint.storage import storage_for
+from modelcheckpoint.storage.base import JOURNAL, Digest, NotFlushed, digest_of
+from modelcheckpoint.storage.local import LocalStorage
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other rules")
 
@@ -35,21 +37,21 @@ def parts(data, size):
 
 def save(storage, name="w.keras", data=NEW, line="{}", by_keras=True):
     """Go the way of a save, as a commit does: Keras writes the file, or we do."""
-    with storage.temporary(name, ".keras") as temporary:
+    with storage.staged(name, ".keras") as staged:
         if by_keras:
-            pathlib.Path(temporary).write_bytes(data)
-            digest = storage.seal(temporary)
+            pathlib.Path(staged.path).write_bytes(data)
+            digest = staged.seal()
         else:
-            digest = storage.write(temporary, parts(data, 1000))
+            digest = staged.write(parts(data, 1000))
         assert digest == Digest(len(data), f"{crc32(data):08x}")
         storage.append(line)
-        storage.publish(temporary, name)
+        staged.publish()
 
 
 def save_that_raises(storage, error):
     """Begin a save and end it by an exception."""
-    with storage.temporary("w.keras", ".keras") as temporary:
-        pathlib.Path(temporary).write_bytes(NEW)
+    with storage.staged("w.keras", ".keras") as staged:
+        pathlib.Path(staged.path).write_bytes(NEW)
         raise error
 
 
@@ -91,11 +93,11 @@ def read_only(tmp_path):
 def test_a_temporary_file_lies_beside_its_name(tmp_path):
     """It is empty, ends as its name does, and a rename is enough."""
     storage = LocalStorage(str(tmp_path))
-    with storage.temporary("a/b/w.weights.h5", ".weights.h5") as temporary:
-        assert os.path.dirname(temporary) == str(tmp_path / "a" / "b")
-        assert os.path.getsize(temporary) == 0
-        assert temporary.endswith(".weights.h5")
-        assert os.path.basename(temporary).startswith(".")
+    with storage.staged("a/b/w.weights.h5", ".weights.h5") as staged:
+        assert os.path.dirname(staged.path) == str(tmp_path / "a" / "b")
+        assert os.path.getsize(staged.path) == 0
+        assert staged.path.endswith(".weights.h5")
+        assert os.path.basename(staged.path).startswith(".")
 
 
 @posix
@@ -112,12 +114,12 @@ def test_permissions_are_the_umasks(tmp_path, umask, mask, mode):
 def test_a_temporary_file_is_a_new_one(tmp_path):
     """What lies at its place is neither written to nor deleted, not even by a link."""
     storage = LocalStorage(str(tmp_path))
-    with storage.temporary("w.keras", ".keras") as path:
-        pass
+    with storage.staged("w.keras", ".keras") as staged:
+        path = staged.path
     victim = tmp_path / "victim"
     victim.write_bytes(OLD)
     os.symlink(victim, path)
-    with pytest.raises(FileExistsError), storage.temporary("w.keras", ".keras"):
+    with pytest.raises(FileExistsError), storage.staged("w.keras", ".keras"):
         pass
     assert os.path.islink(path)
     assert victim.read_bytes() == OLD
@@ -146,10 +148,10 @@ def test_a_temporary_file_is_gone_after_an_exception(tmp_path, error):
 def test_a_temporary_file_that_somebody_deleted(tmp_path):
     """A model's save that removes the file is an error of the seal, and no other."""
     storage = LocalStorage(str(tmp_path))
-    with storage.temporary("w.keras", ".keras") as temporary:
-        os.unlink(temporary)
+    with storage.staged("w.keras", ".keras") as staged:
+        os.unlink(staged.path)
         with pytest.raises(FileNotFoundError):
-            storage.seal(temporary)
+            staged.seal()
 
 
 # The seal
@@ -159,10 +161,12 @@ def test_a_temporary_file_that_somebody_deleted(tmp_path):
 def test_a_seal_measures_the_whole_file(tmp_path, size):
     """Size and checksum are those of all bytes, read in however many pieces."""
     storage, data = LocalStorage(str(tmp_path)), os.urandom(size)
-    (tmp_path / "x").write_bytes(data)
     expected = Digest(size, f"{crc32(data):08x}")
-    assert storage.seal(str(tmp_path / "x")) == expected
-    assert storage.measure("x") == expected
+    with storage.staged("x.keras", ".keras") as staged:
+        pathlib.Path(staged.path).write_bytes(data)
+        assert staged.seal() == expected
+        staged.publish()
+    assert digest_of(storage, "x.keras") == expected
 
 
 def test_an_empty_file_is_not_sealed(tmp_path):
@@ -177,8 +181,9 @@ def test_a_checksum_has_eight_digits(tmp_path):
     (tmp_path / "x").write_bytes(data := b"\xff\xff\xff\xff")
     assert crc32(data) == 0xFFFFFFFF
     (tmp_path / "zero").write_bytes(b"\x9d\x0a\xd9\x6d")
-    assert LocalStorage(str(tmp_path)).measure("x").crc32 == "ffffffff"
-    assert LocalStorage(str(tmp_path)).measure("zero").crc32 == "00000000"
+    storage = LocalStorage(str(tmp_path))
+    assert digest_of(storage, "x").crc32 == "ffffffff"
+    assert digest_of(storage, "zero").crc32 == "00000000"
 
 
 def test_there_is_nothing_to_measure(tmp_path):
@@ -186,10 +191,10 @@ def test_there_is_nothing_to_measure(tmp_path):
     storage = LocalStorage(str(tmp_path))
     (tmp_path / "file").write_bytes(OLD)
     (tmp_path / "folder").mkdir()
-    assert storage.measure("missing") is None
-    assert storage.measure("missing/w.keras") is None
-    assert storage.measure("folder") is None
-    assert storage.measure("file/w.keras") is None
+    assert digest_of(storage, "missing") is None
+    assert digest_of(storage, "missing/w.keras") is None
+    assert digest_of(storage, "folder") is None
+    assert digest_of(storage, "file/w.keras") is None
 
 
 # Any call may fail
@@ -277,9 +282,9 @@ def wrong_journal(folder, old):
 def commit(storage):
     """Save as the callback does, where Keras writes the file."""
 
-    def write(temporary):
-        pathlib.Path(temporary).write_bytes(NEW)
-        return storage.seal(temporary)
+    def write(staged):
+        pathlib.Path(staged.path).write_bytes(NEW)
+        return staged.seal()
 
     Commit(storage, RECORD.run, "w.keras", ".keras").save(RECORD, write)
 
@@ -422,7 +427,7 @@ def test_a_name_that_is_not_flushed(tmp_path):
     assert files(tmp_path) == [JOURNAL, "w.keras"]
     system.fails = False
     system.calls.clear()
-    with storage.temporary("x.keras", ".keras"):
+    with storage.staged("x.keras", ".keras"):
         flushed = [path for name, path in system.calls if name == "fsync"]
     assert str(tmp_path) in flushed
 
@@ -509,7 +514,7 @@ def test_text_that_is_not_unicode(tmp_path):
     """A file name that is no UTF-8 does not stop the journal."""
     record = replace(RECORD, path="\udcff.keras")
     LocalStorage(str(tmp_path)).append(record.to_line())
-    assert list(log.read(str(tmp_path))) == [record]
+    assert list(log.read(storage_for(str(tmp_path)))) == [record]
 
 
 # Publishing
@@ -549,7 +554,7 @@ def storage(request, tmp_path):
 def test_a_file_kept_aside_survives_the_next_save(storage, tmp_path):
     """It has both names until the first one is published anew."""
     assert (
-        storage.keep_aside("w.keras", ("w.run-1", ".keras"), OLD_SEALED)
+        keep_aside(storage, "w.keras", ("w.run-1", ".keras"), OLD_SEALED)
         == "w.run-1.keras"
     )
     assert (tmp_path / "w.keras").read_bytes() == OLD
@@ -563,7 +568,7 @@ def test_names_that_are_taken_get_a_number(storage, tmp_path):
     for taken in ("w.run-1.keras", "w.run-1-2.keras"):
         (tmp_path / taken).write_bytes(taken.encode())
     name = ("w.run-1", ".keras")
-    assert storage.keep_aside("w.keras", name, OLD_SEALED) == "w.run-1-3.keras"
+    assert keep_aside(storage, "w.keras", name, OLD_SEALED) == "w.run-1-3.keras"
     assert (tmp_path / "w.run-1.keras").read_bytes() == b"w.run-1.keras"
     assert (tmp_path / "w.run-1-2.keras").read_bytes() == b"w.run-1-2.keras"
     assert (tmp_path / "w.run-1-3.keras").read_bytes() == OLD
@@ -572,7 +577,7 @@ def test_names_that_are_taken_get_a_number(storage, tmp_path):
 def test_what_was_kept_aside_is_kept_once(storage, tmp_path):
     """A run that was killed after it leaves the next one nothing to do."""
     for _ in range(2):
-        second = storage.keep_aside("w.keras", ("x", ".keras"), OLD_SEALED)
+        second = keep_aside(storage, "w.keras", ("x", ".keras"), OLD_SEALED)
         assert second == "x.keras"
     assert [name for name in files(tmp_path) if name != JOURNAL] == [
         "w.keras",
@@ -584,7 +589,7 @@ def test_what_was_kept_aside_is_kept_once(storage, tmp_path):
 def test_a_link_that_leads_nowhere_is_a_name_that_is_taken(storage, tmp_path):
     """Nothing is written through it."""
     os.symlink(tmp_path / "nowhere", tmp_path / "x.keras")
-    assert storage.keep_aside("w.keras", ("x", ".keras"), OLD_SEALED) == "x-2.keras"
+    assert keep_aside(storage, "w.keras", ("x", ".keras"), OLD_SEALED) == "x-2.keras"
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -592,14 +597,16 @@ def test_keeping_aside_in_a_folder(storage, tmp_path):
     """The second name lies beside the first."""
     (tmp_path / "a").mkdir()
     (tmp_path / "w.keras").rename(tmp_path / "a" / "w.keras")
-    assert storage.keep_aside("a/w.keras", ("a/x", ".keras"), OLD_SEALED) == "a/x.keras"
+    assert (
+        keep_aside(storage, "a/w.keras", ("a/x", ".keras"), OLD_SEALED) == "a/x.keras"
+    )
     assert (tmp_path / "a" / "x.keras").read_bytes() == OLD
 
 
 def test_what_is_not_there_cannot_be_kept_aside(storage, tmp_path):
     """A missing file is an error, and no empty one is left."""
     with pytest.raises(FileNotFoundError):
-        storage.keep_aside("missing.keras", ("x", ".keras"), OLD_SEALED)
+        keep_aside(storage, "missing.keras", ("x", ".keras"), OLD_SEALED)
     assert [name for name in files(tmp_path) if name != JOURNAL] == ["w.keras"]
 
 
@@ -609,7 +616,7 @@ def test_a_copy_is_durable_before_its_name_counts(tmp_path):
     (tmp_path / "w.keras").write_bytes(OLD)
     system = FaultyOS()
     storage = LocalStorage(str(tmp_path), system=WithoutLinks(system))
-    storage.keep_aside("w.keras", ("x", ".keras"), OLD_SEALED)
+    keep_aside(storage, "w.keras", ("x", ".keras"), OLD_SEALED)
     done = [(name, path) for name, path in system.calls if name in ("fsync", "replace")]
     assert done[-3][0] == "fsync"
     assert done[-3][1].endswith(".tmp.run")
@@ -629,7 +636,7 @@ def test_a_copy_that_fails_is_not_left(tmp_path, error):
         faulty = FaultyOS(number, error)
         storage = LocalStorage(str(folder), system=WithoutLinks(faulty))
         with contextlib.suppress(type(error)):
-            storage.keep_aside("w.keras", ("x", ".keras"), OLD_SEALED)
+            keep_aside(storage, "w.keras", ("x", ".keras"), OLD_SEALED)
         there = [
             name
             for name in files(folder)
@@ -647,11 +654,11 @@ def test_a_large_file_is_whole(tmp_path):
     """Beyond what is flushed at once nothing is lost, and the size and checksum fit."""
     data = bytes(range(256)) * (1 << 17)  # 32 MiB
     storage = LocalStorage(str(tmp_path))
-    with storage.temporary("w.keras", ".keras") as temporary:
-        digest = storage.write(temporary, parts(data, 5))
-        storage.publish(temporary, "w.keras")
+    with storage.staged("w.keras", ".keras") as staged:
+        digest = staged.write(parts(data, 5))
+        staged.publish()
     assert (tmp_path / "w.keras").read_bytes() == data
-    assert digest == storage.measure("w.keras")
+    assert digest == digest_of(storage, "w.keras")
 
 
 # The check

@@ -16,8 +16,9 @@ from modelcheckpoint import verify_checkpoints
 from modelcheckpoint.journal import log
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.records import Record
+from modelcheckpoint.storage import storage_for
+from modelcheckpoint.storage.base import JOURNAL, digest_of
 from modelcheckpoint.storage.local import LocalStorage
-from modelcheckpoint.storage.temporary import JOURNAL
 
 HERE = Path(__file__).parent
 SAVES = 80
@@ -134,12 +135,12 @@ def test_a_fork_while_a_save_is_under_way(tmp_path, what):
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert said.split() == [*(["child.keras"] if what == "saves" else []), "saved"]
-    records = list(log.read(str(tmp_path)))
+    records = list(log.read(storage_for(str(tmp_path))))
     storage = LocalStorage(str(tmp_path))
     names = ["child.keras", "w.keras"] if what == "saves" else ["w.keras"]
     assert [record.path for record in records] == names
     for record in records:
-        assert log.describes(record, storage.measure(record.path))
+        assert log.describes(record, digest_of(storage, record.path))
     assert list(tmp_path.rglob("*.tmp*")) == []
 
 

@@ -14,7 +14,8 @@ from modelcheckpoint.journal import log
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.journal.verify import Verifier
 from modelcheckpoint.results import Receipt
-from modelcheckpoint.storage.temporary import JOURNAL
+from modelcheckpoint.storage import storage_for
+from modelcheckpoint.storage.base import JOURNAL
 
 fcntl = pytest.importorskip("fcntl", reason="folders are flushed on POSIX only")
 from power_cut import Recorder, Without, cuts, restore  # noqa: E402
@@ -148,14 +149,14 @@ def wrong_now(run, folder, said):
     for name, value in durable.items():
         if not (values.get(name) or 0) >= value:
             yield f"{name} was told durable with {value}, and it is {values}"
-    lines = {record.value for record in log.read(str(folder))}
+    lines = {record.value for record in log.read(storage_for(str(folder)))}
     if not {value for _, _, value in said} <= lines:
         yield f"a durable line is lost: {lines}"
     yield from not_good(folder)
 
 
 def not_good(folder):
-    verifier = Verifier(str(folder), lambda *asked: None)
+    verifier = Verifier(storage_for(str(folder)))
     for name in verifier.names() if folder.exists() else []:
         found = verifier.verify(name)
         # The second name of a better file comes before its line.

@@ -9,11 +9,12 @@ import pytest
 from conftest import checkpoints, fit, lines, make_model
 from made import abandoned, left, put, record, some, statuses, tell, weights
 
-import modelcheckpoint.journal.prune as pruning
 from modelcheckpoint import ModelCheckpoint, list_checkpoints, prune_checkpoints
-from modelcheckpoint.journal import scan
+from modelcheckpoint.journal.prune import prune
 from modelcheckpoint.records import Removal
-from modelcheckpoint.storage.temporary import JOURNAL
+from modelcheckpoint.storage import storage_for
+from modelcheckpoint.storage.base import JOURNAL, Entry
+from modelcheckpoint.storage.local import LocalStorage
 
 
 def pruned(folder, **keep):
@@ -143,14 +144,14 @@ def test_empty_folders_go(tmp_path):
 def test_a_file_that_is_exchanged_meanwhile(tmp_path, monkeypatch):
     """A run that goes on has just written it: it stays."""
     some(tmp_path, 4)
-    append = pruning.LocalStorage.append
+    append = LocalStorage.append
 
     def append_slowly(self, *lines):
         append(self, *lines)
         (tmp_path / "new").write_bytes((tmp_path / "3.weights.h5").read_bytes())
         os.replace(tmp_path / "new", tmp_path / "3.weights.h5")
 
-    monkeypatch.setattr(pruning.LocalStorage, "append", append_slowly)
+    monkeypatch.setattr(LocalStorage, "append", append_slowly)
     assert pruned(tmp_path, keep_latest=1) == ["1"]
     assert left(tmp_path) == "234"
 
@@ -173,9 +174,9 @@ def test_nothing_outside_is_touched(tmp_path):
     put(folder, data, "sub/1.weights.h5", value=9)
     put(folder, data, "9.weights.h5", value=9)
     (folder / "sub").rename(folder / "moved")
-    stale = scan.File("sub/1.weights.h5", len(data), 0, (0, 0, 0, 0))
+    stale = Entry("sub/1.weights.h5", len(data), 0, (0, 0, 0, 0))
     (folder / "sub").symlink_to(outside)
-    gone, errors = pruning.prune(str(folder), [(stale, record(data, stale.name))])
+    gone, errors = prune(storage_for(str(folder)), [(stale, record(data, stale.name))])
     assert gone == []
     assert "its folder is a link" in str(errors[0])
     assert (outside / "1.weights.h5").read_bytes() == data
@@ -207,7 +208,7 @@ def test_a_journal_that_cannot_be_written(tmp_path, monkeypatch):
     def fail(self, *lines):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pruning.LocalStorage, "append", fail)
+    monkeypatch.setattr(LocalStorage, "append", fail)
     with pytest.raises(OSError, match="No space left"):
         prune_checkpoints(tmp_path, keep_latest=1, dry_run=False)
     assert left(tmp_path) == "123456"

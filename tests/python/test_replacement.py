@@ -139,15 +139,15 @@ KILLED = """
 import os, sys
 sys.path[:0] = [{tests!r}]
 from test_replacement import callback, drive
-from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.storage.staging import StagedFile
 import pathlib
-publish, count = LocalStorage.publish, []
+publish, count = StagedFile.publish, []
 def dies(self, *args):
     count.append(0)
     if len(count) == {at}:
         os._exit(9)
     publish(self, *args)
-LocalStorage.publish = dies
+StagedFile.publish = dies
 drive(callback(pathlib.Path({folder!r}), keep_latest=2), [0.41, 0.42, 0.43, 0.44])
 """
 

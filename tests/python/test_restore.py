@@ -10,6 +10,7 @@ import pickle
 import zipfile
 
 import h5py
+import keras
 import numpy as np
 import pytest
 from conftest import fit, lines, make_model, same_weights
@@ -154,6 +155,28 @@ def test_what_is_no_checkpoint(K, tmp_path):
     (tmp_path / "text.keras").write_text("no archive")
     with pytest.raises(RestoreError, match="is damaged: it cannot be opened"):
         restore_checkpoint(model, tmp_path / "text.keras")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5"])
+@pytest.mark.parametrize("harm", ["cut short", "cut to its head", "overwritten"])
+def test_a_damaged_file_without_a_journal(suffix, harm, tmp_path):
+    """What the libraries make of it is told as damage, and the model is as it was."""
+    model = make_model(keras)
+    path = tmp_path / f"w{suffix}"
+    (model.save_weights if suffix == ".weights.h5" else model.save)(path)
+    content = path.read_bytes()
+    half = len(content) // 2
+    path.write_bytes(
+        {
+            "cut short": content[:half],
+            "cut to its head": content[:4],
+            "overwritten": content[:100] + b"\xa5" * 1900 + content[2000:],
+        }[harm]
+    )
+    before = model.get_weights()
+    with pytest.raises(RestoreError, match="is damaged: it cannot be opened"):
+        restore_checkpoint(model, path)
+    assert all(map(np.array_equal, before, model.get_weights()))
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import checkpoints, fit, lines, make_model, names, told
-from made import RECORD
+from made import RECORD, abandoned
 
 from modelcheckpoint import ModelCheckpoint, verify_checkpoints
 from modelcheckpoint.decide.retention import Keep
 from modelcheckpoint.errors import CheckpointWarning
+from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.save.retirement import Retirement
-from modelcheckpoint.storage.beneath import NotPlain
+from modelcheckpoint.storage.base import Entry, NotPlain
 from modelcheckpoint.storage.local import LocalStorage
 
 keras = pytest.importorskip("keras")
@@ -338,20 +339,21 @@ def test_a_folder_that_became_a_link(tmp_path):
     assert isinstance(error, NotPlain)
     assert (tmp_path / "elsewhere" / "1.keras").exists()
     with pytest.raises(NotPlain):
-        storage.delete("a/1.keras")
+        storage.delete(Entry("a/1.keras", 10, 0, ()))
     with pytest.raises(NotPlain):
-        storage.delete("../elsewhere/1.keras")
+        storage.delete(Entry("../elsewhere/1.keras", 10, 0, ()))
 
 
 def test_a_folder_is_deleted_without_following_links(tmp_path):
     """What a link in it leads to stays."""
     (tmp_path / "keep").mkdir()
     (tmp_path / "keep" / "file").write_text("x")
-    folder = tmp_path / "w" / "gone.d"
+    (tmp_path / "w").mkdir()
+    folder = abandoned(tmp_path / "w", suffix=".d")
     (folder / "deeper").mkdir(parents=True)
     (folder / "deeper" / "file").write_text("x")
     (folder / "link").symlink_to(tmp_path / "keep")
-    LocalStorage(str(tmp_path / "w")).delete("gone.d")
+    assert sweep(LocalStorage(str(tmp_path / "w"))) == [folder.name]
     assert os.listdir(tmp_path / "w") == []
     assert names(tmp_path / "keep") == ["file"]
 

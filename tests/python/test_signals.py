@@ -20,7 +20,8 @@ from faulty import Interrupt
 from modelcheckpoint import ModelCheckpoint
 from modelcheckpoint.journal import log
 from modelcheckpoint.save.background import Background
-from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.storage import storage_for
+from modelcheckpoint.storage.base import digest_of
 
 keras = pytest.importorskip("keras", minversion="3.4")
 
@@ -54,9 +55,10 @@ def model(request):
 
 def whole(folder):
     """Return whether each file under a final name is as a line of the journal says."""
-    storage, records = LocalStorage(str(folder)), list(log.read(str(folder)))
+    storage = storage_for(str(folder))
+    records = list(log.read(storage))
     return all(
-        log.matching(records, name, storage.measure(name))
+        log.matching(records, name, digest_of(storage, name))
         for name in checkpoints(folder)
         if ".tmp" not in name
     )

@@ -12,7 +12,7 @@ import pytest
 from modelcheckpoint.journal import log
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.records import Removal
-from modelcheckpoint.storage import temporary
+from modelcheckpoint.storage import storage_for, temporary
 from modelcheckpoint.storage.local import LocalStorage
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there no process id is tried")
@@ -41,7 +41,7 @@ def test_a_save_that_was_killed_before_its_name(tmp_path):
     storage.append(RECORD.to_line())
     path = left_by_a_killed_run(tmp_path, DATA)
     assert sweep(storage) == [path.name]
-    assert list(log.entries(str(tmp_path))) == [RECORD, Removal.of(RECORD)]
+    assert list(log.entries(storage_for(str(tmp_path)))) == [RECORD, Removal.of(RECORD)]
 
 
 @pytest.mark.parametrize("data", [DATA[:-1], DATA.upper(), b""])
@@ -51,7 +51,7 @@ def test_a_save_that_was_killed_before_its_line(tmp_path, data):
     storage.append(RECORD.to_line())
     path = left_by_a_killed_run(tmp_path, data)
     assert sweep(storage) == [path.name]
-    assert list(log.entries(str(tmp_path))) == [RECORD]
+    assert list(log.entries(storage_for(str(tmp_path)))) == [RECORD]
 
 
 def test_nothing_is_noted_of_others(tmp_path):
@@ -62,5 +62,5 @@ def test_nothing_is_noted_of_others(tmp_path):
     storage.append(RECORD.to_line())
     left_by_a_killed_run(tmp_path, DATA)
     sweep(storage)
-    found = list(log.entries(str(tmp_path)))
+    found = list(log.entries(storage_for(str(tmp_path))))
     assert found == [other, RECORD, Removal.of(RECORD)]

@@ -18,9 +18,9 @@ from modelcheckpoint.decide.retention import Keep
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.save.retirement import Retirement
 from modelcheckpoint.storage import processes, temporary
+from modelcheckpoint.storage.base import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage
 from modelcheckpoint.storage.system import PATIENCE, System, as_system
-from modelcheckpoint.storage.temporary import JOURNAL
 
 
 class Clock:
@@ -45,15 +45,19 @@ def windows(calls, clock=None):
 
 def save(storage, name="w.keras", data=b"data"):
     """Save, as the pipeline does, a file that we write and one that Keras writes."""
-    with storage.temporary(name, ".keras") as temporary:
-        storage.write(temporary, parts(data, 1))
+    with storage.staged(name, ".keras") as staged:
+        staged.write(parts(data, 1))
         storage.append("{}")
-        storage.publish(temporary, name)
-    with storage.temporary("x.keras", ".keras") as temporary:
-        with open(temporary, "wb") as file:
+        staged.publish()
+    with storage.staged("x.keras", ".keras") as staged:
+        with open(staged.path, "wb") as file:
             file.write(data)
-        storage.seal(temporary)
-        storage.publish(temporary, "x.keras")
+        staged.seal()
+        staged.publish()
+
+
+def delete(storage, name):
+    assert storage.delete(storage.entry(name))
 
 
 def leave(folder, number, suffix=".keras"):
@@ -113,10 +117,10 @@ def test_two_seconds_and_no_longer(tmp_path):
     clock = Clock()
     calls = InUse(10_000)
     storage = LocalStorage(str(tmp_path), system=windows(calls, clock))
-    with storage.temporary("w.keras", ".keras") as temporary:
-        storage.write(temporary, parts(b"new", 1))
+    with storage.staged("w.keras", ".keras") as staged:
+        staged.write(parts(b"new", 1))
         with pytest.raises(PermissionError, match="Permission denied"):
-            storage.publish(temporary, "w.keras")
+            staged.publish()
         assert clock.now == pytest.approx(100 + PATIENCE)
         assert len(calls.refused) > 20
     assert (tmp_path / "w.keras").read_bytes() == b"old"
@@ -131,7 +135,7 @@ def test_what_is_forbidden_is_not_tried_again(tmp_path):
     clock, calls = Clock(), InUse(1, winerror=None)
     (tmp_path / "w.keras").write_bytes(b"x")
     with pytest.raises(PermissionError):
-        LocalStorage(str(tmp_path), system=windows(calls, clock)).delete("w.keras")
+        delete(LocalStorage(str(tmp_path), system=windows(calls, clock)), "w.keras")
     assert clock.now == 100
 
 
@@ -141,7 +145,7 @@ def test_every_delete_is_tried_again(tmp_path):
     storage = LocalStorage(str(tmp_path), depth=2, system=windows(calls))
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "w.keras").write_bytes(b"data")
-    assert storage.retire("a/b/w.keras", 4)
+    delete(storage, "a/b/w.keras")
     assert files(tmp_path) == []
     left = [leave(tmp_path, 1), leave(tmp_path, 2, ".d")]
     (left[1] / "w.keras").write_bytes(b"data")
@@ -166,10 +170,11 @@ def test_by_descriptors_too(tmp_path):
 
     error = PermissionError(errno.EACCES, "Permission denied")
     error.winerror = 32
-    (tmp_path / "gone.d").mkdir()
-    (tmp_path / "gone.d" / "w.keras").write_bytes(b"data")
+    folder = leave(tmp_path, 1, ".d")
+    (folder / "w.keras").write_bytes(b"data")
     calls = Refusing(error=error)
-    LocalStorage(str(tmp_path), system=windows(calls)).delete("gone.d")
+    storage = LocalStorage(str(tmp_path), system=windows(calls))
+    assert sweep(storage) == [folder.name]
     assert (calls.refused, files(tmp_path)) == (3, [])
 
 

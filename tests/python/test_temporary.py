@@ -14,8 +14,9 @@ import pytest
 
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.storage import temporary
+from modelcheckpoint.storage.base import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage
-from modelcheckpoint.storage.temporary import JOURNAL
+from modelcheckpoint.storage.walker import walk
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills processes, makes links")
 
@@ -24,11 +25,11 @@ import os, sys
 from modelcheckpoint.storage.local import LocalStorage
 
 folder, depth, name = sys.argv[1:]
-with LocalStorage(folder, int(depth)).temporary(name, ".keras") as temporary:
-    with open(temporary, "wb") as file:
+with LocalStorage(folder, int(depth)).staged(name, ".keras") as staged:
+    with open(staged.path, "wb") as file:
         file.write(b"half a model")
     os.chdir("/")
-    print(temporary, flush=True)
+    print(staged.path, flush=True)
     sys.stdin.read()
 """
 
@@ -42,7 +43,7 @@ class CannotDelete:
     def unlink(self, path):
         raise OSError(errno.EIO, "Input/output error")
 
-with LocalStorage(sys.argv[1], system=CannotDelete()).temporary("w.keras", ".keras"):
+with LocalStorage(sys.argv[1], system=CannotDelete()).staged("w.keras", ".keras"):
     pass
 """
 
@@ -53,6 +54,10 @@ from modelcheckpoint.journal.sweep import sweep
 
 print(sweep(LocalStorage(sys.argv[1], int(sys.argv[2]))))
 """
+
+
+def name_in(folder, path):
+    return path.relative_to(folder).as_posix()
 
 
 @contextlib.contextmanager
@@ -105,7 +110,7 @@ def journal(tmp_path):
 def test_the_file_of_a_killed_process_is_swept(tmp_path, depth, name):
     """The next start deletes what a kill left, in sub-folders too."""
     path = killed(tmp_path, depth, name)
-    assert sweep(LocalStorage(str(tmp_path), depth)) == [path.name]
+    assert sweep(LocalStorage(str(tmp_path), depth)) == [name_in(tmp_path, path)]
     assert not path.exists()
     assert (tmp_path / JOURNAL).exists()
 
@@ -186,15 +191,15 @@ def test_the_file_of_a_living_process_stays(tmp_path):
 def test_the_file_of_this_process_stays(tmp_path):
     """Two callbacks in one process know each other's files."""
     one, other = LocalStorage(str(tmp_path)), LocalStorage(str(tmp_path))
-    with one.temporary("w.keras", ".keras") as path:
+    with one.staged("w.keras", ".keras") as first:
         assert sweep(other) == []
         assert sweep(one) == []
-        with other.temporary("w.keras", ".keras") as second:
+        with other.staged("w.keras", ".keras") as second:
             assert sweep(LocalStorage(str(tmp_path))) == []
-            assert path != second
+            assert first.path != second.path
         other.append("{}")
         assert sweep(LocalStorage(str(tmp_path))) == []
-        assert os.path.exists(path)
+        assert os.path.exists(first.path)
 
 
 def test_a_dead_process_that_had_our_number_is_swept(tmp_path, journal):
@@ -262,11 +267,11 @@ def test_without_locks_the_process_id_tells(tmp_path, without_locks):
     dead = killed(tmp_path)
     with (
         writing(tmp_path) as (_, alive),
-        LocalStorage(str(tmp_path)).temporary("w.keras", ".keras") as ours,
+        LocalStorage(str(tmp_path)).staged("w.keras", ".keras") as ours,
     ):
         assert sweep(LocalStorage(str(tmp_path))) == [dead.name]
         assert alive.exists()
-        assert os.path.exists(ours)
+        assert os.path.exists(ours.path)
 
 
 def test_without_locks_other_machines_may_live(tmp_path, journal, without_locks):
@@ -379,7 +384,7 @@ def test_names_do_not_repeat(tmp_path):
         assert name.endswith(".keras")
         other = tmp_path / (name[: -len(".keras")] + suffix)
         other.write_bytes(b"half a model")
-        assert other.name in temporary.abandoned(str(tmp_path))
+        assert temporary.is_abandoned(str(tmp_path), other.name)
 
 
 def test_folders_deeper_than_the_stack(tmp_path):
@@ -392,7 +397,7 @@ def test_folders_deeper_than_the_stack(tmp_path):
         inner = below
     os.close(inner)
     try:
-        found = [level for _, level in temporary.folders(str(tmp_path), deepest)]
-        assert found == list(range(deepest + 1))
+        found = [name.count("/") for name, _ in walk(str(tmp_path), deepest)]
+        assert found == list(range(deepest))
     finally:  # Python's own way to delete a tree goes by recursion, too
         subprocess.run(["rm", "-rf", str(tmp_path / "a")], check=True)

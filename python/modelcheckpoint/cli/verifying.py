@@ -26,12 +26,13 @@ _STYLES = {"good": "green", "damaged": "red", "missing": "red", "unknown": "yell
 def verify(folder: str, as_json: bool) -> None:
     """Tell for each checkpoint in FOLDER whether it is whole.
 
-    Every file that the journal names is read, compared with its size and checksum, and
-    its structure is opened. No Keras is needed, nothing in a file is run.
+    Every file that the journal names is read, and compared with its size and checksum.
+    Of others the outer structure is looked at. No Keras is needed, nothing in a file is
+    run.
 
     \b
     good      as it was saved
-    damaged   another size or checksum, or it cannot be opened
+    damaged   another size or checksum, or it cannot be read
     missing   the journal names it, and nobody deleted it on purpose
     unknown   no line of the journal names it
 

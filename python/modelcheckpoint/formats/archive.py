@@ -9,7 +9,7 @@ import json
 import os
 import zipfile
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 from modelcheckpoint.formats import keras_api, walked_reading
 from modelcheckpoint.formats.assets import Assets
@@ -22,8 +22,9 @@ from modelcheckpoint.formats.internals import (
 from modelcheckpoint.formats.optimizer_state import OptimizerState
 from modelcheckpoint.formats.rebuilding import not_rebuilt
 from modelcheckpoint.formats.snapshot import Snapshot, Snapshotter, room_for
+from modelcheckpoint.formats.structure import archive_problem
 from modelcheckpoint.formats.weights_h5 import WeightsImage
-from modelcheckpoint.formats.zip_archive import member, pack
+from modelcheckpoint.formats.zip_archive import member, open_member, pack
 from modelcheckpoint.observe.keras_models import overrides
 from modelcheckpoint.records import Record
 from modelcheckpoint.storage.local import folder_of_its_own
@@ -83,6 +84,10 @@ class Archive:
         """Load the weights in the archive, but for the optimizer's state."""
         walked_reading.read_weights(model, path)
 
+    def problem(self, file: BinaryIO) -> str | None:
+        """Return what is wrong with the zip's directory, or None."""
+        return archive_problem(file)
+
 
 class _Maker:
     def __init__(self) -> None:
@@ -114,8 +119,8 @@ def _opened(path: str) -> Iterator[Any]:
     import h5py
 
     with (
-        zipfile.ZipFile(path) as archive,
-        archive.open(_WEIGHTS) as weights,
+        open(path, "rb") as archive,
+        open_member(archive, _WEIGHTS) as weights,
         h5py.File(weights, "r") as file,
     ):
         yield file

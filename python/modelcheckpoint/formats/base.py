@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from modelcheckpoint.formats.optimizer_state import OptimizerState
 from modelcheckpoint.formats.snapshot import Snapshotter
@@ -53,8 +53,8 @@ class Format(Protocol):
             record: What the journal says of it, or None.
 
         Raises:
-            RestoreError: If the file is of another model. The model is as it was, also
-                where Ctrl-C ends the call.
+            RestoreError: If the file is damaged, or of another model. The model is as
+                it was, also where Ctrl-C ends the call.
         """
 
     def read_weights(self, model: Any, path: str, record: Record | None) -> None:
@@ -62,4 +62,10 @@ class Format(Protocol):
 
         Raises:
             RestoreError: If that fails. The model is as it was.
+        """
+
+    def problem(self, file: BinaryIO) -> str | None:
+        """Return what is wrong with the outer structure of an open file, or None.
+
+        The file may be made to do harm: this takes no time, and little memory.
         """

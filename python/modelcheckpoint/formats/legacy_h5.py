@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from modelcheckpoint.formats import hdf5_limits, keras_api
 from modelcheckpoint.formats.backup import optimizer_variables
 from modelcheckpoint.formats.config import check_config
 from modelcheckpoint.formats.hdf5_limits import legacy_format
-from modelcheckpoint.formats.hdf5_tree import attribute
+from modelcheckpoint.formats.hdf5_tree import attribute, shapes
 from modelcheckpoint.formats.internals import check_model
 from modelcheckpoint.formats.legacy_order import Disorder, Orders, in_order, orders
 from modelcheckpoint.formats.legacy_writer import LegacyImage, write
@@ -23,11 +23,13 @@ from modelcheckpoint.formats.optimizer_state import (
 from modelcheckpoint.formats.reading import (
     all_or_nothing,
     be_built,
+    inspecting,
     load_weights,
     misfit,
     sync,
 )
 from modelcheckpoint.formats.snapshot import Snapshot, Snapshotter, room_for
+from modelcheckpoint.formats.structure import hdf5_problem
 from modelcheckpoint.observe.keras_models import overrides
 from modelcheckpoint.observe.optimizer import optimizer_of
 from modelcheckpoint.records import Record
@@ -81,7 +83,8 @@ class LegacyH5:
         be_built(model, path, record)
         compiled = build(model)
         sync(model)
-        with h5py.File(path, "r") as file:
+        with inspecting(path), h5py.File(path, "r") as file:
+            shapes(file)  # which refuses one that leads elsewhere
             order = _orders(model, path, file, record)
             stored = _stored_optimizer(file)
         state = look(model, stored, record) if compiled else OptimizerState(False)
@@ -104,6 +107,10 @@ class LegacyH5:
             in_order(path, order) as ordered,
         ):
             load_weights(model, ordered, with_optimizer=False)
+
+    def problem(self, file: BinaryIO) -> str | None:
+        """Return that the signature of HDF5 is missing, or None."""
+        return hdf5_problem(file)
 
 
 class _Maker:
@@ -147,8 +154,8 @@ def _stored_optimizer(file: Any) -> StoredOptimizer:
         config = json.loads(file.attrs["training_config"])["optimizer_config"]
     except (KeyError, TypeError, ValueError):  # of a file that somebody else wrote
         config = None
-    shapes = [tuple(group[path].shape) for path in paths]
-    return StoredOptimizer(shapes, config, paths=paths)
+    in_file = [tuple(group[path].shape) for path in paths]
+    return StoredOptimizer(in_file, config, paths=paths)
 
 
 def _fill_optimizer(model: Any, path: str) -> None:

@@ -15,7 +15,14 @@ from modelcheckpoint.errors import RestoreError, is_interrupt
 from modelcheckpoint.formats.backup import Backup
 from modelcheckpoint.records import Record
 
-__all__ = ["all_or_nothing", "be_built", "load_weights", "misfit", "sync"]
+__all__ = [
+    "all_or_nothing",
+    "be_built",
+    "inspecting",
+    "load_weights",
+    "misfit",
+    "sync",
+]
 
 _WAY_OUT = (
     "Build and compile the model as it was when the checkpoint was saved, or start a "
@@ -50,6 +57,27 @@ def sync(model: Any) -> None:
     jax_state_sync = getattr(model, "jax_state_sync", None)
     if jax_state_sync is not None:
         jax_state_sync()
+
+
+@contextlib.contextmanager
+def inspecting(path: str) -> Iterator[None]:
+    """Look into a file, before anything of it is loaded.
+
+    Raises:
+        RestoreError: In place of whatever a library raises of a damaged file.
+        OSError: If the system cannot read it.
+    """
+    try:
+        yield
+    except RestoreError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = str(error) or repr(error)
+        raise RestoreError(f"{path} is damaged: it cannot be opened: {reason}.") from (
+            error
+        )
 
 
 @contextlib.contextmanager

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 from modelcheckpoint.errors import is_interrupt
 from modelcheckpoint.formats.image import Image
 from modelcheckpoint.formats.internals import NeedsKeras
-from modelcheckpoint.storage.writer import LARGE, Part
+from modelcheckpoint.storage.base import Part
+from modelcheckpoint.storage.writer import LARGE
 
 __all__ = ["Maker", "NeedsKeras", "Snapshot", "Snapshotter", "room_for"]
 

@@ -19,6 +19,7 @@ from modelcheckpoint.formats.optimizer_state import (
 from modelcheckpoint.formats.reading import (
     all_or_nothing,
     be_built,
+    inspecting,
     load_weights,
     misfit,
     sync,
@@ -28,6 +29,7 @@ from modelcheckpoint.records import Record
 
 __all__ = ["read", "read_weights"]
 
+Shapes = dict[str, tuple[int, ...]]
 Open = Callable[[str], AbstractContextManager[Any]]
 """Opens the HDF5 file that a checkpoint is, or holds."""
 
@@ -51,8 +53,8 @@ def read(
     be_built(model, path, record)
     compiled = build(model)
     sync(model)
-    with opened(path) as file:
-        _check_fit(model, path, file, record)
+    with inspecting(path), opened(path) as file:
+        _check_fit(model, path, shapes(file), record)
         stored = _stored_optimizer(file, config(path))
     state = look(model, stored, record) if compiled else OptimizerState(False)
     with all_or_nothing(path, [*model.variables, *optimizer_variables(model)]):
@@ -78,7 +80,7 @@ def _stored_optimizer(file: Any, config: Any) -> StoredOptimizer:
     return StoredOptimizer(known, config, name if isinstance(name, str) else None)
 
 
-def _check_fit(model: Any, path: str, file: Any, record: Record | None) -> None:
+def _check_fit(model: Any, path: str, arrays: Shapes, record: Record | None) -> None:
     """Raise, before anything is changed, where the file's arrays are not the model's.
 
     Keras itself would pass over arrays that the model has no place for.
@@ -90,7 +92,7 @@ def _check_fit(model: Any, path: str, file: Any, record: Record | None) -> None:
         wanted = _shapes_of(model)
     except (NeedsKeras, AttributeError, TypeError, ValueError):
         return
-    in_file = {n: s for n, s in shapes(file).items() if not _is_optimizers(n)}
+    in_file = {n: s for n, s in arrays.items() if not _is_optimizers(n)}
     for name in sorted(wanted.keys() | in_file.keys()):
         if wanted.get(name) != in_file.get(name):
             raise misfit(
@@ -100,7 +102,7 @@ def _check_fit(model: Any, path: str, file: Any, record: Record | None) -> None:
             )
 
 
-def _shapes_of(model: Any) -> dict[str, tuple[int, ...]]:
+def _shapes_of(model: Any) -> Shapes:
     groups = Layouts().of(model).groups
     return {
         f"{group.path}/vars/{key}".lstrip("/"): tuple(value.shape)

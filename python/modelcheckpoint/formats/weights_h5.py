@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 from modelcheckpoint.formats import keras_api, walked_reading
 from modelcheckpoint.formats.hdf5_arrays import write_array
@@ -12,6 +12,7 @@ from modelcheckpoint.formats.internals import check_model, reader_of
 from modelcheckpoint.formats.layout import Layout, Layouts
 from modelcheckpoint.formats.optimizer_state import OptimizerState
 from modelcheckpoint.formats.snapshot import Snapshot, Snapshotter, room_for
+from modelcheckpoint.formats.structure import hdf5_problem
 from modelcheckpoint.records import Record
 
 __all__ = ["WeightsH5", "WeightsImage"]
@@ -50,6 +51,10 @@ class WeightsH5:
     def read_weights(self, model: Any, path: str, record: Record | None) -> None:
         """Load the weights, but for the optimizer's state."""
         walked_reading.read_weights(model, path)
+
+    def problem(self, file: BinaryIO) -> str | None:
+        """Return that the signature of HDF5 is missing, or None."""
+        return hdf5_problem(file)
 
 
 class _Maker:

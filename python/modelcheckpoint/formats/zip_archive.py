@@ -8,11 +8,12 @@ import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, BinaryIO, cast
 
-from modelcheckpoint.storage.writer import ALIGNMENT, LARGE, Data, Part
+from modelcheckpoint.storage.base import Data, Part
+from modelcheckpoint.storage.writer import ALIGNMENT, LARGE
 
-__all__ = ["Member", "member", "pack"]
+__all__ = ["Member", "member", "open_member", "pack"]
 
 _HEADER = 30
 """Bytes of a member's header, without name and extra fields (APPNOTE.TXT, 4.3.7)."""
@@ -26,6 +27,25 @@ def member(name: str, data: Data) -> Member:
     # The format knows no other years, and a clock can be wrong.
     now = min(max(time.localtime()[:6], (1980, 1, 1, 0, 0, 0)), (2107, 12, 31, 0, 0, 0))
     return zipfile.ZipInfo(name, now), data
+
+
+def open_member(file: BinaryIO, name: str) -> BinaryIO:
+    """Return a member of an open archive as a file, in which any place is near.
+
+    Of one that is not deflated Python's own reads, before 3.13, all that lies before a
+    place to go back to it, which with many arrays takes minutes.
+
+    Raises:
+        KeyError: If there is no such member.
+        zipfile.BadZipFile: If it is not what the directory says.
+    """
+    archive = zipfile.ZipFile(file)
+    info = archive.getinfo(name)
+    member = archive.open(info)  # which checks what stands before it
+    if info.compress_type != zipfile.ZIP_STORED:
+        return cast(BinaryIO, member)
+    member.close()
+    return cast(BinaryIO, io.BufferedReader(_Stored(file, info)))
 
 
 def pack(members: Sequence[Member]) -> Iterator[Part]:
@@ -96,4 +116,34 @@ class _Pieces(io.RawIOBase):
         return True
 
     def writable(self) -> bool:
+        return True
+
+
+class _Stored(io.RawIOBase):
+    """A member that is not deflated, as a file."""
+
+    def __init__(self, file: BinaryIO, info: zipfile.ZipInfo) -> None:
+        super().__init__()
+        file.seek(info.header_offset + _HEADER - 4)
+        # The lengths of name and extra field (APPNOTE.TXT, 4.3.7).
+        lengths = struct.unpack("<HH", file.read(4))
+        self._start = file.tell() + sum(lengths)
+        self._file, self._size, self._at = file, info.file_size, 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = offset + (0, self._at, self._size)[whence]
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        count = max(0, min(len(buffer), self._size - self._at))
+        self._file.seek(self._start + self._at)
+        data = self._file.read(count)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
         return True

@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-import os
+from collections.abc import Sequence
 
 from modelcheckpoint.journal import log
 from modelcheckpoint.records import Record, Removal
-from modelcheckpoint.storage import temporary
-from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.storage.base import Entry, Storage, digest_of
 from modelcheckpoint.storage.system import one_wait
 
 __all__ = ["sweep", "unfinished"]
 
 
 @one_wait
-def sweep(storage: LocalStorage) -> list[str]:
-    """Delete the temporary files of writers that are dead, and return their names.
+def sweep(storage: Storage) -> list[str]:
+    """Delete what writers that are dead have staged, and return the names of it.
 
-    Those of a process that lives, or may live, stay. A save that was killed between
+    That of a process that lives, or may live, stays. A save that was killed between
     its line in the journal and the name of its file gets another line, which says that
     the file never came.
     """
-    found = [
-        storage.name(os.path.join(folder, name))
-        for folder, level in temporary.folders(storage.folder, storage.depth)
-        for name in temporary.abandoned(folder, level)
-    ]
+    abandoned = storage.abandoned()
     with contextlib.suppress(OSError):  # a save will tell what is wrong with the disk
-        for record in unfinished(storage, found):
+        for record in unfinished(storage, abandoned):
             storage.append(Removal.of(record, never_came=True).to_line())
-    gone = []
-    for name in found:
+    deleted = []
+    for entry in abandoned:
         with contextlib.suppress(OSError):
-            storage.delete(name)
-            gone.append(os.path.basename(name))
-    return gone
+            if storage.delete(entry):
+                deleted.append(entry.name)
+    return deleted
 
 
-def unfinished(storage: LocalStorage, names: list[str]) -> list[Record]:
-    """Return the records whose file still has one of these temporary names."""
-    records = list(log.read(storage.folder)) if names else []
+def unfinished(storage: Storage, staged: Sequence[Entry]) -> list[Record]:
+    """Return the records whose file is still one of these."""
+    records = list(log.read(storage)) if staged else []
     sizes = {record.bytes for record in records}
-    digest = [storage.measure(name) for name in names if storage.size(name) in sizes]
-    return [r for r in records if any(s and log.describes(r, s) for s in digest)]
+    digests = [digest_of(storage, e.name) for e in staged if e.bytes in sizes]
+    return [r for r in records if any(d and log.describes(r, d) for d in digests)]

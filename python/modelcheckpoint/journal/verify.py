@@ -1,20 +1,18 @@
-"""Is each file of a folder what its journal says of it?"""
+"""Is each file what the journal beside it says?"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import BinaryIO
 
+from modelcheckpoint.formats import SUFFIXES, format_of_file
 from modelcheckpoint.journal import log
-from modelcheckpoint.journal.scan import is_checkpoint
 from modelcheckpoint.records import Record, Removal
-from modelcheckpoint.storage import temporary
-from modelcheckpoint.storage.base import measured
-from modelcheckpoint.storage.beneath import open_below
-from modelcheckpoint.storage.local import Digest, LocalStorage
+from modelcheckpoint.storage.base import Digest, Entry, Storage, digest_of, measured
 
 __all__ = ["Verification", "Verifier"]
 
@@ -22,7 +20,6 @@ _LOOKS = 20
 """How often a file is looked at while somebody goes on changing it."""
 
 Read = Callable[[int], None]
-Inspect = Callable[[str, str, str], "str | None"]
 
 
 @dataclass(frozen=True)
@@ -43,34 +40,43 @@ class Verification:
     reason: str | None
     record: Record | None
 
+    def proves(self, record: Record) -> bool:
+        """Return whether the file there is the one that a line describes."""
+        # Not by the whole lines: a NaN in them is unequal to itself.
+        own = self.record
+        return (
+            self.status == "good"
+            and own is not None
+            and (own.bytes, own.crc32) == (record.bytes, record.crc32)
+        )
+
 
 class Verifier:
-    """Compares the files below a folder with the folder's journal.
+    """Compares the files of a storage with its journal.
 
     Args:
-        folder: Absolute path.
-        inspect: Is told folder, name and format of a file (`""`: any), opens its
-            structure, and returns what is wrong with it, or None.
+        storage: Where they are.
 
     Attributes:
         read: Is told of each piece that was read, how many bytes it had.
     """
 
-    def __init__(self, folder: str, inspect: Inspect) -> None:
-        self.folder = folder
+    def __init__(self, storage: Storage) -> None:
         self.read: Read = lambda size: None
-        self._inspect = inspect
-        self._storage = LocalStorage(folder)
-        self._journals: tuple[int, ...] | None = (0,)
+        self._storage = storage
+        self._version: object = ()  # unlike that of any journal
         self._learn()
 
     def names(self) -> list[str]:
         """Return the names that the journal has, newest last, then the other files."""
-        return [*self._records, *sorted(set(self._files()) - set(self._records))]
+        depth = max((name.count("/") for name in self._records), default=0)
+        files = {entry.name for entry in self._storage.entries(SUFFIXES, depth)}
+        return [*self._records, *sorted(files - set(self._records))]
 
     def size(self) -> int:
         """Return how many bytes there are to read."""
-        return sum(self._storage.size(name) or 0 for name in self.names())
+        entries = (self._entry(name) for name in self.names())
+        return sum(entry.bytes for entry in entries if entry is not None)
 
     def verify(self, name: str) -> Verification | None:
         """Return what is there under a name; None where nothing should be.
@@ -78,24 +84,24 @@ class Verifier:
         A file that is exchanged meanwhile is looked at anew, and so is the journal.
         """
         for look in range(_LOOKS):
-            before = self._identity(name)
-            found = self._look(name)
-            if found is not None and found.status == "good":
+            before = self._entry(name)
+            verification = self._look(name)
+            if verification is not None and verification.status == "good":
                 break
-            if not self._learn() and before == self._identity(name):
+            if not self._learn() and before == self._entry(name):
                 break
             time.sleep(0.001 * look)
-        return found
+        return verification
 
     def _learn(self) -> bool:
         """Read the journal if it is another than before, and return whether it was."""
-        journals = self._identity(temporary.JOURNAL)
-        if journals == self._journals:
+        version = self._storage.journal_version()
+        if version == self._version:
             return False
-        self._journals = journals
+        self._version = version
         self._records: dict[str, list[Record]] = {}
         self._removals: dict[Removal, Removal] = {}
-        for entry in log.entries(self.folder):
+        for entry in log.entries(self._storage):
             if isinstance(entry, Removal):
                 self._removals[entry] = entry
             else:  # the name whose line is the newest comes last
@@ -107,44 +113,41 @@ class Verifier:
 
     def _look(self, name: str) -> Verification | None:
         try:
-            record, wrong = self._compared(name)
+            with self._storage.open(name) as file:
+                return self._compared(name, file)
         except FileNotFoundError:
             return self._absent(name)
         except OSError as error:
-            wrong = f"it cannot be read: {error.strerror or error}"
-            return Verification(name, "damaged", wrong, self._newest(name))
-        wrong = wrong or self._inspect(
-            self.folder, name, record.format if record else ""
-        )
-        if record is None:
-            return Verification(name, "unknown", wrong, None)
-        return Verification(name, "damaged" if wrong else "good", wrong, record)
+            reason = f"it cannot be read: {error.strerror or error}"
+            return Verification(name, "damaged", reason, self._newest(name))
 
-    def _compared(self, name: str) -> tuple[Record | None, str | None]:
-        """Return the line that describes a file, or the newest one and how it differs.
+    def _compared(self, name: str, file: BinaryIO) -> Verification:
+        """Compare a file with the lines of its name.
 
-        A file is read only where a line has its size: one of no size that anybody
-        wrote can be larger than any disk.
+        It is read only where a line has its size: one of no size that anybody wrote can
+        be larger than any disk.
         """
-        with os.fdopen(self._opened(name), "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if not self._is_size(name, size):
-                # The line of what is open came before its name did: it is there by now,
-                # however fast somebody writes.
-                self._learn()
-            newest = self._newest(name)
-            if newest is None:
-                return None, None
-            if not self._is_size(name, size):
-                says = f"it has {size} bytes, the journal says {newest.bytes}"
-                return newest, says
-            digest = measured(file, self.read)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        if not self._is_size(name, size):
+            # The line of what is open came before its name did: it is there by now,
+            # however fast somebody writes.
+            self._learn()
+        newest = self._newest(name)
+        if newest is None:
+            problem = format_of_file(name).problem(file)
+            return Verification(name, "unknown", problem, None)
+        if not self._is_size(name, size):
+            reason = f"it has {size} bytes, the journal says {newest.bytes}"
+            return Verification(name, "damaged", reason, newest)
+        digest = measured(file, self.read)
         record = self._matching(name, digest)
         if record is None and self._learn():
             record = self._matching(name, digest)
         if record is None:
-            return newest, _difference(newest, digest)
-        return record, None
+            reason = _difference(newest, digest)
+            return Verification(name, "damaged", reason, newest)
+        return Verification(name, "good", None, record)
 
     def _is_size(self, name: str, size: int) -> bool:
         return any(record.bytes == size for record in self._records.get(name, []))
@@ -167,38 +170,18 @@ class Verifier:
         return None
 
     def _is_coming(self, record: Record) -> bool:
-        """Return whether a temporary file is what the record's line was written for."""
-        above, _, _ = record.path.rpartition("/")
-        folder = self._storage.path(above) if above else self.folder
-        for file in temporary.temporary_files(folder):
-            name = f"{above}/{file}" if above else file
-            if self._storage.size(name) == record.bytes:
-                digest = self._storage.measure(name)
+        """Return whether a staged file is what the record's line was written for."""
+        for entry in self._storage.unpublished(record.path):
+            if entry.bytes == record.bytes:
+                digest = digest_of(self._storage, entry.name)
                 if digest and log.describes(record, digest):
                     return True
         return False
 
-    def _opened(self, name: str) -> int:
-        try:
-            return open_below(self.folder, name)
-        except NotADirectoryError:
-            raise FileNotFoundError(name) from None
-
-    def _identity(self, name: str) -> tuple[int, ...] | None:
-        try:
-            found = os.lstat(self._storage.path(name))
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-
-    def _files(self) -> Iterator[str]:
-        depth = max((name.count("/") for name in self._records), default=0)
-        for folder, _ in temporary.folders(self.folder, depth):
-            # One that is gone, or may not be looked into, has nothing for us.
-            with contextlib.suppress(OSError), os.scandir(folder) as entries:
-                for entry in entries:
-                    if is_checkpoint(entry):
-                        yield self._storage.name(entry.path)
+    def _entry(self, name: str) -> Entry | None:
+        with contextlib.suppress(OSError):
+            return self._storage.entry(name)
+        return None
 
 
 def _difference(record: Record, digest: Digest) -> str:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Union
 
 from modelcheckpoint.decide.matching import Described
-from modelcheckpoint.journal.scan import File
 from modelcheckpoint.listing.columns import (
     always,
     attribute,
@@ -22,6 +20,7 @@ from modelcheckpoint.listing.columns import (
     several,
 )
 from modelcheckpoint.records import Record
+from modelcheckpoint.storage.base import Entry, Storage
 
 __all__ = [
     "COLUMNS",
@@ -98,7 +97,7 @@ class Checkpoint:
     record: Record | None = attribute(
         "The line of the journal from which this is.", repr=False, compare=False
     )
-    file: File = attribute("What was seen of the file.", repr=False, compare=False)
+    file: Entry = attribute("What was seen of the file.", repr=False, compare=False)
 
 
 COLUMNS = columns_of(Checkpoint)
@@ -123,12 +122,12 @@ def metric_columns(checkpoints: Sequence[Checkpoint]) -> dict[str, list[float | 
     return columns
 
 
-def recorded(folder: str, file: File, line: Described, best: bool) -> Checkpoint:
+def recorded(storage: Storage, file: Entry, line: Described, best: bool) -> Checkpoint:
     """Return a checkpoint that a line of the journal describes."""
     record = line.record
     written = {c.name: _WRITTEN[c.kind](getattr(record, c.name)) for c in _OF_LINE}
     return Checkpoint(
-        **_of_file(folder, file),
+        **_of_file(storage, file),
         **written,
         status="recorded",
         logs={name: _known(value) for name, value in record.logs.items()},
@@ -138,12 +137,12 @@ def recorded(folder: str, file: File, line: Described, best: bool) -> Checkpoint
     )
 
 
-def unrecorded(folder: str, file: File, named: bool) -> Checkpoint:
+def unrecorded(storage: Storage, file: Entry, named: bool) -> Checkpoint:
     """Return a checkpoint that no line describes; one may have its name."""
     unknown: dict[str, Any] = {c.name: None for c in _OF_LINE}
     unknown.update(format=_format_of(file.name), time=_modified(file.modified))
     return Checkpoint(
-        **_of_file(folder, file),
+        **_of_file(storage, file),
         **unknown,
         status="changed" if named else "unknown",
         logs={},
@@ -153,8 +152,8 @@ def unrecorded(folder: str, file: File, named: bool) -> Checkpoint:
     )
 
 
-def _of_file(folder: str, file: File) -> dict[str, Any]:
-    path = os.path.join(folder, *file.name.split("/"))
+def _of_file(storage: Storage, file: Entry) -> dict[str, Any]:
+    path = storage.path(file.name)
     return {"path": path, "name": file.name, "bytes": file.bytes, "file": file}
 
 

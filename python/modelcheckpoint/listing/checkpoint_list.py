@@ -14,6 +14,7 @@ from modelcheckpoint.listing.plot_points import Point, curve
 from modelcheckpoint.listing.table import aligned
 from modelcheckpoint.listing.text import quantity, shown
 from modelcheckpoint.records import Record
+from modelcheckpoint.storage.base import Storage
 
 if TYPE_CHECKING:
     from typing import SupportsIndex
@@ -85,7 +86,7 @@ class CheckpointList(list[Checkpoint]):
     __str__ = __repr__
 
 
-def catalogue(folder: str, contents: Contents) -> CheckpointList:
+def catalogue(storage: Storage, contents: Contents) -> CheckpointList:
     """Return the checkpoints of a folder, in the order of saving.
 
     Files that the journal does not describe come first, by the time at which they were
@@ -98,14 +99,14 @@ def catalogue(folder: str, contents: Contents) -> CheckpointList:
     best = best_record(records)
     files = {file.name: file for file in contents.files}
     listed = [
-        recorded(folder, files.pop(line.record.path), line, line.record is best)
+        recorded(storage, files.pop(line.record.path), line, line.record is best)
         for line in lines
     ]
     named = {entry.path for entry in entries if isinstance(entry, Record)}
     others = [
-        unrecorded(folder, file, file.name in named)
+        unrecorded(storage, file, file.name in named)
         for file in sorted(files.values(), key=lambda file: (file.modified, file.name))
     ]
     history = [entry for entry in entries if isinstance(entry, Record)]
     points = curve(history, records, best)
-    return CheckpointList([*others, *listed], folder, points)
+    return CheckpointList([*others, *listed], storage.root, points)

@@ -18,14 +18,16 @@ from modelcheckpoint.listing.checkpoint_list import CheckpointList, catalogue
 from modelcheckpoint.listing.text import quantity, size_text
 from modelcheckpoint.records import Record
 from modelcheckpoint.save.background import wait_for_all
+from modelcheckpoint.storage import storage_for
+from modelcheckpoint.storage.base import Storage
 
 __all__ = [
     "Folder",
     "Pruned",
-    "checked",
     "find_best",
     "find_latest",
     "found_in",
+    "opened",
     "pruned",
 ]
 
@@ -54,9 +56,7 @@ class Pruned:
 
 def found_in(folder: Folder) -> CheckpointList:
     """Return what `list_checkpoints` does."""
-    path = checked(folder)
-    wait_for_all()
-    return catalogue(path, contents(path))
+    return _listed(opened(folder))
 
 
 def find_latest(folder: Folder) -> tuple[str | None, str]:
@@ -106,19 +106,20 @@ def pruned(
             "`keep_latest`, `keep_best` or `keep_every` must say what to keep, and "
             "none of them does."
         )
-    found = found_in(folder)
+    storage = opened(folder)
+    found = _listed(storage)
     doomed = _doomed(found, keep)
     if dry or not doomed:
         return Pruned(doomed, _summary("Would delete", doomed, found), None)
     files = [(one.file, one.record) for one in doomed if one.record is not None]
-    gone, errors = prune(found.folder, files)
+    gone, errors = prune(storage, files)
     names = {file.name for file in gone}
     deleted = CheckpointList((c for c in doomed if c.name in names), found.folder)
     return Pruned(deleted, _summary("Deleted", deleted, found), _error_of(errors))
 
 
-def checked(folder: Folder) -> str:
-    """Return the absolute path of a folder that is there and can be read."""
+def opened(folder: Folder) -> Storage:
+    """Return the storage of a folder that is there and can be read."""
     given = arguments.path("folder", folder)
     path = os.path.abspath(os.path.expanduser(given))
     if not os.path.isdir(path):
@@ -129,7 +130,12 @@ def checked(folder: Folder) -> str:
             kind(number, "`folder` must be a folder that exists", given)
         )
     os.scandir(path).close()
-    return path
+    return storage_for(path)
+
+
+def _listed(storage: Storage) -> CheckpointList:
+    wait_for_all()
+    return catalogue(storage, contents(storage))
 
 
 def _direction(records: Sequence[Record], monitor: str) -> str | None:

@@ -13,7 +13,7 @@ from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.results import Receipt
 from modelcheckpoint.save.replacement import Caution, Replacement
 from modelcheckpoint.save.retirement import Retirement
-from modelcheckpoint.storage.local import Digest, LocalStorage, NotFlushed
+from modelcheckpoint.storage.base import Digest, NotFlushed, Staged, Storage
 
 __all__ = ["Commit"]
 
@@ -46,7 +46,7 @@ class Commit:
 
     def __init__(
         self,
-        storage: LocalStorage,
+        storage: Storage,
         run: str,
         template: str,
         suffix: str,
@@ -75,27 +75,26 @@ class Commit:
         """The best checkpoint of the run so far, under the name that it has now."""
         return self._replacement.best
 
-    def save(self, record: Record, write: Callable[[str], Digest]) -> Receipt:
+    def save(self, record: Record, write: Callable[[Staged], Digest]) -> Receipt:
         """Go through all steps, and return what came of them.
 
         Args:
             record: What the journal will say of the checkpoint; its size and checksum
                 are filled in here.
-            write: Writes the temporary file whose path it gets, makes it durable, and
-                returns its digest.
+            write: Writes the staged file that it gets, and returns its digest.
 
         Raises:
             NotFlushed: If it has its name, but a power cut could still take that away.
             OSError: If a step before failed, `write` included.
         """
-        with self.stage(record.path) as temporary:
-            return self.publish(record, temporary, write(temporary))
+        with self.stage(record.path) as staged:
+            return self.publish(record, staged, write(staged))
 
-    def stage(self, name: str) -> AbstractContextManager[str]:
-        """Give the path of a new temporary file beside `name`, deleted at the end."""
-        return self.storage.temporary(name, self._suffix)
+    def stage(self, name: str) -> AbstractContextManager[Staged]:
+        """Begin a file that is to get a name; it is discarded unless published."""
+        return self.storage.staged(name, self._suffix)
 
-    def publish(self, record: Record, temporary: str, digest: Digest) -> Receipt:
+    def publish(self, record: Record, staged: Staged, digest: Digest) -> Receipt:
         """Go through all steps but the first, which is done; raises as `save` does."""
         record = replace(record, bytes=digest.bytes, crc32=digest.crc32)
         replaced = self._replacement.prepare(record)
@@ -104,18 +103,18 @@ class Commit:
         # damaged. A line whose file never came is no error to any reader.
         self.storage.append(record.to_line())
         try:
-            self.storage.publish(temporary, record.path)
+            staged.publish()
         except NotFlushed:
             self._replacement.done(record, replaced)
             raise
         except OSError:
-            self._note_failure(temporary, record)
+            self._note_failure(staged, record)
             raise
         self._replacement.done(record, replaced)
         # Only now: whatever happens before, as much as was asked for is there.
         return Receipt(record, replaced, self._retirement.retire(record))
 
-    def _note_failure(self, temporary: str, record: Record) -> None:
-        if os.path.exists(temporary):  # it has not got its name
+    def _note_failure(self, staged: Staged, record: Record) -> None:
+        if os.path.exists(staged.path):  # it has not got its name
             with contextlib.suppress(OSError):
                 self.storage.append(Removal.of(record, never_came=True).to_line())

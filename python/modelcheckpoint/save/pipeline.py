@@ -15,7 +15,7 @@ from modelcheckpoint.records import Record
 from modelcheckpoint.results import Receipt
 from modelcheckpoint.save.background import Background
 from modelcheckpoint.save.commit import Commit
-from modelcheckpoint.storage.local import Digest
+from modelcheckpoint.storage.base import Digest, Staged
 
 __all__ = ["SMALL_ARRAYS", "SMALL_BYTES", "Pipeline"]
 
@@ -94,8 +94,8 @@ class Pipeline:
         self.fallback = None
         return snapshot
 
-    def _write(self, snapshot: Snapshot, temporary: str) -> Digest:
-        return self._commit.storage.write(temporary, snapshot.parts())
+    def _write(self, snapshot: Snapshot, staged: Staged) -> Digest:
+        return staged.write(snapshot.parts())
 
     def _save_by_keras(self, model: Any, record: Record) -> None:
         """Have Keras write on this thread, before and after which the other one works.
@@ -106,11 +106,12 @@ class Pipeline:
         self._draft = draft = _Draft(self._commit, record)
         self._background.start(draft.open)
         self._background.wait()
-        if draft.path is None:
+        if draft.staged is None:
             return  # it could not be made: that is the outcome
         error: BaseException | None = None
         try:
-            self._format.write(model, draft.path, isinstance(self.fallback, NoMemory))
+            path, sparingly = draft.staged.path, isinstance(self.fallback, NoMemory)
+            self._format.write(model, path, sparingly)
         except BaseException as raised:
             error = raised
         self._background.forget()
@@ -122,19 +123,19 @@ class _Draft:
     """A temporary file that one thread makes and commits, and another one fills."""
 
     def __init__(self, commit: Commit, record: Record) -> None:
-        self.path: str | None = None
+        self.staged: Staged | None = None
         self._commit, self._record = commit, record
-        self._temporary = commit.stage(record.path)
+        self._context = commit.stage(record.path)
 
     def open(self) -> None:
-        self.path = self._temporary.__enter__()
+        self.staged = self._context.__enter__()
 
     def finish(self, error: BaseException | None) -> Receipt:
         """Commit what was written; where `error` came of that, delete it and raise."""
         with contextlib.ExitStack() as stack:
-            stack.push(self._temporary)
+            stack.push(self._context)
             if error is not None:
                 raise error
-            assert self.path is not None
-            digest = self._commit.storage.seal(self.path)
-            return self._commit.publish(self._record, self.path, digest)
+            assert self.staged is not None
+            digest = self.staged.seal()
+            return self._commit.publish(self._record, self.staged, digest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass, replace
 
 from modelcheckpoint.decide.aside_names import UNKNOWN_RUN, aside_name
@@ -11,9 +12,9 @@ from modelcheckpoint.journal import log
 from modelcheckpoint.records import Record
 from modelcheckpoint.results import Replaced
 from modelcheckpoint.save.retirement import Retirement
-from modelcheckpoint.storage.local import Digest, LocalStorage
+from modelcheckpoint.storage.base import Digest, Storage, digest_of
 
-__all__ = ["Caution", "Replacement"]
+__all__ = ["Caution", "Replacement", "keep_aside"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Replacement:
 
     def __init__(
         self,
-        storage: LocalStorage,
+        storage: Storage,
         run: str,
         template: str,
         save_best_only: bool,
@@ -82,7 +83,7 @@ class Replacement:
         own = self._own.get(new.path)
         if own is not None:
             return self._prepare_own(own, new)
-        if self._storage.size(new.path) is None:
+        if self._storage.entry(new.path) is None:
             return None
         return self._prepare_other(new, others)
 
@@ -101,7 +102,8 @@ class Replacement:
         self._retirement.add(new)
 
     def _prepare_own(self, own: Record, new: Record) -> Replaced | None:
-        if not self._has_fields or self._storage.size(own.path) != own.bytes:
+        entry = self._storage.entry(own.path)
+        if not self._has_fields or entry is None or entry.bytes != own.bytes:
             return None
         stays = self._retirement.stays(new)
         if stays is None:  # nothing was asked to be kept: the best is, all the same
@@ -115,7 +117,7 @@ class Replacement:
         known = any(record.path == new.path for record in others)
         if not (known or self._caution.unknown):
             return None
-        digest = self._storage.measure(new.path)
+        digest = digest_of(self._storage, new.path)
         if digest is None:
             return None
         old = log.matching(others, new.path, digest)
@@ -131,7 +133,7 @@ class Replacement:
     def _keep(self, old: Record | None, path: str, digest: Digest) -> str:
         run = UNKNOWN_RUN if old is None else old.run
         name = aside_name(path, run, self._suffix)
-        second = self._storage.keep_aside(path, name, digest)
+        second = keep_aside(self._storage, path, name, digest)
         if old is not None:
             line = replace(old, path=second, kept_by=self._run).to_line()
             self._storage.append(line)
@@ -164,8 +166,35 @@ class Replacement:
         What this run wrote in an earlier process is its own.
         """
         if self._others is None:
-            records = list(log.read(self._storage.folder))
+            records = list(log.read(self._storage))
             newest = {record.path: record for record in records}
             self._own = {p: r for p, r in newest.items() if r.run == self._run}
             self._others = [r for r in records if r.run != self._run]
         return self._others
+
+
+def keep_aside(
+    storage: Storage, name: str, aside: tuple[str, str], digest: Digest
+) -> str:
+    """Give a file a second name, and return that name.
+
+    Where it stands for the same contents already, as a run that was killed has left
+    it, that is it.
+
+    Args:
+        storage: Where the file is.
+        name: Of the file.
+        aside: Beginning and end of the second name; where it is taken, a number goes
+            between them.
+        digest: Of the file.
+    """
+    for number in range(1, 10_000):
+        second = ("" if number == 1 else f"-{number}").join(aside)
+        try:
+            storage.copy(name, second)
+        except FileExistsError:
+            # The folder was flushed when the new file was staged beside it.
+            if digest_of(storage, second) != digest:
+                continue
+        return second
+    raise FileExistsError(errno.EEXIST, "no name is free", storage.path(name))

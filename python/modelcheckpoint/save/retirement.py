@@ -16,7 +16,7 @@ from modelcheckpoint.decide.retention import (
 from modelcheckpoint.journal.log import Follower
 from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.results import Retired
-from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.storage.base import Storage
 from modelcheckpoint.storage.system import one_wait
 
 __all__ = ["Retirement"]
@@ -41,14 +41,12 @@ class Retirement:
         template: Of its file names.
     """
 
-    def __init__(
-        self, storage: LocalStorage, keep: Keep, run: str, template: str
-    ) -> None:
+    def __init__(self, storage: Storage, keep: Keep, run: str, template: str) -> None:
         self._storage = storage
         self._keep = keep
         self._run = run
         self._template = template
-        self._journal = Follower(storage.folder)
+        self._journal = Follower(storage)
         self._is_first_look = True
         self._there: dict[str, Record] = {}
         self._for_good: dict[str, Record] = {}
@@ -164,7 +162,11 @@ class Retirement:
         return superseded(list(alike))
 
     def _is_there(self, record: Record) -> bool:
-        return self._storage.size(record.path) == record.bytes
+        try:
+            entry = self._storage.entry(record.path)
+        except OSError:  # behind a link, say: to delete it will fail, and tell why
+            return True
+        return entry is not None and entry.bytes == record.bytes
 
     @one_wait
     def _delete(self, doomed: list[Record]) -> Retired:
@@ -175,7 +177,9 @@ class Retirement:
         deleted, undeleted = [], []
         for record in doomed:
             try:
-                if self._storage.retire(record.path, record.bytes):
+                entry = self._storage.entry(record.path)
+                is_its = entry is not None and entry.bytes == record.bytes
+                if entry and is_its and self._storage.delete(entry):
                     deleted.append(record.path)
             except OSError as error:
                 undeleted.append((record.path, error))

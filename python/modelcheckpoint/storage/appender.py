@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from modelcheckpoint.storage.beneath import PLAIN, NotPlain, check_plain
+from modelcheckpoint.storage.base import JOURNAL, NotPlain
+from modelcheckpoint.storage.beneath import PLAIN, check_plain
 from modelcheckpoint.storage.directories import Directories
 from modelcheckpoint.storage.system import as_system
-from modelcheckpoint.storage.temporary import JOURNAL
 from modelcheckpoint.storage.writer import write_some
 
 __all__ = ["Appender"]

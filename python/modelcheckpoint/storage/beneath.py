@@ -11,48 +11,27 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from modelcheckpoint.storage.base import NotPlain, is_name_below
 from modelcheckpoint.storage.system import System, as_system
 
 __all__ = [
     "PLAIN",
-    "NotPlain",
     "check_plain",
     "delete_below",
     "delete_empty_above",
-    "is_name_below",
     "open_below",
     "open_folder_below",
-    "size_below",
+    "stat_below",
 ]
 
-_LONGEST = 4096
 _BINARY = getattr(os, "O_BINARY", 0)
 PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | _BINARY
 """Flags to open a file with that is to be checked by `check_plain`."""
 
 _FOLDER = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
-
-
-class NotPlain(OSError):
-    """There is something of that name, but it is no regular file below the folder."""
-
-
-def is_name_below(name: str) -> bool:
-    """Return whether a name, with `/` between its parts, stays below any folder."""
-    separators = {"\\", ":"} if os.name == "nt" else set()
-    parts = name.split("/")
-    try:
-        os.fsencode(name)
-    except UnicodeEncodeError:  # JSON can hold what no file's name can
-        return False
-    return (
-        0 < len(name) <= _LONGEST
-        and not ({"", ".", ".."} & set(parts))
-        and not ({"\0", *separators} & set(name))
-    )
 
 
 def open_below(folder: str, name: str, flags: int = os.O_RDONLY) -> int:
@@ -98,48 +77,56 @@ def open_folder_below(folder: str, name: str) -> int:
     return inner
 
 
-def size_below(folder: str, name: str) -> int:
-    """Return the size of a regular file below a folder.
+def stat_below(folder: str, name: str) -> os.stat_result:
+    """Return what has a name below a folder, which may be a link or anything else.
 
     Raises:
-        NotPlain: As `open_below` does.
-        OSError: If the file is not there, or cannot be seen.
+        NotPlain: If the name leads out of the folder, or through a link.
+        OSError: If it is not there, or cannot be seen.
     """
     if os.stat not in os.supports_dir_fd:
-        found = os.lstat(_checked_path(folder, name))
-    else:
-        with _folder_of(folder, name) as (inner, last):
-            found = os.stat(last, dir_fd=inner, follow_symlinks=False)
-    check_plain(found, name)
-    return found.st_size
+        return os.lstat(_checked_path(folder, name))
+    with _folder_of(folder, name) as (inner, last):
+        return os.stat(last, dir_fd=inner, follow_symlinks=False)
 
 
-def delete_below(folder: str, name: str, calls: Any = os) -> None:
+def delete_below(
+    folder: str, name: str, is_it: Callable[[os.stat_result], bool], calls: Any = os
+) -> bool:
     """Delete what has this name below a folder; a folder with all that is in it.
+
+    Args:
+        folder: Path of the folder, which may itself be a link.
+        name: With `/` between its parts.
+        is_it: Whether what is there by now is what is to go.
+        calls: What carries out the calls.
+
+    Returns:
+        Whether it was there, and was deleted.
 
     Raises:
         NotPlain: If the name leads out of the folder, or through a link. A link that
             has the name itself is deleted, and not what it leads to.
-        OSError: If it is not there, or cannot be deleted.
+        OSError: If it cannot be deleted.
     """
     system = as_system(calls)
-    if os.unlink not in system.supports_dir_fd:
-        path = _checked_path(folder, name)
-        is_folder = os.path.isdir(path) and not os.path.islink(path)
-        if is_folder:
-            system.patiently(shutil.rmtree, path)
-        else:
-            system.unlink(path)
-        return
-    with _folder_of(folder, name) as (inner, last):
-        if stat.S_ISDIR(os.stat(last, dir_fd=inner, follow_symlinks=False).st_mode):
-            try:
-                _delete_folder(last, inner, system)
-            except RecursionError:  # nothing of ours has so many folders in folders
-                reason = "there are too many folders in folders"
-                raise OSError(errno.ELOOP, reason, name) from None
-        else:
-            system.unlink(last, dir_fd=inner)
+    try:
+        if os.unlink not in system.supports_dir_fd:
+            return _delete_by_path(_checked_path(folder, name), is_it, system)
+        with _folder_of(folder, name) as (inner, last):
+            found = os.stat(last, dir_fd=inner, follow_symlinks=False)
+            if not is_it(found):
+                return False
+            if not stat.S_ISDIR(found.st_mode):
+                system.unlink(last, dir_fd=inner)
+                return True
+            _delete_folder(last, inner, system)
+            return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except RecursionError:  # nothing of ours has so many folders in folders
+        reason = "there are too many folders in folders"
+        raise OSError(errno.ELOOP, reason, name) from None
 
 
 def delete_empty_above(folder: str, name: str, calls: Any = os) -> None:
@@ -185,6 +172,19 @@ def _open_folder(part: str, above: int) -> int:
     if stat.S_ISLNK(found.st_mode):
         raise NotPlain(errno.ELOOP, "its folder is a link", part)
     return os.open(part, os.O_RDONLY | _FOLDER, dir_fd=above)
+
+
+def _delete_by_path(
+    path: str, is_it: Callable[[os.stat_result], bool], system: System
+) -> bool:
+    found = os.lstat(path)
+    if not is_it(found):
+        return False
+    if stat.S_ISDIR(found.st_mode):
+        system.patiently(shutil.rmtree, path)
+    else:
+        system.unlink(path)
+    return True
 
 
 def _delete_folder(name: str, above: int, system: System) -> None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from zlib import crc32
 
 from modelcheckpoint.storage import processes
+from modelcheckpoint.storage.base import JOURNAL
 from modelcheckpoint.storage.beneath import open_below
 
 try:
@@ -29,19 +30,13 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 __all__ = [
-    "JOURNAL",
     "Mark",
-    "abandoned",
     "claim",
-    "folders",
+    "is_abandoned",
     "is_temporary",
     "new_token",
-    "temporary_files",
     "temporary_name",
 ]
-
-JOURNAL = "modelcheckpoint.jsonl"
-"""Name of the journal, in the folder of the checkpoints."""
 
 # A place in the journal's address space far beyond its contents.
 _FIRST = 1 << 40
@@ -109,58 +104,26 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_give_up_claims)
 
 
-def abandoned(folder: str, level: int = 0) -> list[str]:
-    """Return the names of the temporary files in a folder whose writer is dead.
-
-    Of folders, too, if their name ends in `.d`. One whose name tells of a journal more
-    than `level` folders further up stays: nothing is looked for up there.
-    """
-    found = temporary_files(folder)
-    return [name for name in found if _is_abandoned(folder, name, level)]
-
-
-def temporary_files(folder: str) -> list[str]:
-    """Return the names of all temporary files in a folder, and of their folders."""
-    try:
-        with os.scandir(folder) as entries:
-            found = [e.name for e in entries if _is_kind(e)]
-    except OSError:
-        return []
-    return [name for name in found if is_temporary(name)]
-
-
 def is_temporary(name: str) -> bool:
     """Return whether a name is that of a temporary file, or of its folder."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
-def folders(folder: str, depth: int, level: int = 0) -> Iterator[tuple[str, int]]:
-    """Yield `folder` and those below it, and each one's level, links excepted.
+def is_abandoned(folder: str, name: str) -> bool:
+    """Return whether a name is that of a temporary file whose writer is dead.
 
-    `folder` has level 0; the deepest that is looked at has level `depth`.
+    One that tells of a journal above `folder` is not: nothing is looked for up there.
+
+    Args:
+        folder: Absolute path.
+        name: Of the file, or of its folder, from `folder` on.
     """
-    left = [(folder, level)]  # a name can have more folders than calls can be nested
-    while left:
-        folder, level = left.pop()
-        yield folder, level
-        if level < depth:
-            with contextlib.suppress(OSError), os.scandir(folder) as entries:
-                below = [e.path for e in entries if e.is_dir(follow_symlinks=False)]
-                left += [(path, level + 1) for path in reversed(below)]
-
-
-def _is_kind(entry: os.DirEntry[str]) -> bool:
-    if entry.name.endswith(".d"):
-        return entry.is_dir(follow_symlinks=False)
-    return entry.is_file(follow_symlinks=False)
-
-
-def _is_abandoned(folder: str, name: str, level: int) -> bool:
-    match = _TEMPORARY.fullmatch(name)
-    if match is None or int(match["up"]) > level:
+    *above, last = name.split("/")
+    match = _TEMPORARY.fullmatch(last)
+    if match is None or int(match["up"]) > len(above):
         return False
-    above = os.path.join(folder, *[os.pardir] * int(match["up"]))
-    free = _is_free(above, match["token"])
+    journal = [*above[: len(above) - int(match["up"])], JOURNAL]
+    free = _is_free(folder, "/".join(journal), match["token"])
     if free is False:
         return False
     if match["place"] == _place():
@@ -172,10 +135,10 @@ def _is_abandoned(folder: str, name: str, level: int) -> bool:
     return free is True
 
 
-def _is_free(folder: str, token: str) -> bool | None:
+def _is_free(folder: str, journal: str, token: str) -> bool | None:
     """Return whether nobody holds the token's byte; None where that cannot be told."""
     try:
-        descriptor = open_below(folder, JOURNAL, os.O_RDWR)
+        descriptor = open_below(folder, journal, os.O_RDWR)
     except OSError:
         return None
     try:

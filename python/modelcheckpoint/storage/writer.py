@@ -14,9 +14,10 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Optional, Union
+from typing import Any
 from zlib import crc32
 
+from modelcheckpoint.storage.base import Data
 from modelcheckpoint.storage.crc32_combine import joined
 from modelcheckpoint.storage.system import as_system
 
@@ -25,11 +26,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["ALIGNMENT", "LARGE", "Data", "Part", "Writer", "write_some"]
-
-Data = Union[bytes, memoryview]
-Part = tuple[Data, Optional[int]]
-"""A part of a file, and its crc32 where that is known already."""
+__all__ = ["ALIGNMENT", "LARGE", "Writer", "write_some"]
 
 ALIGNMENT = 4096
 """What begins at a multiple of this, in memory and in the file, can go straight to the

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 from modelcheckpoint.observe.averages import take_averages_out
 from modelcheckpoint.observe.first_epoch import Start, start_at, started, take_back
 from modelcheckpoint.observe.fit import Fit
 from modelcheckpoint.records import Record
 from modelcheckpoint.report.reporter import Reporter
-from modelcheckpoint.restore import (
-    Restored,
-    could_resume,
-    find,
-    others_in,
-    restore,
-    was_restored,
-)
+from modelcheckpoint.restore import Restored, restore, was_restored
+from modelcheckpoint.resume_point import could_resume, others_in, resume_point
 from modelcheckpoint.settings import Settings
+from modelcheckpoint.storage.base import Storage
 from modelcheckpoint.training.run import Run
 
 __all__ = ["Resumption"]
@@ -47,12 +40,12 @@ class Resumption:
         self._epochs_begun = False
         self._start: Start | None = None
 
-    def begin(self, fit: Fit, folder: str) -> None:
+    def begin(self, fit: Fit, storage: Storage) -> None:
         """Resume, if that was asked for, or report that it could be.
 
         Args:
             fit: That begins.
-            folder: Absolute path of the template's folder.
+            storage: Of the template's folder.
 
         Raises:
             RestoreError: If the checkpoint is of another model, which is as it was.
@@ -61,9 +54,9 @@ class Resumption:
         take_back(fit.model, self._start)
         self._start, self._epochs_begun = None, False
         if self._may_resume and self._settings.resume:
-            self._resume(fit, folder)
+            self._resume(fit, storage)
         elif self._may_resume and fit.chief and not was_restored(fit.model):
-            self._tell_of_earlier(folder)
+            self._tell_of_earlier(storage)
 
     def begin_epoch(self, fit: Fit, epoch: int) -> None:
         """Look whether `fit` begins where training goes on (`epoch` counts from 1)."""
@@ -83,32 +76,32 @@ class Resumption:
         take_back(fit.model, self._start)
         self._may_resume = self._may_resume and not self._epochs_begun
 
-    def _tell_of_earlier(self, folder: str) -> None:
+    def _tell_of_earlier(self, storage: Storage) -> None:
         template, format = self._settings.template, self._settings.format
-        record = could_resume(folder, template, format.name)
+        record = could_resume(storage, template, format.name)
         if record is not None and record.run != self._run.id:
             self._reporter.could_resume(record)
 
-    def _tell_of_nothing(self, fit: Fit, folder: str) -> None:
+    def _tell_of_nothing(self, fit: Fit, storage: Storage) -> None:
         settings = self._settings
-        others = others_in(folder, settings.template, settings.format.name)
+        others = others_in(storage, settings.template, settings.format.name)
         if others is None or started(fit.model) is not None:
             self._reporter.nothing_to_resume()  # or another callback has restored it
         else:
             self._reporter.only_others(others)
 
-    def _resume(self, fit: Fit, folder: str) -> None:
-        record = self._search(fit, folder)
+    def _resume(self, fit: Fit, storage: Storage) -> None:
+        record = self._search(fit, storage)
         if record is None:
             if fit.chief:
-                self._tell_of_nothing(fit, folder)
+                self._tell_of_nothing(fit, storage)
             return
         ahead = started(fit.model)
         if ahead is not None and ahead.moment >= _moment_of(record):
             # Another callback of this training has a newer state, and restored it.
             fit.progress.go_on(ahead.samples)
             return
-        path = os.path.join(folder, *record.path.split("/"))
+        path = storage.path(record.path)
         self.restored = restored = restore(fit.model, path, record)
         averaged = record.averaged is True
         if averaged and restored.optimizer:
@@ -124,9 +117,11 @@ class Resumption:
                 say = reporter.say if restored.optimizer else reporter.problem
                 say(surprise)
 
-    def _search(self, fit: Fit, folder: str) -> Record | None:
+    def _search(self, fit: Fit, storage: Storage) -> Record | None:
         """Find the checkpoint to go on from, and let the run take up from there."""
-        search = find(folder, self._settings.template, self._settings.format.name)
+        search = resume_point(
+            storage, self._settings.template, self._settings.format.name
+        )
         record, run = search.record, self._run
         for damaged in search.damaged if fit.chief else ():
             self._reporter.passed_over(damaged.path, damaged.reason)

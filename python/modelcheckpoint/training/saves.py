@@ -19,7 +19,7 @@ from modelcheckpoint.save.background import Background
 from modelcheckpoint.save.commit import Commit
 from modelcheckpoint.save.pipeline import Pipeline
 from modelcheckpoint.settings import Settings
-from modelcheckpoint.storage.local import NotFlushed
+from modelcheckpoint.storage.base import NotFlushed
 from modelcheckpoint.training.run import Run
 
 __all__ = ["Saves"]
@@ -122,7 +122,7 @@ class Saves:
             self._reporter.best_is_lost(f"no checkpoint was the best by {monitor!r}")
             return
         try:
-            restore_weights(self._fit.current_model, self._commit.storage.folder, best)
+            restore_weights(self._fit.current_model, self._commit.storage, best)
         except (OSError, RestoreError) as error:
             self._reporter.best_is_lost(str(error))
         else:

@@ -18,7 +18,8 @@ from modelcheckpoint.restore import Restored
 from modelcheckpoint.save.commit import Commit
 from modelcheckpoint.save.replacement import Caution
 from modelcheckpoint.settings import Settings
-from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.storage import storage_for
+from modelcheckpoint.storage.base import Storage
 from modelcheckpoint.training.exit import GracefulExit
 from modelcheckpoint.training.resumption import Resumption
 from modelcheckpoint.training.run import CopiedRun, Run
@@ -105,7 +106,7 @@ class Training:
             reservation = settings.format.reservation(model)
             if reservation is not None:
                 self._reporter.problem(reservation, once="class")
-        self._resumption.begin(fit, storage.folder)
+        self._resumption.begin(fit, storage)
         self._take_up(fit, storage)
         self._graceful_exit.begin(settings.save_on_exit, model, callback)
 
@@ -204,9 +205,9 @@ class Training:
                 "this model: load the best checkpoint after it."
             )
 
-    def _storage(self, chief: bool) -> LocalStorage:
+    def _storage(self, chief: bool) -> Storage:
         template = self._settings.template
-        storage = LocalStorage(os.path.abspath(template.folder), template.depth)
+        storage = storage_for(os.path.abspath(template.folder), template.depth)
         if chief:
             name = None if template.fields else template.fill({}).path
             try:
@@ -216,7 +217,7 @@ class Training:
             sweep(storage)
         return storage
 
-    def _take_up(self, fit: Fit, storage: LocalStorage) -> None:
+    def _take_up(self, fit: Fit, storage: Storage) -> None:
         settings, run = self._settings, self._run
         resume = settings.resume
         commit = Commit(

@@ -1,0 +1,304 @@
+"""`storage/base.py`: what holds of each storage."""
+
+from __future__ import annotations
+
+import pathlib
+from zlib import crc32
+
+import pytest
+from made import abandoned
+from memory_storage import MemoryStorage, left_behind
+
+from modelcheckpoint.storage import storage_for
+from modelcheckpoint.storage.base import JOURNAL, Digest, digest_of
+
+SUFFIXES = (".keras", ".h5")
+DATA, OTHER = b"a whole model", b"another one"
+
+
+class Local:
+    """A folder on a disk, and what others do to it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
+        self.storage = storage_for(str(folder), depth=1)
+
+    def write_journal(self, data):
+        (self.folder / JOURNAL).write_bytes(data)
+
+    def read_journal(self):
+        return (self.folder / JOURNAL).read_bytes()
+
+    def leave(self, name, data):
+        path = abandoned(self.folder / pathlib.PurePosixPath(name).parent)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        return path.relative_to(self.folder).as_posix()
+
+
+class InMemory:
+    """A storage in memory, and what others do to it."""
+
+    def __init__(self, folder):
+        self.storage = MemoryStorage()
+
+    def write_journal(self, data):
+        self.storage.journal = data
+
+    def read_journal(self):
+        return self.storage.journal
+
+    def leave(self, name, data):
+        return left_behind(self.storage, name, data)
+
+
+@pytest.fixture(params=[Local, InMemory])
+def place(request, tmp_path):
+    """A storage of each kind, empty."""
+    return request.param(tmp_path / "checkpoints")
+
+
+@pytest.fixture
+def storage(place):
+    return place.storage
+
+
+def publish(storage, name, data=DATA):
+    with storage.staged(name, ".keras") as staged:
+        digest = staged.write([(data[:3], None), (memoryview(data)[3:], None)])
+        storage.append("{}")
+        staged.publish()
+    return digest
+
+
+def names(storage, depth=1):
+    return sorted(entry.name for entry in storage.entries(SUFFIXES, depth))
+
+
+def holds(storage, name):
+    with storage.open(name) as file:
+        return file.read()
+
+
+# Files
+
+
+@pytest.mark.parametrize("name", ["w.keras", "a/w.keras"])
+def test_a_file_that_is_published(storage, name):
+    """It is there as it was written, and its digest was told before."""
+    digest = publish(storage, name)
+    assert digest == Digest(len(DATA), f"{crc32(DATA):08x}")
+    assert holds(storage, name) == DATA
+    assert digest_of(storage, name) == digest
+    assert names(storage) == [name]
+    assert storage.unpublished(name) == []
+    assert storage.path(name).startswith(storage.root)
+
+
+def test_a_file_that_somebody_else_writes(storage):
+    """A writer that needs a path gets one, which ends as it asked."""
+    with storage.staged("w.keras", ".keras") as staged:
+        assert staged.path.endswith(".keras")
+        pathlib.Path(staged.path).write_bytes(DATA)
+        assert staged.seal() == Digest(len(DATA), f"{crc32(DATA):08x}")
+        staged.publish()
+    assert holds(storage, "w.keras") == DATA
+
+
+def test_nobody_sees_a_file_before_it_is_published(storage):
+    """But who asks for what is not published yet."""
+    publish(storage, "w.keras", OTHER)
+    with storage.staged("w.keras", ".keras") as staged:
+        staged.write([(DATA, None)])
+        assert names(storage) == ["w.keras"]
+        assert holds(storage, "w.keras") == OTHER
+        (entry,) = storage.unpublished("w.keras")
+        assert (entry.bytes, holds(storage, entry.name)) == (len(DATA), DATA)
+        assert storage.unpublished("a/w.keras") == []
+        assert storage.abandoned() == []
+        staged.publish()
+        assert holds(storage, "w.keras") == DATA
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_file_that_is_not_published_is_discarded(storage, error):
+    """Whatever ended the block, what had the name before still has it."""
+
+    def fail():
+        with storage.staged("w.keras", ".keras") as staged:
+            staged.write([(DATA, None)])
+            raise error
+
+    publish(storage, "w.keras", OTHER)
+    with pytest.raises(error):
+        fail()
+    assert holds(storage, "w.keras") == OTHER
+    assert storage.unpublished("w.keras") == []
+
+
+@pytest.mark.parametrize("parts", [[], [(b"", None)]])
+def test_an_empty_file_is_an_error(storage, parts):
+    """Whoever writes it."""
+    with storage.staged("w.keras", ".keras") as staged:
+        with pytest.raises(OSError, match="wrote nothing"):
+            staged.write(parts)
+        with pytest.raises(OSError, match="wrote nothing"):
+            staged.seal()
+    assert names(storage) == []
+
+
+def test_a_check_changes_nothing(storage):
+    """Of a storage that can be written to; a name that others begin with is refused."""
+    storage.check()
+    storage.check("w.keras")
+    assert storage.journal_version() is None
+    publish(storage, "w.keras/x.keras")
+    with pytest.raises(IsADirectoryError, match="must name a file"):
+        storage.check("w.keras")
+
+
+# Entries
+
+
+def test_entries(storage):
+    """Those whose names end so, as deep as was asked for."""
+    for name in ("1.keras", "2.weights.h5", "notes.txt", "a/3.keras"):
+        publish(storage, name)
+    assert names(storage, depth=0) == ["1.keras", "2.weights.h5"]
+    assert names(storage, depth=1) == ["1.keras", "2.weights.h5", "a/3.keras"]
+    assert {entry.bytes for entry in storage.entries(SUFFIXES, 1)} == {len(DATA)}
+    (entry,) = storage.entries((".txt",), 1)
+    assert entry == storage.entry("notes.txt")
+
+
+def test_there_is_no_such_file(storage):
+    """It has no entry and no digest, and cannot be opened or copied."""
+    publish(storage, "w.keras")
+    for name in ("missing.keras", "w.keras/x.keras", "a/b.keras"):
+        assert storage.entry(name) is None
+        assert digest_of(storage, name) is None
+        with pytest.raises(FileNotFoundError):
+            storage.open(name)
+    with pytest.raises(FileNotFoundError):
+        storage.copy("missing.keras", "second.keras")
+    assert names(storage) == ["w.keras"]
+
+
+def test_a_version_tells_a_file_from_the_one_before(storage):
+    """Also where name, size and contents are the same."""
+    publish(storage, "w.keras")
+    first = storage.entry("w.keras")
+    assert storage.entry("w.keras") == first
+    publish(storage, "w.keras")
+    second = storage.entry("w.keras")
+    assert second.version != first.version
+    assert second.modified >= first.modified > 0
+
+
+def test_a_file_is_deleted_if_it_still_is_the_same(storage):
+    """One that took its name meanwhile stays."""
+    publish(storage, "a/w.keras")
+    stale = storage.entry("a/w.keras")
+    publish(storage, "a/w.keras", OTHER)
+    assert not storage.delete(stale)
+    assert holds(storage, "a/w.keras") == OTHER
+    entry = storage.entry("a/w.keras")
+    assert storage.delete(entry)
+    assert not storage.delete(entry)
+    storage.tidy()
+    assert names(storage) == []
+
+
+def test_a_second_name(storage):
+    """It stands for the same contents when the first one gets others."""
+    publish(storage, "w.keras")
+    storage.copy("w.keras", "second.keras")
+    publish(storage, "w.keras", OTHER)
+    assert holds(storage, "second.keras") == DATA
+    with pytest.raises(FileExistsError):
+        storage.copy("w.keras", "second.keras")
+    assert holds(storage, "second.keras") == DATA
+
+
+# The journal
+
+
+def test_lines(storage):
+    """They come in order, and can be read on from where a line ended."""
+    storage.append("one", "ä 数")
+    storage.append("three")
+    lines = list(storage.lines())
+    assert [line.data for line in lines] == [b"one\n", "ä 数\n".encode(), b"three\n"]
+    assert [line.data for line in storage.lines(after=lines[1].end)] == [b"three\n"]
+    assert list(storage.lines(after=lines[-1].end)) == []
+    storage.append("four")
+    assert [line.data for line in storage.lines(after=lines[-1].end)] == [b"four\n"]
+
+
+def test_there_is_no_journal(storage):
+    """Before the first line."""
+    with pytest.raises(FileNotFoundError):
+        list(storage.lines())
+    assert storage.journal_version() is None
+
+
+def test_a_journal_that_was_begun_again(place, storage):
+    """It is read from its beginning."""
+    storage.append("one", "two")
+    *_, last = storage.lines()
+    place.write_journal(b"new\n")
+    assert [line.data for line in storage.lines(after=last.end)] == [b"new\n"]
+
+
+def test_a_torn_line(place, storage):
+    """It comes as it is, and the next one begins on a line of its own."""
+    storage.append("one")
+    place.write_journal(place.read_journal() + b"to")
+    assert [line.data for line in storage.lines()] == [b"one\n", b"to"]
+    storage.append("three")
+    whole = [line.data for line in storage.lines()]
+    assert whole[:2] == [b"one\n", b"to\n"]
+    assert whole[-1] == b"three\n"
+
+
+def test_a_line_that_is_too_long(place, storage):
+    """It is passed over, and the ends of the others are right."""
+    place.write_journal(b"one\n" + b"x" * (9 << 20) + b"\nthree\n" + b"y" * (4 << 20))
+    lines = list(storage.lines())
+    assert [line.data for line in lines] == [b"one\n", b"three\n"]
+    assert [line.data for line in storage.lines(after=lines[0].end)] == [b"three\n"]
+    assert list(storage.lines(after=lines[1].end)) == []
+
+
+def test_a_journal_changes_with_each_line(storage):
+    """So that nobody has to read it to know."""
+    storage.append("one")
+    before = storage.journal_version()
+    assert storage.journal_version() == before
+    storage.append("two")
+    assert storage.journal_version() != before
+
+
+# What is left behind
+
+
+@pytest.mark.parametrize("name", ["w.keras", "a/w.keras"])
+def test_what_a_dead_writer_has_staged(place, storage, name):
+    """It is no file of the storage; it can be read, and deleted."""
+    storage.append("{}")
+    left = place.leave(name, DATA)
+    assert names(storage) == []
+    (entry,) = storage.abandoned()
+    assert (entry.name, entry.bytes) == (left, len(DATA))
+    assert [one.name for one in storage.unpublished(name)] == [left]
+    assert holds(storage, left) == DATA
+    assert storage.delete(entry)
+    assert storage.abandoned() == []
+
+
+def test_nothing_is_left_behind(storage):
+    """In a storage that nobody has written to yet."""
+    assert storage.abandoned() == []
+    assert storage.unpublished("a/w.keras") == []
+    storage.tidy()
