@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import replace
 from zlib import crc32
 
@@ -11,6 +10,7 @@ import pytest
 from conftest import posix
 from faulty import FaultyOS
 from made import RECORD
+from memory_storage import MemoryStorage
 
 from modelcheckpoint.decide.retention import Keep
 from modelcheckpoint.journal import log
@@ -18,7 +18,6 @@ from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.results import Retired
 from modelcheckpoint.save.commit import Commit
 from modelcheckpoint.save.replacement import Caution
-from modelcheckpoint.storage import storage_for
 from modelcheckpoint.storage.base import Digest, NotFlushed, digest_of
 from modelcheckpoint.storage.local import LocalStorage
 
@@ -31,8 +30,7 @@ def record(name="w.keras", value=0.5, **fields):
     return replace(RECORD, path=name, value=value, **fields)
 
 
-def commit_for(folder, system=os, run="new", template="w.keras", **options):
-    storage = LocalStorage(str(folder), system=system)
+def commit_for(storage, run="new", template="w.keras", **options):
     return Commit(storage, run, template, ".keras", **options)
 
 
@@ -43,30 +41,20 @@ def save(commit, data=NEW, entry=None):
     return commit.save(entry or record(), write)
 
 
-def earlier_run(folder):
-    """Save a better checkpoint as an earlier run has done."""
-    save(commit_for(folder, run="old"), OLD, record(value=0.1, run="old"))
-
-
-def published(folder):
-    return {p.name: p.read_bytes() for p in folder.glob("*.keras")}
-
-
-def undescribed(folder):
+def undescribed(storage):
     """Return the files that no line of the journal describes."""
-    storage = storage_for(str(folder))
     records = list(log.read(storage))
-    names = published(folder)
+    names = storage.files
     return [n for n in names if not log.matching(records, n, digest_of(storage, n))]
 
 
-class Storage(LocalStorage):
-    """A local storage that notes what is asked of it, and can fail at one step."""
+class Storage(MemoryStorage):
+    """A storage that notes what is asked of it, and can fail at one step."""
 
-    def __init__(self, folder, fail_at=None, error=None):
-        super().__init__(str(folder))
-        self.steps, self.fail_at = [], fail_at
-        self.error = error or OSError("the disk is full")
+    def __init__(self):
+        super().__init__()
+        self.steps, self.fail_at = [], None
+        self.error = OSError("the disk is full")
 
     def _step(self, name):
         self.steps.append(name)
@@ -116,27 +104,23 @@ def meaning(entry):
 STEPS = ["stage", "keep aside", "line of what is kept", "line", "publish"]
 
 
-def scene(folder, **faults):
+def scene(fail_at=None):
     """Return a commit that meets a better file of an earlier run, and its storage.
 
     It keeps one checkpoint, has saved `before.keras`, and is about to save `w.keras`.
     """
-    storage = Storage(folder, **faults)
-    keep = Keep(latest=1)
-    commit = Commit(storage, "new", "{x}.keras", ".keras", keep=keep)
-    best = record("before.keras", value=0.9, run="new", template="{x}.keras")
-    save(commit_for(folder, template="{x}.keras"), OLD[::-1], best)
-    save(
-        commit_for(folder, run="old", template="{x}.keras"),
-        OLD,
-        record(value=0.1, run="old", template="{x}.keras"),
-    )
-    return commit, storage
+    storage = Storage()
+    before = record("before.keras", value=0.9, run="new", template="{x}.keras")
+    save(commit_for(storage, template="{x}.keras"), OLD[::-1], before)
+    better = record(value=0.1, run="old", template="{x}.keras")
+    save(commit_for(storage, "old", "{x}.keras"), OLD, better)
+    storage.steps, storage.fail_at = [], fail_at
+    return commit_for(storage, template="{x}.keras", keep=Keep(latest=1)), storage
 
 
-def test_the_steps_and_their_order(tmp_path):
+def test_the_steps_and_their_order():
     """Staged, kept aside, in the journal, under its name; only then others go."""
-    commit, storage = scene(tmp_path)
+    commit, storage = scene()
     receipt = save(commit, entry=record(value=0.3, template="{x}.keras"))
     assert storage.steps == [*STEPS, "line of a removal", "delete"]
     assert receipt.record.value == 0.3
@@ -146,60 +130,61 @@ def test_the_steps_and_their_order(tmp_path):
     assert receipt.replaced.kept == "w.run-old.keras"
     assert receipt.replaced.better
     assert receipt.retired == Retired(deleted=("before.keras",))
-    assert published(tmp_path) == {"w.keras": NEW, "w.run-old.keras": OLD}
-    assert undescribed(tmp_path) == []
+    assert storage.files == {"w.keras": NEW, "w.run-old.keras": OLD}
+    assert undescribed(storage) == []
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_step_that_fails(tmp_path, step):
+def test_a_step_that_fails(step):
     """The name is as it was, nothing temporary is left, and the next save succeeds."""
-    commit, storage = scene(tmp_path, fail_at=step)
+    commit, storage = scene(fail_at=step)
     with pytest.raises(OSError, match="the disk is full"):
         save(commit, entry=record(value=0.3, template="{x}.keras"))
     last = STEPS.index(step) + 1
     told = ["line of what never came"] * (step == "publish")
     assert storage.steps == [*STEPS[:last], *told]
-    files = published(tmp_path)
+    files = storage.files
     assert files["w.keras"] == OLD
     assert files["before.keras"] == OLD[::-1]
-    assert list(tmp_path.glob(".*.tmp*")) == []
+    assert storage.staged_files == {}
     assert commit.best is None
     storage.fail_at = None
     receipt = save(commit, entry=record(value=0.3, template="{x}.keras"))
     assert receipt.replaced.kept == "w.run-old.keras"
-    assert published(tmp_path) == {"w.keras": NEW, "w.run-old.keras": OLD}
-    assert undescribed(tmp_path) == []
+    assert storage.files == {"w.keras": NEW, "w.run-old.keras": OLD}
+    assert undescribed(storage) == []
 
 
 @pytest.mark.parametrize("step", ["line of a removal", "delete"])
-def test_what_cannot_be_deleted_is_part_of_the_receipt(tmp_path, step):
+def test_what_cannot_be_deleted_is_part_of_the_receipt(step):
     """The new checkpoint is durable: nothing that comes later makes it a failure."""
-    error = PermissionError("read-only")
-    commit, storage = scene(tmp_path, fail_at=step, error=error)
+    commit, storage = scene(fail_at=step)
+    error = storage.error = PermissionError("read-only")
     receipt = save(commit, entry=record(value=0.3, template="{x}.keras"))
     assert receipt.retired == Retired(undeleted=(("before.keras", error),))
-    assert published(tmp_path)["w.keras"] == NEW
+    assert storage.files["w.keras"] == NEW
     storage.fail_at = None
     receipt = save(commit, NEW[1:], record("v.keras", 0.2, template="{x}.keras"))
     assert "before.keras" in receipt.retired.deleted
 
 
-def test_what_writes_raises(tmp_path):
+def test_what_writes_raises():
     """Whatever it is reaches the caller, and no temporary file is left."""
-    commit = commit_for(tmp_path)
+    storage = Storage()
+    commit = commit_for(storage)
 
     def write(staged):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         commit.save(record(), write)
-    assert list(tmp_path.glob(".*.tmp*")) == []
-    assert list(log.read(storage_for(str(tmp_path)))) == []
+    assert storage.staged_files == {}
+    assert list(log.read(storage)) == []
 
 
-def test_a_name_that_is_not_durable(tmp_path, monkeypatch):
+def test_a_name_that_is_not_durable(monkeypatch):
     """The file has the name, which is an error; it counts as the best all the same."""
-    storage = Storage(tmp_path)
+    storage = Storage()
     publish = Staged.publish
 
     def not_flushed(staged):
@@ -210,40 +195,47 @@ def test_a_name_that_is_not_durable(tmp_path, monkeypatch):
     commit = Commit(storage, "new", "w.keras", ".keras")
     with pytest.raises(NotFlushed):
         save(commit)
-    assert published(tmp_path) == {"w.keras": NEW}
+    assert storage.files == {"w.keras": NEW}
     assert commit.best.path == "w.keras"
     assert "line of what never came" not in storage.steps
 
 
-def test_the_best_of_a_run_is_kept_under_its_second_name(tmp_path):
+def test_the_best_of_a_run_is_kept_under_its_second_name():
     """A worse checkpoint that gets the name of the best leaves it another one."""
-    commit = commit_for(tmp_path, template="{x}.keras")
+    storage = MemoryStorage()
+    commit = commit_for(storage, template="{x}.keras")
     save(commit, OLD, record(value=0.1, template="{x}.keras"))
     worse = record(value=0.5, best=False, template="{x}.keras")
     receipt = save(commit, NEW, worse)
     assert receipt.replaced.own
     assert commit.best.path == receipt.replaced.kept == "w.run-new.keras"
     assert commit.best.value == 0.1
-    assert published(tmp_path) == {"w.keras": NEW, "w.run-new.keras": OLD}
+    assert storage.files == {"w.keras": NEW, "w.run-new.keras": OLD}
 
 
-def test_caution_keeps_what_no_line_describes(tmp_path):
+def test_caution_keeps_what_no_line_describes():
     """After a resume, what somebody else has put there is not lost."""
-    (tmp_path / "w.keras").write_bytes(OLD)
-    receipt = save(commit_for(tmp_path, caution=Caution(unknown=True)))
+    storage = Storage()
+    storage.put("w.keras", OLD)
+    receipt = save(commit_for(storage, caution=Caution(unknown=True)))
     assert receipt.replaced.record is None
-    assert published(tmp_path) == {"w.keras": NEW, "w.run-unknown.keras": OLD}
+    assert storage.files == {"w.keras": NEW, "w.run-unknown.keras": OLD}
 
 
-def test_a_file_that_somebody_else_wrote(tmp_path):
+def test_a_file_that_somebody_else_wrote():
     """`stage` and `publish` are the same commit, for a file that Keras fills."""
-    commit = commit_for(tmp_path)
+    storage = MemoryStorage()
+    commit = commit_for(storage)
     with commit.stage("w.keras") as staged:
         with open(staged.path, "wb") as file:
             file.write(NEW)
         receipt = commit.publish(record(), staged, staged.seal())
     assert receipt.record.bytes == len(NEW)
-    assert published(tmp_path) == {"w.keras": NEW}
+    assert storage.files == {"w.keras": NEW}
+
+
+def published(folder):
+    return {p.name: p.read_bytes() for p in folder.glob("*.keras")}
 
 
 @posix
@@ -254,9 +246,10 @@ def test_any_call_that_fails(tmp_path):
         number += 1
         folder = tmp_path / str(number)
         folder.mkdir()
-        earlier_run(folder)
+        earlier = commit_for(LocalStorage(str(folder)), run="old")
+        save(earlier, OLD, record(value=0.1, run="old"))
         system = FaultyOS(fail_at=number)
-        commit = commit_for(folder, system)
+        commit = commit_for(LocalStorage(str(folder), system=system))
         try:
             save(commit)
         except OSError:

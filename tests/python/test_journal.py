@@ -12,11 +12,11 @@ import made
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory_storage import MemoryStorage
 
 from modelcheckpoint.journal import log
 from modelcheckpoint.storage import storage_for
 from modelcheckpoint.storage.base import JOURNAL, Digest, digest_of
-from modelcheckpoint.storage.local import LocalStorage
 
 RECORD = replace(made.RECORD, logs={"loss": 0.5}, bytes=10)
 
@@ -25,34 +25,40 @@ def line(record):
     return record.to_line().encode() + b"\n"
 
 
-def read(folder):
-    return list(log.read(storage_for(str(folder))))
+def storage_with(journal):
+    """Return a storage whose journal holds these bytes."""
+    storage = MemoryStorage()
+    storage.journal = journal
+    return storage
+
+
+def read(journal):
+    return list(log.read(storage_with(journal)))
 
 
 # Reading
 
 
-def test_records_come_in_their_order(tmp_path):
+def test_records_come_in_their_order():
     """What was appended first comes first."""
-    storage = LocalStorage(str(tmp_path))
+    storage = MemoryStorage()
     records = [replace(RECORD, epoch=epoch) for epoch in range(1, 6)]
     for record in records:
         storage.append(record.to_line())
-    assert read(tmp_path) == records
+    assert list(log.read(storage)) == records
 
 
 def test_no_journal(tmp_path):
-    """A folder without a journal, or no folder at all, has no records."""
-    assert read(tmp_path) == []
-    assert read(tmp_path / "missing") == []
-    (tmp_path / JOURNAL).touch()
-    assert read(tmp_path) == []
+    """A storage without a journal, or a folder that is not there, has no records."""
+    assert read(None) == []
+    assert read(b"") == []
+    assert list(log.read(storage_for(str(tmp_path / "missing")))) == []
 
 
 def test_a_journal_that_is_a_folder(tmp_path):
     """Whatever has the journal's name stops nobody."""
     (tmp_path / JOURNAL).mkdir()
-    assert read(tmp_path) == []
+    assert list(log.read(storage_for(str(tmp_path)))) == []
 
 
 newer = json.loads(RECORD.to_line())
@@ -81,46 +87,40 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_bad_line_is_passed_over(tmp_path, bad):
+def test_a_bad_line_is_passed_over(bad):
     """The lines before and after it are read."""
     first, last = replace(RECORD, epoch=7), replace(RECORD, epoch=8)
-    (tmp_path / JOURNAL).write_bytes(line(first) + BAD[bad] + line(last))
-    found = read(tmp_path)
+    found = read(line(first) + BAD[bad] + line(last))
     assert found[0] == first
     assert found[-1] == last
 
 
 @pytest.mark.parametrize("end", [1, 50, 200])
-def test_a_torn_end_is_passed_over(tmp_path, end):
+def test_a_torn_end_is_passed_over(end):
     """After a kill in the middle of an append, all lines before are there."""
-    (tmp_path / JOURNAL).write_bytes(line(RECORD) * 2 + line(RECORD)[:end])
-    assert read(tmp_path) == [RECORD] * 2
+    assert read(line(RECORD) * 2 + line(RECORD)[:end]) == [RECORD] * 2
 
 
-def test_a_last_line_without_its_newline(tmp_path):
+def test_a_last_line_without_its_newline():
     """A line that lacks nothing but its newline is whole."""
-    (tmp_path / JOURNAL).write_bytes(line(RECORD)[:-1])
-    assert read(tmp_path) == [RECORD]
+    assert read(line(RECORD)[:-1]) == [RECORD]
 
 
-def test_lines_that_windows_wrote(tmp_path):
+def test_lines_that_windows_wrote():
     """An editor that wrote CR LF did no harm."""
-    (tmp_path / JOURNAL).write_bytes(line(RECORD).replace(b"\n", b"\r\n") * 2)
-    assert read(tmp_path) == [RECORD] * 2
+    assert read(line(RECORD).replace(b"\n", b"\r\n") * 2) == [RECORD] * 2
 
 
-def test_odd_separators_within_a_line(tmp_path):
+def test_odd_separators_within_a_line():
     """Characters that Python's `splitlines` takes for line ends are none here."""
     record = replace(RECORD, path="a\u2028b\x85c\x0bd.keras")
-    LocalStorage(str(tmp_path)).append(record.to_line())
-    assert read(tmp_path) == [record]
+    assert read(line(record)) == [record]
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.sampled_from([None, *BAD]) | st.binary(max_size=50), max_size=12))
-def test_any_mixture_is_read(tmp_path_factory, pieces):
+def test_any_mixture_is_read(pieces):
     """Whatever lies between them, every whole line of ours is found, in order."""
-    folder = tmp_path_factory.mktemp("mixture")
     content, epochs = b"", []
     for number, piece in enumerate(pieces, 1000):
         if piece is None:
@@ -128,8 +128,7 @@ def test_any_mixture_is_read(tmp_path_factory, pieces):
             epochs.append(number)
         else:
             content += BAD[piece] if isinstance(piece, str) else piece
-    (folder / JOURNAL).write_bytes(content)
-    assert [r.epoch for r in read(folder) if r.epoch >= 1000] == epochs
+    assert [r.epoch for r in read(content) if r.epoch >= 1000] == epochs
 
 
 # Matching
@@ -150,9 +149,9 @@ def test_the_newest_line_that_fits_wins():
     assert log.matching([], "w.keras", digest) is None
 
 
-def test_a_line_ahead_of_its_file(tmp_path):
+def test_a_line_ahead_of_its_file():
     """Killed between line and rename, the file on disk still has its own line."""
-    storage = LocalStorage(str(tmp_path))
+    storage = MemoryStorage()
     for epoch, data in enumerate((b"one", b"two", b"three"), 1):
         with storage.staged("w.keras", ".keras") as staged:
             digest = staged.write([(data, None)])
@@ -160,7 +159,7 @@ def test_a_line_ahead_of_its_file(tmp_path):
             storage.append(replace(RECORD, epoch=epoch, **sums).to_line())
             if epoch < 3:
                 staged.publish()
-    found = log.matching(read(tmp_path), "w.keras", digest_of(storage, "w.keras"))
+    found = log.matching(log.read(storage), "w.keras", digest_of(storage, "w.keras"))
     assert found.epoch == 2
 
 
@@ -223,15 +222,16 @@ def test_a_journal_that_cannot_be_read(tmp_path):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_a_follower_reads_on(tmp_path):
+def test_a_follower_reads_on():
     """Each line once; one that somebody writes right now is left until it is whole."""
-    follower = log.Follower(storage_for(str(tmp_path)))
+    storage = MemoryStorage()
+    follower = log.Follower(storage)
     assert list(follower.entries()) == []
-    path, one, other = tmp_path / JOURNAL, RECORD, replace(RECORD, epoch=2)
-    path.write_bytes(line(one) + line(other)[:30])
+    one, other = RECORD, replace(RECORD, epoch=2)
+    storage.journal = line(one) + line(other)[:30]
     assert list(follower.entries()) == [one]
     assert list(follower.entries()) == []
-    path.write_bytes(line(one) + line(other))
+    storage.journal = line(one) + line(other)
     assert list(follower.entries()) == [other]
-    path.write_bytes(line(other))  # begun anew
+    storage.journal = line(other)  # begun anew
     assert list(follower.entries()) == [other]
