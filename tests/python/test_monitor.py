@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made import RECORD
 
-from modelcheckpoint.decide.monitor import direction_of, improves
+from modelcheckpoint.decide.monitor import direction_of, improves, is_to_outlast
 
 modes = st.sampled_from(["min", "max"])
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -172,3 +174,28 @@ def test_any_name_has_an_answer(name):
     """No name raises, and `val_` in front of a name changes nothing."""
     assert direction_of(name) in ("min", "max", None)
     assert direction_of(f"val_{name}") == direction_of(name)
+
+
+EARLIER = replace(RECORD, run="earlier", value=0.3)
+
+
+@pytest.mark.parametrize(
+    ("value", "outlasts"), [(0.5, True), (0.3, False), (0.1, False), (math.nan, True)]
+)
+@pytest.mark.parametrize("save_best_only", [True, False])
+def test_a_better_checkpoint_of_an_earlier_run(value, outlasts, save_best_only):
+    """It outlasts a worse one, and one without a value, that takes its name."""
+    new = replace(RECORD, run="new", value=value)
+    assert is_to_outlast(EARLIER, new, [EARLIER], save_best_only) == outlasts
+
+
+def test_what_was_never_the_best_of_its_run():
+    """Where every epoch is saved, only the best of a run is worth a second name."""
+    new = replace(RECORD, run="new", value=0.5)
+    best = replace(EARLIER, path="best.keras", value=0.2)
+    assert not is_to_outlast(EARLIER, new, [EARLIER, best], save_best_only=False)
+    assert is_to_outlast(EARLIER, new, [EARLIER, best], save_best_only=True)
+    other = replace(new, monitor="val_accuracy")
+    assert not is_to_outlast(EARLIER, other, [EARLIER], save_best_only=True)
+    diverged = replace(EARLIER, value=math.inf)
+    assert not is_to_outlast(diverged, new, [diverged], save_best_only=True)

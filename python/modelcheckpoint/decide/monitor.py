@@ -15,6 +15,7 @@ __all__ = [
     "best_record",
     "direction_of",
     "improves",
+    "is_to_outlast",
     "last_best",
     "value_of",
 ]
@@ -131,6 +132,29 @@ def best_places(records: Sequence[Record], count: int) -> list[int]:
 def last_best(records: Sequence[Record], monitor: str) -> Record | None:
     """Return the last that was the best of its run so far by `monitor`, or None."""
     return next((r for r in reversed(records) if r.best and r.monitor == monitor), None)
+
+
+def is_to_outlast(
+    old: Record, new: Record, others: Sequence[Record], save_best_only: bool
+) -> bool:
+    """Return whether an earlier run's checkpoint is better than the one replacing it.
+
+    Args:
+        old: What has the name so far.
+        new: What is about to get it.
+        others: All records of earlier runs, oldest first.
+        save_best_only: Whether each file is a best of its run. If not, most files are
+            nobody's best, and only the one that is counts.
+    """
+    if old.monitor != new.monitor or not improves(old.value, None, new.mode):
+        return False
+    comparable = improves(new.value, None, new.mode)
+    if comparable and not improves(old.value, new.value, new.mode):
+        return False
+    if save_best_only:
+        return True
+    best = last_best([r for r in others if r.run == old.run], old.monitor)
+    return best is not None and best.path == old.path
 
 
 def _is_finite(value: float) -> bool:

@@ -6,7 +6,7 @@ import errno
 from dataclasses import dataclass, replace
 
 from modelcheckpoint.decide.aside_names import UNKNOWN_RUN, aside_name
-from modelcheckpoint.decide.monitor import improves
+from modelcheckpoint.decide.monitor import is_to_outlast
 from modelcheckpoint.decide.naming import Template
 from modelcheckpoint.journal import log
 from modelcheckpoint.records import Record
@@ -125,7 +125,7 @@ class Replacement:
             if not self._caution.unknown:
                 return None
             return Replaced(None, self._keep(None, new.path, digest))
-        better = self._is_better(old, new, others)
+        better = is_to_outlast(old, new, others, self._save_best_only)
         if not (better or self._caution.known):
             return None
         return Replaced(old, self._keep(old, new.path, digest), better=better)
@@ -146,19 +146,6 @@ class Replacement:
 
     def _is_best(self, path: str) -> bool:
         return self.best is not None and self.best.path == path
-
-    def _is_better(self, old: Record, new: Record, others: list[Record]) -> bool:
-        if old.monitor != new.monitor or not improves(old.value, None, new.mode):
-            return False
-        if improves(new.value, None, new.mode) and not improves(
-            old.value, new.value, new.mode
-        ):
-            return False
-        if self._save_best_only:
-            return True
-        # Every epoch is saved, so most files are nobody's best: keep the one that is.
-        bests = [r for r in others if r.run == old.run and r.best]
-        return bool(bests) and bests[-1].path == old.path
 
     def _other_records(self) -> list[Record]:
         """Return the records of other runs, as they were when this one began to save.
