@@ -7,10 +7,8 @@ import gc
 import os
 import shutil
 import subprocess
-import sys
 import threading
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="mounts, links and limits"),
 ]
 
-HERE = Path(__file__).parent
+
 BREAKS, MENDED = 3, 5  # at the beginning of these epochs, from 1
 
 
@@ -293,41 +291,3 @@ def test_a_clock_that_is_wrong(year, monkeypatch):
     monkeypatch.setattr("time.localtime", lambda *given: moment)
     parts = [bytes(data) for data, _ in pack([member("config.json", b"{}")])]
     assert b"config.json" in b"".join(parts)
-
-
-def memory_controller():
-    """Return the folder of a memory controller that may be changed here, or None."""
-    for root in ("/sys/fs/cgroup/memory", "/sys/fs/cgroup"):
-        folder = os.path.join(root, f"modelcheckpoint-{os.getpid()}")
-        try:
-            os.mkdir(folder)
-        except OSError:
-            continue
-        if os.path.exists(os.path.join(folder, "memory.stat")):
-            return folder
-        os.rmdir(folder)
-    return None
-
-
-@pytest.fixture
-def group():
-    folder = memory_controller()
-    if folder is None:
-        pytest.skip("no memory controller can be changed here: needs root")
-    yield folder
-    os.rmdir(folder)
-
-
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tried there only")
-def test_a_container_without_memory_for_a_copy(group, tmp_path):
-    """Training waits while Keras saves, which is told once, and nobody is killed."""
-    suffixes = [".keras", ".weights.h5", ".h5", ".hdf5"]
-    command = [sys.executable, HERE / "run_container.py", group, tmp_path, *suffixes]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
-    assert ended.returncode == 0, ended.stderr[-2000:]
-    assert ended.stdout.count("training waits") == 4, ended.stdout
-    assert ended.stdout.count("saved []") == 4, ended.stdout
-    found = {one.path: one.status for one in verify_checkpoints(tmp_path)}
-    names = [f"{name}{suffix}" for name in ("tiny", "w") for suffix in suffixes]
-    assert found == dict.fromkeys(names, "good")
-    assert list(tmp_path.rglob("*.tmp*")) == []
