@@ -10,20 +10,25 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-__all__ = ["contents", "tree"]
+__all__ = ["contents", "contents_of"]
 
 
 def contents(path):
     """Return all that a file holds, an archive or HDF5, but when it was written."""
-    if Path(path).suffix != ".keras":
-        return tree(path)
-    with zipfile.ZipFile(path) as archive:
+    return contents_of(Path(path).read_bytes(), Path(path).suffix)
+
+
+def contents_of(data, suffix):
+    """Return what `contents` does, of a file's bytes."""
+    if suffix != ".keras":
+        return tree(io.BytesIO(data))
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    for name, data in members.items():
+    for name, member in members.items():
         if name == "metadata.json":
-            members[name] = {**json.loads(data), "date_saved": None}
+            members[name] = {**json.loads(member), "date_saved": None}
         elif name.endswith(".h5"):
-            members[name] = tree(io.BytesIO(data))
+            members[name] = tree(io.BytesIO(member))
     return members
 
 

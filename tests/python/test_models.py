@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 from conftest import names
 from contents import contents
+from keras_files import as_hdf5_holds, save_by_keras, slots_in
+from model_state import (
+    State,
+    arrays,
+    assert_equal,
+    equal,
+    predict,
+    slots_of,
+    variables_of,
+)
 from models import AS_KERAS, CASES, ERROR, FILE, MENDED, SUFFIXES, Case
 
 from modelcheckpoint import CheckpointError, FormatError, ModelCheckpoint
 
 keras = pytest.importorskip("keras")
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # Keras advises against HDF5, and tells what its HDF5 files do not restore.
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
 KERAS_2 = keras.__version__.startswith("2.")
-
-
-@dataclass(frozen=True)
-class State:
-    """A model at one moment: its optimizers' variables, and what it says."""
-
-    kind: str
-    optimizers: list[np.ndarray]
-    predicted: list[np.ndarray]
-    evaluated: list[np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,6 @@ class Run:
 
     def path(self, who: str, suffix: str) -> Path:
         return self.folder / f"{who}{suffix}"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_advice():
-    with warnings.catch_warnings():
-        # Keras advises against HDF5, and tells what its HDF5 files do not restore.
-        warnings.simplefilter("ignore", UserWarning)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -212,33 +206,9 @@ def alike(run, suffix):
     return contents(run.path("ours", suffix)) == contents(run.path("keras", suffix))
 
 
-def variables_of(model):
-    """Return a model's weights without the vocabularies, weights of Keras 2."""
-    return [weight for weight in model.weights if hasattr(weight, "assign")]
-
-
 def callback(run, path, suffix):
     weights_only = suffix in (".weights.h5", ".hdf5")
     return ModelCheckpoint(path, save_weights_only=weights_only, **run.case.checkpoint)
-
-
-def save_by_keras(K, model, path, suffix):
-    if suffix == ".hdf5" and hasattr(K, "ops"):
-        # Keras 3 reads this layout, and writes it only inside full models.
-        from keras.src.legacy.saving import legacy_h5_format
-
-        with h5py.File(path, "w") as file:
-            legacy_h5_format.save_weights_to_hdf5_group(file, model)
-    elif suffix in (".weights.h5", ".hdf5"):
-        model.save_weights(path)
-    else:
-        config = getattr(model, "_compile_config", None)
-        compiled_with = config and dict(config.config)
-        try:
-            model.save(path)
-        finally:
-            if config:  # from which Keras takes the optimizer as it writes HDF5 (3.15)
-                config.config = compiled_with
 
 
 # Loading
@@ -291,60 +261,9 @@ def load(run, who, suffix):
     return State(kind, slots, predicted, evaluate(run, model))
 
 
-def predict(K, model, x):
-    first = {k: v[:4] for k, v in x.items()} if isinstance(x, dict) else x[:4]
-    for layer in model.layers:
-        if isinstance(layer, K.layers.RNN) and layer.stateful:
-            layer.reset_state()  # no format of Keras holds it
-    outputs = model(first, training=False)
-    outputs = outputs if isinstance(outputs, dict) else {"": outputs}
-    return arrays(outputs[key] for key in sorted(outputs))
-
-
 def evaluate(run, model):
     if not run.case.evaluated:
         return []
     x, y = run.case.data(run.K)
     found = model.evaluate(x, y, verbose=0, return_dict=True)
     return [np.array(found[key]) for key in sorted(found)]
-
-
-def slots_of(K, model):
-    """Return the variables of all optimizers that a model has."""
-    values = (getattr(model, "optimizer", None), *vars(model).values())
-    found = (v for v in values if isinstance(v, K.optimizers.Optimizer))
-    optimizers = {id(optimizer): optimizer for optimizer in found}
-    return arrays(v for o in optimizers.values() for v in o.variables)
-
-
-def slots_in(path):
-    """Return the optimizer's variables from an HDF5 file, which Keras does not read."""
-    with h5py.File(path, "r") as file:
-        if "optimizer_weights" not in file:
-            return []
-        group = file["optimizer_weights"]
-        return [group[name][()] for name in group.attrs["weight_names"]]
-
-
-def as_hdf5_holds(values):
-    """HDF5 knows no bfloat16; float32 holds each of its values."""
-    return [v.astype("float32") if v.dtype.name == "bfloat16" else v for v in values]
-
-
-# Comparing
-
-
-def arrays(variables):
-    convert = getattr(getattr(keras, "ops", None), "convert_to_numpy", np.array)
-    return [np.array(convert(variable)) for variable in variables]
-
-
-def assert_equal(what, ones, others):
-    assert equal(ones, others), f"{what}: {ones} and {others}"
-
-
-def equal(ones, others):
-    """Return whether two lists of arrays are equal bit by bit."""
-    return [(a.shape, a.tobytes()) for a in ones] == [
-        (a.shape, a.tobytes()) for a in others
-    ]

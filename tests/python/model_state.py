@@ -1,0 +1,59 @@
+"""A model at one moment, as arrays that can be compared bit by bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+
+@dataclass(frozen=True)
+class State:
+    """A model at one moment: its optimizers' variables, and what it says."""
+
+    kind: str
+    optimizers: list[np.ndarray]
+    predicted: list[np.ndarray]
+    evaluated: list[np.ndarray]
+
+
+def variables_of(model):
+    """Return a model's weights without the vocabularies, weights of Keras 2."""
+    return [weight for weight in model.weights if hasattr(weight, "assign")]
+
+
+def slots_of(K, model):
+    """Return the variables of all optimizers that a model has."""
+    values = (getattr(model, "optimizer", None), *vars(model).values())
+    found = (v for v in values if isinstance(v, K.optimizers.Optimizer))
+    optimizers = {id(optimizer): optimizer for optimizer in found}
+    return arrays(v for o in optimizers.values() for v in o.variables)
+
+
+def predict(K, model, x):
+    first = {k: v[:4] for k, v in x.items()} if isinstance(x, dict) else x[:4]
+    for layer in model.layers:
+        if isinstance(layer, K.layers.RNN) and layer.stateful:
+            layer.reset_state()  # no format of Keras holds it
+    outputs = model(first, training=False)
+    outputs = outputs if isinstance(outputs, dict) else {"": outputs}
+    return arrays(outputs[key] for key in sorted(outputs))
+
+
+def arrays(variables):
+    convert = getattr(getattr(keras, "ops", None), "convert_to_numpy", np.array)
+    return [np.array(convert(variable)) for variable in variables]
+
+
+def assert_equal(what, ones, others):
+    assert equal(ones, others), f"{what}: {ones} and {others}"
+
+
+def equal(ones, others):
+    """Return whether two lists of arrays are equal bit by bit."""
+    return [(a.shape, a.tobytes()) for a in ones] == [
+        (a.shape, a.tobytes()) for a in others
+    ]
