@@ -153,8 +153,14 @@ def backend():
 
 
 def trained(model, optimizer="adam", loss="mean_squared_error", **compiled):
-    if backend() == "tensorflow":  # XLA takes a second for each model
+    """Compile a model; its four steps are taken one by one, where nothing else is said.
+
+    To trace them takes longer than all else together, and the variables that are saved
+    are the same: what a trace may change has rows under "Training" and "Ways to build".
+    """
+    if backend() == "tensorflow":
         compiled.setdefault("jit_compile", False)
+        compiled.setdefault("run_eagerly", True)
     model.compile(optimizer=optimizer, loss=loss, **compiled)
     return model
 

@@ -23,12 +23,14 @@ from .base import (
 
 @case(keras2=True)
 def sequential(K):
-    return stack(K, K.layers.Dense(2, activation="relu"), K.layers.Dense(1))
+    layers = [K.layers.Dense(2, activation="relu"), K.layers.Dense(1)]
+    return stack(K, *layers, run_eagerly=False)
 
 
 @case()
 def sequential_built_by_fit(K):
-    return trained(K.Sequential([K.layers.Dense(2), K.layers.Dense(1)]))
+    model = K.Sequential([K.layers.Dense(2), K.layers.Dense(1)])
+    return trained(model, run_eagerly=False)
 
 
 @case(keras2=True)
@@ -52,7 +54,7 @@ Plain = plain_model(keras)
 
 @case(h5=ERROR, custom=(Plain,), keras2=True)
 def subclassed(K):
-    return trained((Plain if K is keras else plain_model(K))())
+    return trained((Plain if K is keras else plain_model(K))(), run_eagerly=False)
 
 
 @case(h5=ERROR, custom=(Plain,))

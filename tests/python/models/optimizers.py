@@ -7,10 +7,10 @@ import pytest
 from .base import AS_KERAS, MENDED, case, feature, keras, numbers, stack, trained
 
 
-def optimized(name, make_optimizer, keras2=False, eager=False, **row):
+def optimized(name, make_optimizer, keras2=False, **row):
     def make(K):
         optimizer = make_optimizer(K)
-        return stack(K, K.layers.Dense(1), optimizer=optimizer, run_eagerly=eager)
+        return stack(K, K.layers.Dense(1), optimizer=optimizer)
 
     make.__name__ = name
     case(keras2=keras2, **row)(make)
@@ -33,9 +33,7 @@ optimized(
 optimized("clipping", lambda K: K.optimizers.RMSprop(0.1, clipnorm=0.1, centered=True))
 optimized("momentum", lambda K: K.optimizers.SGD(0.1, momentum=0.9, nesterov=True))
 for _name in ("AdamW", "Lion", "Nadam", "Adamax", "Ftrl", "ScheduleFreeAdamW"):
-    optimized(
-        _name.lower(), lambda K, name=_name: feature(K.optimizers, name)(), eager=True
-    )
+    optimized(_name.lower(), lambda K, name=_name: feature(K.optimizers, name)())
 # Two of its variables have one name.
 optimized("adafactor", lambda K: feature(K.optimizers, "Adafactor")(), h5=MENDED)
 # Older Keras does not find it by its name.
@@ -46,7 +44,7 @@ optimized("lamb", lambda K: feature(K.optimizers, "Lamb")(), h5=AS_KERAS)
 def muon(K):
     def make():
         optimizer = feature(K.optimizers, "Muon")()
-        return stack(K, K.layers.Dense(1), optimizer=optimizer, run_eagerly=True)
+        return stack(K, K.layers.Dense(1), optimizer=optimizer)
 
     try:
         make().train_on_batch(*numbers(K))

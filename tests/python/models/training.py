@@ -58,7 +58,7 @@ class OwnStep(keras.Model):
 @case(custom=(OwnStep,))
 def own_train_step(K):
     inputs = K.Input((3,))
-    return trained(OwnStep(inputs, K.layers.Dense(1)(inputs)))
+    return trained(OwnStep(inputs, K.layers.Dense(1)(inputs)), run_eagerly=False)
 
 
 CASES["own_train_step_and_batches"] = replace(
@@ -122,11 +122,11 @@ def run_eagerly(K):
 
 @case(keras2=True)
 def jit_compile(K):
-    return stack(K, K.layers.Dense(1), jit_compile=True)
+    return stack(K, K.layers.Dense(1), jit_compile=True, run_eagerly=False)
 
 
 @case()
 def steps_per_execution(K):
     if backend() == "torch":
         pytest.skip("Keras on Torch has no steps_per_execution")
-    return stack(K, K.layers.Dense(1), steps_per_execution=2)
+    return stack(K, K.layers.Dense(1), steps_per_execution=2, run_eagerly=False)
