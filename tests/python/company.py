@@ -19,7 +19,9 @@ def same_start(K):
 def make_model(K, ema=False):
     model = K.Sequential([K.Input((3,)), K.layers.Dense(2), K.layers.Dense(1)])
     average = {"use_ema": True, "ema_momentum": 0.5} if ema else {}
-    model.compile(K.optimizers.Adam(0.01, **average), loss="mean_squared_error")
+    optimizer = K.optimizers.Adam(0.01, **average)
+    model.compile(optimizer, loss="mean_squared_error")
+    optimizer.build(model.trainable_variables)  # so that its step is traced once
     return model
 
 

@@ -124,8 +124,12 @@ def no_thread_is_left():
 
 
 def make_model(K, loss="mean_squared_error", **compiled):
+    """Return a small model whose optimizer has state: each weight its momentum."""
     model = K.Sequential([K.Input((3,)), K.layers.Dense(2), K.layers.Dense(1)])
-    model.compile(optimizer="adam", loss=loss, **compiled)
+    optimizer = K.optimizers.SGD(0.001, momentum=0.9)
+    model.compile(optimizer=optimizer, loss=loss, **compiled)
+    # Else its variables are made in the first batch, whose step is then traced twice.
+    optimizer.build(model.trainable_variables)
     return model
 
 

@@ -141,7 +141,7 @@ def test_best_only_never_overwrites_a_better_one(K, tmp_path, data):
     model = make_model(K)
     best, each = tmp_path / "best.keras", tmp_path / "{epoch}.keras"
     callback = ModelCheckpoint(best, save_best_only=True)
-    model.optimizer.learning_rate.assign(0.1)
+    model.optimizer.learning_rate.assign(0.02)
     callbacks = [callback, ModelCheckpoint(each)]
     history = fit(model, data, *callbacks, epochs=8, validation_split=0.2)
     losses = history.history["val_loss"]

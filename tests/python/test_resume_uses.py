@@ -36,13 +36,13 @@ def test_another_optimizer_starts_anew(K, tmp_path, data, capsys):
     """The weights are restored; one warning, ours, says that the optimizer is not."""
     trained = first(K, tmp_path, data)
     model = make_model(K)
-    model.compile(optimizer="sgd", loss="mean_squared_error")
+    model.compile(optimizer="adam", loss="mean_squared_error")
     callback = ModelCheckpoint(tmp_path / "w.{epoch}.keras", resume=True)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         fit(model, data, callback, epochs=3)
     (text,) = [str(w.message) for w in warned if issubclass(w.category, UserWarning)]
-    assert "(Adam in the file, SGD here)" in text
+    assert "(SGD with momentum in the file, Adam here)" in text
     assert same_weights(model, trained)
     assert not callback.restored.optimizer
     assert "the optimizer starts anew" in capsys.readouterr().out
