@@ -11,10 +11,10 @@ from datetime import datetime
 from importlib.util import find_spec
 
 import pytest
+from checkpoint_files import RECORD, put
 from conftest import before
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made import RECORD, put
 
 from modelcheckpoint import (
     Checkpoint,

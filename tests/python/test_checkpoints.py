@@ -18,10 +18,19 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
+from checkpoint_files import (
+    RECORD,
+    abandoned_path,
+    add_line,
+    archive,
+    put,
+    record,
+    statuses,
+    weights,
+)
 from conftest import before, in_time, nested, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made import RECORD, abandoned, archive, put, record, statuses, tell, weights
 
 from modelcheckpoint import verify_checkpoints
 from modelcheckpoint.for_r.frames import verification_frame
@@ -49,7 +58,7 @@ def test_good_files(tmp_path):
 def test_an_older_line_may_be_the_right_one(tmp_path):
     """The newest line of a name can be ahead of its file."""
     old = put(tmp_path, weights(1.0))
-    tell(tmp_path, record(weights(2.0), run="later"))
+    add_line(tmp_path, record(weights(2.0), run="later"))
     (found,) = verify_checkpoints(tmp_path)
     assert (found.status, found.record) == ("good", old)
 
@@ -88,40 +97,40 @@ def test_another_size(tmp_path, change):
 
 def test_missing_and_deleted(tmp_path):
     """A file that is not there is missing, unless a line explains it."""
-    tell(tmp_path, record(weights(1.0), "gone.weights.h5"))
-    deleted = tell(tmp_path, record(weights(2.0), "deleted.weights.h5"))
-    tell(tmp_path, Removal.of(deleted))
-    tell(tmp_path, record(weights(3.0), "twice.weights.h5"))
-    second = tell(tmp_path, record(weights(4.0), "twice.weights.h5"))
-    tell(tmp_path, Removal.of(second))
+    add_line(tmp_path, record(weights(1.0), "gone.weights.h5"))
+    deleted = add_line(tmp_path, record(weights(2.0), "deleted.weights.h5"))
+    add_line(tmp_path, Removal.of(deleted))
+    add_line(tmp_path, record(weights(3.0), "twice.weights.h5"))
+    second = add_line(tmp_path, record(weights(4.0), "twice.weights.h5"))
+    add_line(tmp_path, Removal.of(second))
     assert statuses(tmp_path) == {"gone.weights.h5": "missing"}
 
 
 def test_a_save_that_never_came_does_not_hide_a_loss(tmp_path):
     """What had the name before it should still be there."""
     first = put(tmp_path, weights(1.0))
-    never = tell(tmp_path, record(weights(2.0)))
-    tell(tmp_path, Removal.of(never, never_came=True))
+    never = add_line(tmp_path, record(weights(2.0)))
+    add_line(tmp_path, Removal.of(never, never_came=True))
     assert statuses(tmp_path) == {first.path: "good"}
     (tmp_path / first.path).unlink()
     (found,) = verify_checkpoints(tmp_path)
     assert (found.status, found.record) == ("missing", first)
-    tell(tmp_path, Removal.of(first))
+    add_line(tmp_path, Removal.of(first))
     assert statuses(tmp_path) == {}
 
 
 def test_a_save_that_came_to_nothing_and_is_made_again(tmp_path):
     """The same file, later: it is not excused by what became of the first."""
-    never = tell(tmp_path, record(weights()))
-    tell(tmp_path, Removal.of(never, never_came=True))
-    tell(tmp_path, record(weights()))
+    never = add_line(tmp_path, record(weights()))
+    add_line(tmp_path, Removal.of(never, never_came=True))
+    add_line(tmp_path, record(weights()))
     assert statuses(tmp_path) == {"w.weights.h5": "missing"}
 
 
 def test_a_save_that_was_cut_short_is_not_missing(tmp_path):
     """Its temporary file lies there, whole, until the next run sweeps it."""
-    tell(tmp_path, record(weights()))
-    path = abandoned(tmp_path, suffix=".weights.h5")
+    add_line(tmp_path, record(weights()))
+    path = abandoned_path(tmp_path, suffix=".weights.h5")
     path.write_bytes(weights())
     assert statuses(tmp_path) == {}
     path.write_bytes(weights(1.0))
@@ -250,7 +259,7 @@ def test_a_file_larger_than_any_disk(tmp_path):
 def test_what_is_no_file(tmp_path):
     """A link, a pipe or a folder under a checkpoint's name is not read."""
     for name in ("link", "pipe", "folder"):
-        tell(tmp_path, record(weights(), f"{name}.weights.h5"))
+        add_line(tmp_path, record(weights(), f"{name}.weights.h5"))
     (tmp_path / "link.weights.h5").symlink_to("/etc/passwd")
     os.mkfifo(tmp_path / "pipe.weights.h5")
     (tmp_path / "folder.weights.h5").mkdir()
@@ -262,14 +271,14 @@ def test_what_is_no_file(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="paths are shorter there")
 def test_folders_in_folders_in_folders(tmp_path, monkeypatch):
     """More of them than calls can be nested."""
-    tell(tmp_path, record(weights(), "a/" * 1500 + "w.weights.h5"))
+    add_line(tmp_path, record(weights(), "a/" * 1500 + "w.weights.h5"))
     with nested(tmp_path / "a", monkeypatch):
         assert list(statuses(tmp_path).values()) == ["missing"]
 
 
 def test_a_number_beyond_all_floats(tmp_path):
     """In R it is infinite."""
-    tell(tmp_path, record(weights(), epoch=10**400, value=-(10**400)))
+    add_line(tmp_path, record(weights(), epoch=10**400, value=-(10**400)))
     frame = verification_frame(verify_checkpoints(tmp_path))
     values = {column["name"]: column["values"] for column in frame}
     assert (values["epoch"], values["value"]) == ([math.inf], [-math.inf])
@@ -418,7 +427,7 @@ def test_the_command_is_interrupted(mixed):
     """Status 130, as 1 would say that something is damaged."""
     size = 1 << 42
     os.truncate(mixed / "good.weights.h5", size)
-    tell(mixed, replace(record(b"", "good.weights.h5"), bytes=size))
+    add_line(mixed, replace(record(b"", "good.weights.h5"), bytes=size))
     command = [sys.executable, "-m", "modelcheckpoint", "verify", str(mixed)]
     with subprocess.Popen(command) as process:
         time.sleep(3)
@@ -489,7 +498,7 @@ def test_random_folders_are_never_left(tmp_path):
     folder.mkdir()
     (folder / "up").symlink_to("..")
     for name in ("../secret.keras", "up/secret.keras", str(secret)):
-        tell(folder, record(archive(), name))
+        add_line(folder, record(archive(), name))
     before = secret.stat().st_atime_ns
     assert "good" not in statuses(folder).values()
     assert secret.stat().st_atime_ns == before

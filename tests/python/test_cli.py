@@ -10,8 +10,8 @@ import sys
 import time
 
 import pytest
+from checkpoint_files import initials, put, put_several, put_ten_thousand, weights
 from conftest import run
-from made import left, put, some, ten_thousand, weights
 
 pytest.importorskip("click")
 pytest.importorskip("rich")
@@ -41,7 +41,7 @@ def terminal(*arguments, width=80):
 
 def test_list(tmp_path):
     """A table, and a line that sums it up."""
-    some(tmp_path, 2)
+    put_several(tmp_path, 2)
     (tmp_path / "0.keras").write_bytes(b"x")
     os.utime(tmp_path / "0.keras", (10, 10))
     ended = run("list", tmp_path)
@@ -129,7 +129,7 @@ def test_sorted_by_what_is_not_there(tmp_path):
 
 def test_latest_and_best(tmp_path):
     """The path, and nothing else."""
-    some(tmp_path, 3)
+    put_several(tmp_path, 3)
     ended = run("latest", tmp_path)
     assert (ended.returncode, ended.stdout) == (0, f"{tmp_path / '3.weights.h5'}\n")
     assert run("best", tmp_path).stdout == f"{tmp_path / '2.weights.h5'}\n"
@@ -143,7 +143,7 @@ def test_latest_and_best(tmp_path):
 
 def test_prune(tmp_path):
     """A dry run, unless --yes says that it is none."""
-    some(tmp_path, 5)
+    put_several(tmp_path, 5)
     ended = run("prune", tmp_path, "--keep-latest", 2)
     assert ended.returncode == 0
     assert [line.split()[0] for line in ended.stdout.splitlines()[1:-1]] == [
@@ -153,10 +153,10 @@ def test_prune(tmp_path):
     last = ended.stdout.splitlines()[-1]
     assert last.startswith("Would delete 2 of 5 checkpoints, ")
     assert last.endswith(" --yes deletes them.")
-    assert left(tmp_path) == "12345"
+    assert initials(tmp_path) == "12345"
     ended = run("prune", tmp_path, "--keep-latest", 2, "--yes", "--json")
     assert [json.loads(line)["epoch"] for line in ended.stdout.splitlines()] == [1, 3]
-    assert left(tmp_path) == "245"
+    assert initials(tmp_path) == "245"
     ended = run("prune", tmp_path, "--keep-latest", 2)
     assert ended.stdout == "Nothing to delete among 3 checkpoints.\n"
 
@@ -228,7 +228,7 @@ def test_names_that_move_the_cursor(tmp_path, locale):
 @pytest.mark.parametrize("command", ["list", "latest", "best", "prune"])
 def test_no_keras_is_loaded(tmp_path, command):
     """Nor NumPy, h5py, pandas or rich's tables."""
-    some(tmp_path, 2)
+    put_several(tmp_path, 2)
     heavy = {"keras", "numpy", "h5py", "pandas", "matplotlib", "tensorflow"}
     code = (
         "import sys\n"
@@ -246,7 +246,7 @@ def test_no_keras_is_loaded(tmp_path, command):
 @pytest.mark.slow
 def test_how_long_it_takes(tmp_path):
     """To start, and to list 10,000: 0.3 and 1 second on a quiet machine."""
-    ten_thousand(tmp_path)
+    put_ten_thousand(tmp_path)
 
     def seconds(*arguments):
         taken = []
@@ -262,7 +262,7 @@ def test_how_long_it_takes(tmp_path):
 
 def test_a_reader_that_has_enough(tmp_path):
     """`modelcheckpoint list | head -1` is no error message."""
-    some(tmp_path, 3)
+    put_several(tmp_path, 3)
     path = pathlib.Path(tmp_path)
     shell = f"{sys.executable} -m modelcheckpoint list {path} | head -1"
     ended = subprocess.run(shell, shell=True, capture_output=True, text=True)

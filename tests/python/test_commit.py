@@ -7,9 +7,9 @@ from dataclasses import replace
 from zlib import crc32
 
 import pytest
+from checkpoint_files import RECORD, published
 from conftest import posix
 from faulty import FaultyOS
-from made import RECORD
 from memory_storage import MemoryStorage
 
 from modelcheckpoint.decide.retention import Keep
@@ -232,10 +232,6 @@ def test_a_file_that_somebody_else_wrote():
         receipt = commit.publish(record(), staged, staged.seal())
     assert receipt.record.bytes == len(NEW)
     assert storage.files == {"w.keras": NEW}
-
-
-def published(folder):
-    return {p.name: p.read_bytes() for p in folder.glob("*.keras")}
 
 
 @posix

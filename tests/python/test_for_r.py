@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from made import put
+from checkpoint_files import put
 
 from modelcheckpoint import for_r, list_checkpoints
 from modelcheckpoint.for_r.frames import list_frames, rows_of

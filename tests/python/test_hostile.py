@@ -9,10 +9,10 @@ import tracemalloc
 from dataclasses import asdict, replace
 
 import pytest
+from checkpoint_files import RECORD, abandoned_path
 from conftest import in_time, nested
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import RECORD, abandoned
 
 from modelcheckpoint.journal import log
 from modelcheckpoint.journal.sweep import sweep
@@ -135,7 +135,7 @@ def test_a_journal_that_is_a_link(folder):
 @pytest.mark.parametrize("up", [1, 2, 999])
 def test_a_temporary_name_that_points_up(folder, up):
     """No journal above the folder is looked for, let alone locked."""
-    path = abandoned(folder, up)
+    path = abandoned_path(folder, up)
     path.write_bytes(b"x")
     assert sweep(LocalStorage(str(folder), 3)) == []
     assert path.exists()
@@ -143,15 +143,15 @@ def test_a_temporary_name_that_points_up(folder, up):
 
 def test_a_temporary_folder_with_folders_in_folders(folder, monkeypatch):
     """It stays, where it has more of them than can be deleted; a sweep goes on."""
-    with nested(abandoned(folder, suffix=".d"), monkeypatch):
-        other = abandoned(folder, suffix=".h5")
+    with nested(abandoned_path(folder, suffix=".d"), monkeypatch):
+        other = abandoned_path(folder, suffix=".h5")
         other.write_bytes(b"x")
         assert sweep(LocalStorage(str(folder))) == [other.name]
 
 
 def test_a_temporary_folder_with_links_in_it(folder):
     """The links go, and what they lead to stays."""
-    path = abandoned(folder, suffix=".d")
+    path = abandoned_path(folder, suffix=".d")
     path.mkdir()
     (path / "file").symlink_to("../../secret")
     (path / "folder").symlink_to("../..")

@@ -7,6 +7,7 @@ import itertools
 import os
 
 import pytest
+from checkpoint_files import published
 from test_kill import (
     NEW,
     OLD,
@@ -15,7 +16,6 @@ from test_kill import (
     attached,
     calls_of,
     not_good,
-    published,
     started,
 )
 

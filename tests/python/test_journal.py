@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
-import made
+import checkpoint_files
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +18,7 @@ from modelcheckpoint.journal import log
 from modelcheckpoint.storage import storage_for
 from modelcheckpoint.storage.base import JOURNAL, Digest, digest_of
 
-RECORD = replace(made.RECORD, logs={"loss": 0.5}, bytes=10)
+RECORD = replace(checkpoint_files.RECORD, logs={"loss": 0.5}, bytes=10)
 
 
 def line(record):

@@ -9,19 +9,17 @@ import collections
 import concurrent.futures
 import contextlib
 import functools
-import io
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from zlib import crc32
 
 import pytest
-from made import RECORD
+from checkpoint_files import RECORD, archive, published, weights
 from run_save import commit_for, save
 
 from modelcheckpoint import verify_checkpoints
@@ -30,7 +28,7 @@ from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.results import Receipt
 from modelcheckpoint.storage.base import JOURNAL
 
-h5py = pytest.importorskip("h5py")
+pytest.importorskip("h5py")
 
 pytestmark = pytest.mark.slow
 
@@ -62,29 +60,21 @@ def _traceable():
         pytest.skip(reason)
 
 
-def weights(value, attribute=None):
-    file = io.BytesIO()
-    with h5py.File(file, "w") as opened:
-        opened["layers/dense/vars/0"] = [[value] * 100] * 40
-        if attribute:
-            opened.attrs[attribute] = "{}"
-    return file.getvalue()
+weights_of = functools.partial(weights, shape=(40, 100))
 
 
-def archive(value):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as opened:
-        for name in ("metadata.json", "config.json"):
-            opened.writestr(name, b"{}")
-        opened.writestr("model.weights.h5", weights(value))
-    return file.getvalue()
+def archive_of(value):
+    return archive(**{"model.weights.h5": weights_of(value)})
 
 
 FORMATS = {
-    "w.keras": ("keras", archive),
-    "w.weights.h5": ("weights.h5", weights),
-    "w.h5": ("hdf5", lambda value: weights(value, "model_config")),
-    "w.hdf5": ("hdf5-weights", lambda value: weights(value, "layer_names")),
+    "w.keras": (
+        "keras",
+        lambda value: archive(**{"model.weights.h5": weights_of(value)}),
+    ),
+    "w.weights.h5": ("weights.h5", weights_of),
+    "w.h5": ("hdf5", functools.partial(weights_of, model_config="{}")),
+    "w.hdf5": ("hdf5-weights", functools.partial(weights_of, layer_names="{}")),
 }
 OLD, NEW, NEXT = 1.0, 2.0, 3.0
 
@@ -258,14 +248,6 @@ def wrong_later(scene, folder):
     torn = [line for line in lines_of(folder) if not is_entry(line)]
     if len(torn) > 1 + scene.left:
         yield f"more than one line is torn: {torn}"
-
-
-def published(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and ".tmp" not in path.name and path.name != JOURNAL
-    }
 
 
 def not_good(folder, but=None):

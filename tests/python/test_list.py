@@ -10,8 +10,8 @@ from dataclasses import FrozenInstanceError, replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from checkpoint_files import abandoned_path, add_line, put, put_ten_thousand, record
 from conftest import fit, in_time, make_model
-from made import abandoned, put, record, tell, ten_thousand
 
 from modelcheckpoint import (
     ModelCheckpoint,
@@ -112,13 +112,13 @@ def test_what_is_not_listed(tmp_path):
     """Files that are gone, temporary ones, links, and what only has such a name."""
     gone = put(tmp_path, b"x", "gone.keras")
     (tmp_path / "gone.keras").unlink()
-    tell(tmp_path, Removal.of(gone))
+    add_line(tmp_path, Removal.of(gone))
     missing = put(tmp_path, b"x", "missing.keras")
     (tmp_path / missing.path).unlink()
-    abandoned(tmp_path).write_bytes(b"x")
+    abandoned_path(tmp_path).write_bytes(b"x")
     (tmp_path / "folder.keras").mkdir()
     put(tmp_path, b"x", "there.keras")
-    tell(tmp_path, record(b"x", "link.keras"))
+    add_line(tmp_path, record(b"x", "link.keras"))
     if os.name != "nt":
         (tmp_path / "link.keras").symlink_to("there.keras")
         os.mkfifo(tmp_path / "pipe.keras")
@@ -149,7 +149,7 @@ def test_no_link_is_followed(tmp_path):
     folder.mkdir()
     (outside / "w.keras").write_bytes(b"x")
     for name in ("below/w.keras", "../outside/w.keras", str(outside / "w.keras")):
-        tell(folder, record(b"x", name))
+        add_line(folder, record(b"x", name))
     (folder / "below").symlink_to(outside)
     assert names(folder) == []
     assert latest_checkpoint(folder) is None
@@ -166,7 +166,7 @@ def test_a_folder_that_is_a_link_itself(tmp_path):
 
 def test_a_journal_with_very_deep_names(tmp_path):
     """No name makes the reader fall over, and folders that deep are looked into."""
-    tell(tmp_path, record(b"x", "a/" * 2000 + "w.keras"))
+    add_line(tmp_path, record(b"x", "a/" * 2000 + "w.keras"))
     deep = tmp_path
     for _ in range(200):
         deep = deep / "a"
@@ -211,7 +211,7 @@ def test_kept_aside(tmp_path):
     """A file that a later run kept under a second name has its place in time."""
     old = put(tmp_path, b"old", "best.keras")
     (tmp_path / "best.run-one.keras").write_bytes(b"old")
-    tell(tmp_path, replace(old, path="best.run-one.keras"))
+    add_line(tmp_path, replace(old, path="best.run-one.keras"))
     put(tmp_path, b"newer", "best.keras", run="two", value=0.75)
     aside, new = list_checkpoints(tmp_path)
     assert (aside.name, aside.aside, aside.best) == ("best.run-one.keras", True, True)
@@ -263,7 +263,7 @@ def test_a_reader_beside_a_writer(tmp_path):
 @pytest.mark.slow
 def test_ten_thousand(tmp_path):
     """Are listed in a moment, with one look at each and none into it."""
-    ten_thousand(tmp_path)
+    put_ten_thousand(tmp_path)
     began = time.perf_counter()
     found = list_checkpoints(tmp_path)
     assert len(found) == 10_000

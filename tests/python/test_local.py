@@ -14,8 +14,8 @@ from dataclasses import replace
 from zlib import crc32
 
 import pytest
+from checkpoint_files import RECORD
 from faulty import FaultyOS, ShortWrites, WithoutLinks, WithoutUnnamedFiles
-from made import RECORD
 
 from modelcheckpoint.journal import log
 from modelcheckpoint.save.commit import Commit

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from made import RECORD
+from checkpoint_files import RECORD
 
 from modelcheckpoint.decide.matching import described, newest
 from modelcheckpoint.decide.monitor import best_record, value_of

@@ -6,9 +6,9 @@ import math
 from dataclasses import replace
 
 import pytest
+from checkpoint_files import RECORD
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import RECORD
 
 from modelcheckpoint.decide.monitor import direction_of, improves, is_to_outlast
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from checkpoint_files import weights
 
 from modelcheckpoint import verify_checkpoints
 from modelcheckpoint.journal import log
@@ -23,23 +24,15 @@ from modelcheckpoint.storage.local import LocalStorage
 HERE = Path(__file__).parent
 SAVES = 80
 
+pytest.importorskip("h5py")
+
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-
-
-def weights(value):
-    h5py = pytest.importorskip("h5py")
-    import io
-
-    file = io.BytesIO()
-    with h5py.File(file, "w") as opened:
-        opened["layers/dense/vars/0"] = [[value] * 100] * 400
-    return file.getvalue()
 
 
 def writer(tmp_path, run, name):
     """Start a process that saves many times as soon as it can."""
     image = tmp_path / f"{run}.image"
-    image.write_bytes(weights(float(len(run))))
+    image.write_bytes(weights(float(len(run)), (400, 100)))
     job = {"image": str(image), "name": name, "format": "weights.h5", "value": 1.0}
     job.update(run=run, saves=SAVES, sweep=True, parts=4)
     command = [sys.executable, HERE / "run_save.py", tmp_path / "checkpoints"]

@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import pytest
+from checkpoint_files import add_line, put, record
 from conftest import before
-from made import put, record, tell
 
 from modelcheckpoint import list_checkpoints, plot_checkpoints
 from modelcheckpoint.listing.plot_points import COLOURS, EARLIER
@@ -36,8 +36,8 @@ def save(folder, epoch, value, kept=True, **fields):
     } | fields
     if kept:
         return put(folder, b"x" * epoch, name, **fields)
-    gone = tell(folder, record(b"x" * epoch, name, **fields))
-    tell(folder, Removal.of(gone))
+    gone = add_line(folder, record(b"x" * epoch, name, **fields))
+    add_line(folder, Removal.of(gone))
     return gone
 
 

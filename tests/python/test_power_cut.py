@@ -8,6 +8,7 @@ import re
 import shutil
 
 import pytest
+from checkpoint_files import published
 from run_save import commit_for, save
 
 from modelcheckpoint.journal import log
@@ -130,14 +131,6 @@ def test_power_fails_while_old_ones_are_deleted(tmp_path, block):
         wrong += [(end, recorder.log[end - 1][:2], what) for what in found]
         shutil.rmtree(tmp_path / "after", ignore_errors=True)
     assert wrong == [], f"MODELCHECKPOINT_SEED={SEED}"
-
-
-def published(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and ".tmp" not in path.name and path.name != JOURNAL
-    }
 
 
 def wrong_now(run, folder, said):

@@ -6,8 +6,17 @@ import os
 import subprocess
 
 import pytest
+from checkpoint_files import (
+    abandoned_path,
+    add_line,
+    initials,
+    put,
+    put_several,
+    record,
+    statuses,
+    weights,
+)
 from conftest import checkpoints, fit, lines, make_model
-from made import abandoned, left, put, record, some, statuses, tell, weights
 
 from modelcheckpoint import ModelCheckpoint, list_checkpoints, prune_checkpoints
 from modelcheckpoint.journal.prune import prune
@@ -35,7 +44,7 @@ def test_a_real_run(tmp_path, K, data):
 
 def test_a_dry_run(tmp_path, capsys):
     """It is the default: nothing changes, and it tells what would."""
-    some(tmp_path)
+    put_several(tmp_path)
     before = (tmp_path / JOURNAL).read_bytes()
     found = prune_checkpoints(tmp_path, keep_latest=1)
     assert [one.name[0] for one in found] == ["1", "3", "4", "5"]
@@ -44,7 +53,7 @@ def test_a_dry_run(tmp_path, capsys):
     assert said.startswith("Would delete 4 of 6 checkpoints, ")
     assert said.endswith("B. dry_run=False deletes them.\n")
     assert size > 0
-    assert left(tmp_path) == "123456"
+    assert initials(tmp_path) == "123456"
     assert (tmp_path / JOURNAL).read_bytes() == before
 
 
@@ -62,9 +71,9 @@ def test_a_dry_run(tmp_path, capsys):
 )
 def test_what_is_kept(tmp_path, keep, stays, capsys):
     """A union, with the newest and the best in any case."""
-    some(tmp_path)
+    put_several(tmp_path)
     gone = pruned(tmp_path, **keep)
-    assert left(tmp_path) == stays
+    assert initials(tmp_path) == stays
     assert sorted([*gone, *stays]) == list("123456")
     said = capsys.readouterr().out
     if gone:
@@ -76,7 +85,7 @@ def test_what_is_kept(tmp_path, keep, stays, capsys):
 
 def test_the_journal_says_so_first(tmp_path):
     """A line for each, so that nobody misses the files."""
-    records = some(tmp_path)
+    records = put_several(tmp_path)
     pruned(tmp_path, keep_latest=5)
     removed = [line["removed"] for line in lines(tmp_path) if "removed" in line]
     assert removed == ["1.weights.h5"]
@@ -86,38 +95,38 @@ def test_the_journal_says_so_first(tmp_path):
 
 def test_a_kill_between_line_and_deletion(tmp_path):
     """The file is still listed, and the next time it goes."""
-    records = some(tmp_path, 3)
-    tell(tmp_path, Removal.of(records[0]))
+    records = put_several(tmp_path, 3)
+    add_line(tmp_path, Removal.of(records[0]))
     assert [one.epoch for one in list_checkpoints(tmp_path)] == [1, 2, 3]
     assert pruned(tmp_path, keep_latest=1) == ["1"]
 
 
 def test_the_folder_is_taken_as_a_whole(tmp_path):
     """So many are left, whichever runs wrote into it."""
-    some(tmp_path, 4)
+    put_several(tmp_path, 4)
     for n in (7, 8):
         put(tmp_path, weights(n), f"{n}.weights.h5", epoch=n, value=9, run="two")
     pruned(tmp_path, keep_latest=3)
-    assert left(tmp_path) == "2478"
+    assert initials(tmp_path) == "2478"
 
 
 def test_each_monitor_has_its_best(tmp_path):
     """Values of two quantities cannot be compared."""
-    some(tmp_path, 3)
+    put_several(tmp_path, 3)
     for n in (4, 5, 6):
         fields = {"monitor": "acc", "mode": "max", "value": 1 / n}
         put(tmp_path, weights(n), f"{n}.weights.h5", epoch=n, **fields)
     pruned(tmp_path, keep_latest=1)
-    assert left(tmp_path) == "246"
+    assert initials(tmp_path) == "246"
 
 
 def test_only_what_the_journal_describes(tmp_path, capsys):
     """Unknown and changed files stay, and so does what is no checkpoint."""
-    some(tmp_path)
+    put_several(tmp_path)
     (tmp_path / "1.weights.h5").write_bytes(b"changed")
     (tmp_path / "a.keras").write_bytes(b"unknown")
     put(tmp_path, b"x", "train.py")
-    path = abandoned(tmp_path)
+    path = abandoned_path(tmp_path)
     path.write_bytes(b"x")
     assert pruned(tmp_path, keep_latest=1) == ["3", "4", "5"]
     assert "2 that the journal does not describe stay." in capsys.readouterr().out
@@ -143,7 +152,7 @@ def test_empty_folders_go(tmp_path):
 
 def test_a_file_that_is_exchanged_meanwhile(tmp_path, monkeypatch):
     """A run that goes on has just written it: it stays."""
-    some(tmp_path, 4)
+    put_several(tmp_path, 4)
     append = LocalStorage.append
 
     def append_slowly(self, *lines):
@@ -153,7 +162,7 @@ def test_a_file_that_is_exchanged_meanwhile(tmp_path, monkeypatch):
 
     monkeypatch.setattr(LocalStorage, "append", append_slowly)
     assert pruned(tmp_path, keep_latest=1) == ["1"]
-    assert left(tmp_path) == "234"
+    assert initials(tmp_path) == "234"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="makes links")
@@ -168,8 +177,8 @@ def test_nothing_outside_is_touched(tmp_path):
     names = ("../outside/1.weights.h5", "below/1.weights.h5", "link.weights.h5")
     (folder / "link.weights.h5").symlink_to(outside / "1.weights.h5")
     for name in names:
-        tell(folder, record(data, name))
-    some(folder, 2)
+        add_line(folder, record(data, name))
+    put_several(folder, 2)
     assert pruned(folder, keep_latest=1) == ["1"]
     put(folder, data, "sub/1.weights.h5", value=9)
     put(folder, data, "9.weights.h5", value=9)
@@ -185,7 +194,7 @@ def test_nothing_outside_is_touched(tmp_path):
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="needs root: chattr")
 def test_a_file_that_cannot_be_deleted(tmp_path, capsys):
     """The others go, and an error names it."""
-    some(tmp_path, 4)
+    put_several(tmp_path, 4)
     stuck = str(tmp_path / "1.weights.h5")
     if subprocess.run(["chattr", "+i", stuck], capture_output=True).returncode:
         pytest.skip("no file can be made immutable here")
@@ -195,7 +204,7 @@ def test_a_file_that_cannot_be_deleted(tmp_path, capsys):
         ) as raised:
             prune_checkpoints(tmp_path, keep_latest=1, dry_run=False)
         assert raised.value.filename == stuck
-        assert left(tmp_path) == "124"
+        assert initials(tmp_path) == "124"
         assert "Deleted 1 of 4 checkpoints" in capsys.readouterr().out
     finally:
         subprocess.run(["chattr", "-i", stuck], check=True)
@@ -203,7 +212,7 @@ def test_a_file_that_cannot_be_deleted(tmp_path, capsys):
 
 def test_a_journal_that_cannot_be_written(tmp_path, monkeypatch):
     """Nothing is deleted of which nobody could know."""
-    some(tmp_path)
+    put_several(tmp_path)
 
     def fail(self, *lines):
         raise OSError(28, "No space left on device")
@@ -211,7 +220,7 @@ def test_a_journal_that_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.setattr(LocalStorage, "append", fail)
     with pytest.raises(OSError, match="No space left"):
         prune_checkpoints(tmp_path, keep_latest=1, dry_run=False)
-    assert left(tmp_path) == "123456"
+    assert initials(tmp_path) == "123456"
 
 
 def test_a_thousand(tmp_path):
@@ -241,7 +250,7 @@ def test_a_thousand(tmp_path):
 )
 def test_wrong_arguments(tmp_path, arguments, says):
     """An error names the argument, the rule and what came; nothing is deleted."""
-    some(tmp_path, 3)
+    put_several(tmp_path, 3)
     with pytest.raises(ValueError, match=says):
         prune_checkpoints(**{"folder": tmp_path, "dry_run": False, **arguments})
-    assert left(tmp_path) == "123"
+    assert initials(tmp_path) == "123"

@@ -6,7 +6,7 @@ import math
 import os
 
 import pytest
-from made import put
+from checkpoint_files import put
 
 from modelcheckpoint import (
     best_checkpoint,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from checkpoint_files import RECORD
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import RECORD
 
 from modelcheckpoint.decide.retention import Keep, settled, to_delete
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from checkpoint_files import RECORD, abandoned_path
 from conftest import checkpoints, fit, lines, make_model, names, told
-from made import RECORD, abandoned
 
 from modelcheckpoint import ModelCheckpoint, verify_checkpoints
 from modelcheckpoint.decide.retention import Keep
@@ -349,7 +349,7 @@ def test_a_folder_is_deleted_without_following_links(tmp_path):
     (tmp_path / "keep").mkdir()
     (tmp_path / "keep" / "file").write_text("x")
     (tmp_path / "w").mkdir()
-    folder = abandoned(tmp_path / "w", suffix=".d")
+    folder = abandoned_path(tmp_path / "w", suffix=".d")
     (folder / "deeper").mkdir(parents=True)
     (folder / "deeper" / "file").write_text("x")
     (folder / "link").symlink_to(tmp_path / "keep")

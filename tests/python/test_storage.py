@@ -6,7 +6,7 @@ import pathlib
 from zlib import crc32
 
 import pytest
-from made import abandoned
+from checkpoint_files import abandoned_path
 from memory_storage import MemoryStorage, left_behind
 
 from modelcheckpoint.storage import storage_for
@@ -31,7 +31,7 @@ class Local:
         return (self.folder / JOURNAL).read_bytes()
 
     def leave(self, name, data):
-        path = abandoned(self.folder / pathlib.PurePosixPath(name).parent)
+        path = abandoned_path(self.folder / pathlib.PurePosixPath(name).parent)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
         return path.relative_to(self.folder).as_posix()

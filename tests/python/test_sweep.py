@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from zlib import crc32
 
-import made
+import checkpoint_files
 import pytest
 from memory_storage import MemoryStorage, left_behind
 
@@ -15,7 +15,7 @@ from modelcheckpoint.records import Removal
 
 DATA = b"a whole model"
 RECORD = replace(
-    made.RECORD,
+    checkpoint_files.RECORD,
     path="2.keras",
     bytes=len(DATA),
     crc32=f"{crc32(DATA):08x}",

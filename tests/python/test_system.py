@@ -10,8 +10,8 @@ import time
 from dataclasses import replace
 
 import pytest
+from checkpoint_files import RECORD
 from faulty import FaultyOS, FullFlush, Interrupt, InUse
-from made import RECORD
 from test_local import files, parts, save_that_raises
 
 from modelcheckpoint.decide.retention import Keep

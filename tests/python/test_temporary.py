@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+from checkpoint_files import abandoned_path
 
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.storage import temporary
@@ -87,12 +88,10 @@ def killed(folder, depth=0, name="w.keras"):
 
 def abandoned(folder, number=0, up=0):
     """Make a temporary file of no process that ever ran, and return it."""
-    mark = temporary.Mark(f"{number:012x}", up)
-    name = temporary.temporary_name(mark, ".keras")
-    name = name.replace(f"-{os.getpid()}-", "-999999999-")
+    path = abandoned_path(folder, up, number=number)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(b"half a model")
-    return folder / name
+    path.write_bytes(b"half a model")
+    return path
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Checkpoints as a run leaves them, files and lines, made without Keras."""
+"""Checkpoints as a run leaves them, files and lines, written without Keras."""
 
 from __future__ import annotations
 
@@ -34,13 +34,15 @@ RECORD = Record(
 )
 
 
-def weights(value=0.0):
-    """Return a small HDF5 file."""
+def weights(value=0.0, shape=(4, 3), **attributes):
+    """Return an HDF5 file of one array, each of whose numbers is the value."""
     import h5py
+    import numpy as np
 
     file = io.BytesIO()
     with h5py.File(file, "w") as opened:
-        opened["layers/dense/vars/0"] = [[value] * 3] * 4
+        opened["layers/dense/vars/0"] = np.full(shape, value)
+        opened.attrs.update(attributes)
     return file.getvalue()
 
 
@@ -66,20 +68,29 @@ def put(folder, data, path="w.weights.h5", **fields):
     """Save a file as a run does, and return its record."""
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     (folder / path).write_bytes(data)
-    return tell(folder, record(data, path, **fields))
+    return add_line(folder, record(data, path, **fields))
 
 
-def tell(folder, entry):
+def add_line(folder, entry):
     with open(folder / JOURNAL, "a", encoding="utf-8") as file:
         file.write(entry.to_line() + "\n")
     return entry
+
+
+def published(folder):
+    """Return the data of each file that has its final name, but for the journal."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and ".tmp" not in path.name and path.name != JOURNAL
+    }
 
 
 def statuses(folder):
     return {found.path: found.status for found in verify_checkpoints(folder)}
 
 
-def some(folder, count=6, **fields):
+def put_several(folder, count=6, **fields):
     """Save files whose value is best in epoch 2."""
     return [
         put(folder, weights(n), f"{n}.weights.h5", epoch=n, value=abs(n - 2), **fields)
@@ -87,7 +98,7 @@ def some(folder, count=6, **fields):
     ]
 
 
-def ten_thousand(folder):
+def put_ten_thousand(folder):
     with open(folder / JOURNAL, "w", encoding="utf-8") as file:
         for number in range(10_000):
             (folder / f"{number}.keras").write_bytes(b"x" * 6)
@@ -95,13 +106,13 @@ def ten_thousand(folder):
             file.write(line + "\n")
 
 
-def abandoned(folder, up=0, suffix=".keras"):
+def abandoned_path(folder, up=0, suffix=".keras", number=0):
     """Return the path of a temporary file whose writer is dead."""
-    mark = temporary.Mark("0" * 12, up)
+    mark = temporary.Mark(f"{number:012x}", up)
     name = temporary.temporary_name(mark, suffix)
     return folder / name.replace(f"-{os.getpid()}-", "-999999999-")
 
 
-def left(folder):
-    """Return the first letters of the checkpoints that are there."""
+def initials(folder):
+    """Return the first letters of the checkpoints in a folder."""
     return "".join(name[0] for name in checkpoints(folder))
