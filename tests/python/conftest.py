@@ -163,6 +163,20 @@ def nested(folder, monkeypatch, count=1500):
         subprocess.run(["rm", "-r", str(folder)], check=True)
 
 
+@contextlib.contextmanager
+def tmpfs(folder, options):
+    """Have a file system of its own in a folder, or skip: only root may mount one."""
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("a tmpfs cannot be mounted here: needs root")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
 def run(*arguments, **named):
     """Run the command line; `named` are variables of its environment."""
     environment = {**os.environ, **named}
@@ -180,6 +194,11 @@ def in_time(function):
     thread.join(20)
     assert found, "it hangs"
     return found[0]
+
+
+def descriptors():
+    """Return how many files this process has open; 0 where the system does not tell."""
+    return len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
 
 
 def lines(folder):

@@ -24,6 +24,13 @@ CALLS = (
 )
 """The calls that touch a disk."""
 
+ERRORS = [
+    OSError(errno.ENOSPC, "No space left on device"),
+    OSError(errno.EIO, "Input/output error"),
+    KeyboardInterrupt(),
+]
+"""What they may raise."""
+
 
 class FaultyOS:
     """`os`, whose n-th call that touches a disk fails; all others succeed.

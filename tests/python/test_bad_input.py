@@ -6,11 +6,10 @@ import contextlib
 import json
 import os
 import pathlib
-import subprocess
 
 import numpy as np
 import pytest
-from conftest import fit, make_model, names
+from conftest import fit, make_model, names, tmpfs
 
 import modelcheckpoint
 
@@ -28,25 +27,15 @@ def folder(tmp_path, monkeypatch):
 
 
 @contextlib.contextmanager
-def read_only(folder):
-    # Root may write into a folder of mode 0555, so the file system must refuse.
-    mount = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("mounting a read-only tmpfs needs root")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-@contextlib.contextmanager
 def prepared(row, folder):
     setup = row.get("setup")
     if setup == "file_as_folder":
         (folder / "file").write_text("here first")
     if setup == "folder_as_file":
         (folder / "taken" / "w.keras").mkdir(parents=True)
-    with read_only(folder) if setup == "read_only_folder" else contextlib.nullcontext():
+    read_only = setup == "read_only_folder"
+    # Root may write into a folder of mode 0555, so the file system must refuse.
+    with tmpfs(folder, "ro") if read_only else contextlib.nullcontext():
         yield
 
 

@@ -12,7 +12,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import fit, make_model, told
+from conftest import descriptors, fit, make_model, tmpfs, told
 
 from modelcheckpoint import ModelCheckpoint, SaveError, verify_checkpoints
 from modelcheckpoint.formats.zip_archive import member, pack
@@ -34,13 +34,8 @@ def disk(tmp_path):
     """A small file system of its own, in which the checkpoints lie."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("a tmpfs cannot be mounted here: needs root")
-    try:
+    with tmpfs(folder, "size=8m"):
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def remount(folder, how):
@@ -168,11 +163,6 @@ class Breaker(keras.callbacks.Callback):
             self.during = {one.path: (one.status, one.record) for one in found}
 
 
-def descriptors():
-    gc.collect()
-    return len(os.listdir("/proc/self/fd"))
-
-
 def temporary_files(folder):
     return [path for path in folder.rglob("*.tmp*") if path.is_file()]
 
@@ -203,6 +193,7 @@ def test_training_goes_on(name, size, data, large, request, tmp_path):
         nonlocal opened
         if epoch + 1 == BREAKS - 1:
             callback.wait()
+            gc.collect()
             opened = descriptors()
 
     watch = keras.callbacks.LambdaCallback(on_epoch_end=look)
@@ -221,6 +212,7 @@ def test_training_goes_on(name, size, data, large, request, tmp_path):
     (found,) = verify_checkpoints(folder / "in")
     assert (found.status, found.record.epoch) == ("good", MENDED)
     assert temporary_files(folder) == []
+    gc.collect()
     assert descriptors() <= opened
     assert "modelcheckpoint" not in [thread.name for thread in threading.enumerate()]
 

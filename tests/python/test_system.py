@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 from checkpoint_files import RECORD
 from faulty import FaultyOS, FullFlush, Interrupt, InUse
-from test_local import files, parts, save_that_raises
+from local_saves import files, parts, save_that_raises
 
 from modelcheckpoint.decide.retention import Keep
 from modelcheckpoint.journal.sweep import sweep
