@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 from conftest import checkpoints
+from keras_process import KerasProcess
 
 import modelcheckpoint
-
-POSIX = os.name != "nt"
-
-
-SCRIPT = pathlib.Path(__file__).with_name("run_exit.py")
 
 
 @contextlib.contextmanager
@@ -24,12 +16,7 @@ def training(kind, folder, **job):
     """Give a process that trains, and its lines as they come."""
     folder.mkdir(exist_ok=True)
     job = json.dumps({"kind": kind, "folder": str(folder), **job})
-    process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), job],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = KerasProcess("run_exit.py", job)
     try:
         yield process
     finally:
@@ -42,7 +29,7 @@ def until(process, line):
     for said in process.stdout:
         if said.strip() == line:
             return
-    raise AssertionError(process.stderr.read())
+    raise AssertionError(process.communicate())
 
 
 def rest_of(process):

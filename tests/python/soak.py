@@ -15,17 +15,17 @@ import itertools
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-PACKAGE = HERE.parents[1] / "python"
+PACKAGE = Path(__file__).resolve().parents[2] / "python"
 if PACKAGE.exists():
     sys.path.insert(0, str(PACKAGE))
+    os.environ.setdefault("PYTHONPATH", str(PACKAGE))
+
+from keras_process import KerasProcess  # noqa: E402
 
 from modelcheckpoint import verify_checkpoints  # noqa: E402
 
@@ -62,32 +62,18 @@ class Folder:
 
     def kill(self, chance):
         """Train until a random moment, kill, and look."""
-        command = [sys.executable, HERE / "run_training.py", self.path]
-        environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
-        with subprocess.Popen(
-            [*command, json.dumps(self.job)],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            errors = []
-            reader = threading.Thread(
-                target=lambda: errors.extend(process.stderr.readlines())
-            )
-            reader.start()
-            # The first save takes seconds where Keras imports TensorFlow for it, and
-            # kills from there alone might never come to a second.
-            alive = self._follow(process, until=chance.choice(["saving", "durable"]))
-            if alive:
-                # Small moments as often as large ones: the first saves are special.
-                time.sleep(LONGEST * chance.random() ** 2)
-                process.kill()
-                self._follow(process, until=None)
-            process.wait()
-            reader.join()
+        process = KerasProcess("run_training.py", self.path, json.dumps(self.job))
+        # The first save takes seconds where Keras imports TensorFlow for it, and
+        # kills from there alone might never come to a second.
+        alive = self._follow(process, until=chance.choice(["saving", "durable"]))
+        if alive:
+            # Small moments as often as large ones: the first saves are special.
+            time.sleep(LONGEST * chance.random() ** 2)
+            process.kill()
+            self._follow(process, until=None)
+        _, errors = process.communicate()
         if not alive:
-            self.wrong.append(f"it does not start: {''.join(errors[-15:])}")
+            self.wrong.append(f"it does not start: {errors[-2000:]}")
         self.kills += 1
         self.wrong += self._look()
 

@@ -6,15 +6,11 @@ hold the count after every single one.
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from conftest import backend_of, lines
 from feeds import (
     EVEN,
-    HERE,
     VARYING,
     after_each,
     counted,
@@ -23,6 +19,7 @@ from feeds import (
     pieces,
     skip_where_keras_fails,
 )
+from keras_process import run_with_keras
 
 pytestmark = pytest.mark.slow
 
@@ -270,9 +267,8 @@ def mirrored(tmp_path_factory):
     In a process of its own: a CPU is cut in two before TensorFlow is used at all.
     """
     folder = tmp_path_factory.mktemp("mirrored")
-    command = [sys.executable, HERE / "run_mirrored.py", folder]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
-    assert done.returncode == 0, done.stderr[-3000:]
+    status, _, errors = run_with_keras("run_mirrored.py", folder)
+    assert status == 0, errors[-3000:]
     return folder
 
 

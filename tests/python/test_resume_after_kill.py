@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import pathlib
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from conftest import TF_KERAS, lines
+from keras_process import run_with_keras
 
 pytestmark = pytest.mark.slow
 
 
-SCRIPT = pathlib.Path(__file__).with_name("run_resumed.py")
 FORMATS = {
     "w.{epoch:02d}.keras": False,
     "w.{epoch:02d}.weights.h5": True,
@@ -26,12 +23,11 @@ FORMATS = {
 def run(folder, **job):
     """Run the script; return what it printed, or None where it was killed."""
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, str(SCRIPT), str(folder), json.dumps(job)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode == -signal.SIGKILL:
+    status, said, errors = run_with_keras("run_resumed.py", folder, json.dumps(job))
+    if status == -signal.SIGKILL:
         return None
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert status == 0, errors
+    return said
 
 
 def end_of(folder):

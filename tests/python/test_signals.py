@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import pathlib
 import random
 import signal
-import subprocess
-import sys
 import threading
 
 import numpy as np
 import pytest
 from conftest import checkpoints, drive, make_model
 from faulty import Interrupt
+from keras_process import run_with_keras
 
 from modelcheckpoint import ModelCheckpoint
 from modelcheckpoint.journal import log
@@ -151,17 +149,11 @@ def test_an_interrupt_in_a_fit(tmp_path, times):
     An interrupt in the middle of TensorFlow's own code can make TensorFlow abort the
     process later. The files are whole then, too, and another process is tried.
     """
-    script = pathlib.Path(__file__).with_name("run_interrupts.py")
     for attempt in range(5):
         folder = tmp_path / str(attempt)
-        ended = subprocess.run(
-            [sys.executable, script, folder, str(times)],
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        status, _, errors = run_with_keras("run_interrupts.py", folder, times)
         assert whole(folder)
-        if ended.returncode != -signal.SIGABRT:
+        if status != -signal.SIGABRT:
             break
-    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert status == 0, errors[-3000:]
     assert not [name for name in checkpoints(folder) if ".tmp" in name]

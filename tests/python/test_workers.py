@@ -6,18 +6,15 @@ import contextlib
 import json
 import os
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from conftest import checkpoints, lines, names
+from keras_process import KerasProcess
 
 from modelcheckpoint import CheckpointError
 
 pytestmark = pytest.mark.slow
 
-SCRIPT = Path(__file__).parent / "run_worker.py"
 SECONDS = 90
 BACKEND = os.environ["KERAS_BACKEND"]
 KINDS = {"tensorflow": ["keras", "tf_keras"]}.get(BACKEND, [BACKEND])
@@ -33,28 +30,20 @@ def run_workers(kind, folder):
     """Run two workers to their end, and return what each of them reports."""
     if BACKEND == "jax" and not has_distribution():
         pytest.skip("this Keras cannot spread a model over processes")
-    command = [sys.executable, SCRIPT, kind]
-    places = [free_ports(), folder]
-    near = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+    ports = free_ports()
+    near = {name: "" for name in os.environ if name.lower().endswith("_proxy")}
     with contextlib.ExitStack() as stack:
         workers = []
-        for index in ("0", "1"):
-            log = stack.enter_context(open(folder / f"{index}.log", "wb"))
-            pipes = {"stdout": log, "stderr": subprocess.STDOUT, "env": near}
-            worker = subprocess.Popen([*command, index, *places], **pipes)
+        for index in (0, 1):
+            arguments = (kind, index, ports, folder)
+            worker = KerasProcess("run_worker.py", *arguments, environment=near)
             stack.callback(worker.kill)
             workers.append(worker)
-        for index, worker in enumerate(workers):
-            finish(worker, folder / f"{index}.log")
+        for worker in workers:
+            _, errors = worker.communicate(SECONDS)
+            why = "killed, as it hung" if worker.returncode < 0 else worker.returncode
+            assert worker.returncode == 0, f"{why}\n{errors[-3000:]}"
     return [json.loads((folder / f"{n}.json").read_text("utf-8")) for n in (0, 1)]
-
-
-def finish(worker, log):
-    try:
-        code = worker.wait(SECONDS)
-    except subprocess.TimeoutExpired:
-        code = f"none after {SECONDS} seconds: it hangs"
-    assert code == 0, f"exit code {code}\n{log.read_text(errors='replace')[-3000:]}"
 
 
 def free_ports():

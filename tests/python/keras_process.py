@@ -1,0 +1,89 @@
+"""Scripts in a process of their own, in which Keras is loaded before they begin.
+
+To load Keras takes a processor four seconds. With TensorFlow each process is forked
+from one that has loaded it and not used it yet. JAX and Torch may run threads by then,
+which no fork survives; there each process loads it for itself.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import runpy
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+FORKS = os.environ["KERAS_BACKEND"] == "tensorflow" and hasattr(os, "fork")
+CONTEXT = multiprocessing.get_context("forkserver" if FORKS else "spawn")
+if FORKS:  # what is not installed is passed over
+    CONTEXT.set_forkserver_preload(["keras", "tf_keras", "modelcheckpoint.callback"])
+
+
+class KerasProcess:
+    """A script that runs, with what `subprocess.Popen` has: pipes of text, and signals.
+
+    Attributes:
+        stdout: What it says, line by line.
+        returncode: None before `communicate`; then as `Popen` has it.
+    """
+
+    def __init__(self, script, *arguments, environment=None):
+        # It lies beside the tests.
+        script = str(Path(__file__).with_name(script))
+        reader, writer = CONTEXT.Pipe(duplex=False)
+        file, self._errors = tempfile.mkstemp()
+        os.close(file)
+        self._process = CONTEXT.Process(
+            target=_run,
+            args=(script, [*map(str, arguments)], environment or {}),
+            kwargs={"said": writer, "errors": self._errors},
+        )
+        self._process.start()
+        writer.close()
+        self.stdout = os.fdopen(os.dup(reader.fileno()), encoding="utf-8")
+        reader.close()
+        self.pid, self.returncode = self._process.pid, None
+
+    def send_signal(self, number):
+        os.kill(self.pid, number)
+
+    def kill(self):
+        self._process.kill()
+
+    def communicate(self, timeout=120):
+        """Return what else it says, and its errors; kill it if it hangs."""
+        if self.returncode is not None:
+            return "", ""
+        timer = threading.Timer(timeout, self.kill)
+        timer.start()
+        with self.stdout:
+            said = self.stdout.read()
+        self._process.join()
+        timer.cancel()
+        self.returncode = self._process.exitcode
+        errors = Path(self._errors).read_text("utf-8", "replace")
+        os.unlink(self._errors)
+        return said, errors
+
+
+def run_with_keras(script, *arguments, **named):
+    """Run a script to its end; return its exit status, what it said and its errors."""
+    process = KerasProcess(script, *arguments, **named)
+    said, errors = process.communicate()
+    return process.returncode, said, errors
+
+
+def _run(script, arguments, environment, *, said, errors):
+    os.dup2(said.fileno(), 1)
+    said.close()
+    with open(errors, "ab") as file:
+        os.dup2(file.fileno(), 2)
+    os.environ.update(environment)
+    sys.path.insert(0, os.path.dirname(script))
+    sys.argv = [script, *arguments]
+    runpy.run_path(script, run_name="__main__")
