@@ -117,6 +117,14 @@ def big():
 
 
 @pytest.fixture
+def journal(tmp_path):
+    """A journal in the folder, empty."""
+    path = tmp_path / "modelcheckpoint.jsonl"
+    path.touch()
+    return path
+
+
+@pytest.fixture
 def no_thread_is_left():
     """Fail if the callback's thread outlives the test."""
     yield
@@ -138,11 +146,11 @@ def fit(model, data, *callbacks, **arguments):
     return model.fit(*data, callbacks=list(callbacks), **arguments)
 
 
-def drive(callback, model, *epochs):
+def drive(callback, model, *epochs, first=1):
     """Call the hooks as a fit does; an epoch is its loss, or a dictionary of logs."""
     callback.set_model(model)
     callback.on_train_begin()
-    for epoch, logs in enumerate(epochs):
+    for epoch, logs in enumerate(epochs, first - 1):
         callback.on_epoch_begin(epoch)
         callback.on_epoch_end(epoch, logs if isinstance(logs, dict) else {"loss": logs})
     callback.on_train_end()

@@ -28,7 +28,7 @@ def callback(folder, template="{loss:.1f}.weights.h5", **arguments):
     return ModelCheckpoint(folder / template, **arguments)
 
 
-def drive(one, losses, model=None, first=1):
+def train(one, losses, model=None, first=1):
     """Call the hooks as a fit does; the weights tell the epoch."""
     model = make_model(keras) if model is None else model
     one.set_model(model)
@@ -82,7 +82,7 @@ LOSSES = [0.4401, 0.4352, 0.4449, 0.4399]
 def test_names_that_are_rounded_alike(tmp_path, arguments, kept):
     """All that is to be kept is there, once, though all have one name."""
     one = callback(tmp_path, **arguments)
-    drive(one, LOSSES)
+    train(one, LOSSES)
     assert epochs(tmp_path) == kept
     assert one.best == 0.4352
     assert epoch_in(best_checkpoint(tmp_path)) == 2
@@ -94,7 +94,7 @@ def test_a_name_that_is_used_again_is_told_once(tmp_path):
     """One sentence names the file, both epochs, and the way out."""
     one = callback(tmp_path, keep_latest=2)
     with pytest.warns(CheckpointWarning) as warned:
-        drive(one, LOSSES)
+        train(one, LOSSES)
     (text,) = told(warned)
     assert "0.4.weights.h5 (saved after epoch 1 and after epoch 2)" in text
     assert "is kept as" in text
@@ -105,7 +105,7 @@ def test_a_name_that_is_used_again_is_told_once(tmp_path):
 def test_one_fixed_name_is_meant_to_be_used_again(tmp_path):
     """A name without a field has one file, and nothing is said."""
     one = callback(tmp_path, "w.weights.h5")
-    drive(one, LOSSES)
+    train(one, LOSSES)
     assert checkpoints(tmp_path) == ["w.weights.h5"]
     assert one.problems == []
 
@@ -114,8 +114,8 @@ def test_one_fixed_name_is_meant_to_be_used_again(tmp_path):
 def test_the_epochs_of_a_second_fit(tmp_path):
     """They have the names of those of the first, whose best stays."""
     one = callback(tmp_path, "{epoch}.weights.h5", keep_latest=2, restore_best=True)
-    model = drive(one, [3.0, 1.0, 2.0])
-    model = drive(one, [9.0, 8.0, 7.0], model)
+    model = train(one, [3.0, 1.0, 2.0])
+    model = train(one, [9.0, 8.0, 7.0], model)
     assert sorted(one.epoch for one in list_checkpoints(tmp_path)) == [2, 2, 3]
     assert [one.value for one in list_checkpoints(tmp_path)] == [1.0, 8.0, 7.0]
     # `restore_best` finds it under the name that it has now.
@@ -126,19 +126,19 @@ def test_the_epochs_of_a_second_fit(tmp_path):
 @pytest.mark.filterwarnings("ignore::modelcheckpoint.errors.CheckpointWarning")
 def test_a_resumed_run_knows_what_it_kept(tmp_path):
     """Files that an earlier process gave second names are counted and deleted."""
-    drive(callback(tmp_path, keep_latest=3), LOSSES)
+    train(callback(tmp_path, keep_latest=3), LOSSES)
     one = callback(tmp_path, keep_latest=3, resume=True)
-    drive(one, [0.4444, 0.4445], first=5)
+    train(one, [0.4444, 0.4445], first=5)
     assert epochs(tmp_path) == [2, 4, 5, 6]
     one = callback(tmp_path, keep_latest=1, resume=True)
-    drive(one, [0.4441], first=7)
+    train(one, [0.4441], first=7)
     assert epochs(tmp_path) == [2, 7]
 
 
 KILLED = """
 import os, sys
 sys.path[:0] = [{tests!r}]
-from test_replacement import callback, drive
+from test_replacement import callback, train
 from modelcheckpoint.storage.staging import StagedFile
 import pathlib
 publish, count = StagedFile.publish, []
@@ -148,7 +148,7 @@ def dies(self, *args):
         os._exit(9)
     publish(self, *args)
 StagedFile.publish = dies
-drive(callback(pathlib.Path({folder!r}), keep_latest=2), [0.41, 0.42, 0.43, 0.44])
+train(callback(pathlib.Path({folder!r}), keep_latest=2), [0.41, 0.42, 0.43, 0.44])
 """
 
 
@@ -161,7 +161,7 @@ def test_killed_between_the_second_name_and_the_new_file(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
     assert done.returncode == 9
     one = callback(tmp_path, keep_latest=2, resume=True)
-    drive(one, [0.45], first=4)
+    train(one, [0.45], first=4)
     assert one.restored.epoch == 3
     assert epochs(tmp_path) == [1, 3, 4]
 
@@ -170,10 +170,10 @@ def test_kept_aside_files_do_not_pile_up(tmp_path):
     """With retention, the best of what runs keep for each other stays, and no more."""
     model = make_model(keras)
     for loss in range(20, 0, -1):  # each run is better than the one before
-        drive(callback(tmp_path, "{epoch}.weights.h5", keep_latest=1), [loss], model)
+        train(callback(tmp_path, "{epoch}.weights.h5", keep_latest=1), [loss], model)
     assert checkpoints(tmp_path) == ["1.weights.h5"]
     for loss in (5.0, 9.0, 7.0, 3.0, 8.0, 6.0):
-        drive(callback(tmp_path, "{epoch}.weights.h5", keep_latest=1), [loss], model)
+        train(callback(tmp_path, "{epoch}.weights.h5", keep_latest=1), [loss], model)
     found = list_checkpoints(tmp_path)
     assert [(one.aside, one.value) for one in found] == [(True, 1.0), (False, 6.0)]
     assert {one.status for one in verify_checkpoints(tmp_path)} == {"good"}
@@ -184,7 +184,7 @@ def test_another_templates_kept_files_stay(tmp_path):
     model = make_model(keras)
     for template in ("a{epoch}.weights.h5", "b{epoch}.weights.h5"):
         for loss in (1.0, 2.0, 3.0):
-            drive(callback(tmp_path, template, keep_latest=1), [loss], model)
+            train(callback(tmp_path, template, keep_latest=1), [loss], model)
     kept = [one.name[0] for one in list_checkpoints(tmp_path) if one.aside]
     assert kept == ["a", "b"]
 
@@ -206,7 +206,7 @@ def test_files_that_the_journal_does_not_know(tmp_path):
     os.utime(tmp_path / "1.weights.h5", (1, 1))
     one = callback(tmp_path, "{epoch}.weights.h5", resume=True)
     with pytest.warns(CheckpointWarning, match="Nothing to resume from") as warned:
-        drive(one, [2.0, 1.0])
+        train(one, [2.0, 1.0])
     (text,) = told(warned)
     assert f"{tmp_path / '2.weights.h5'} (it is not in the journal)" in text
     assert "`restore_checkpoint(model, " in text
@@ -221,23 +221,23 @@ def test_files_that_the_journal_does_not_know(tmp_path):
 @pytest.mark.parametrize("journal", [None, b"", b"torn\n\xff\n", b'{"schema": 99}\n'])
 def test_a_journal_that_is_lost(tmp_path, journal):
     """Whatever became of it, training does not begin from scratch in silence."""
-    drive(callback(tmp_path, "{epoch}.weights.h5"), [1.0, 2.0])
+    train(callback(tmp_path, "{epoch}.weights.h5"), [1.0, 2.0])
     path = tmp_path / "modelcheckpoint.jsonl"
     path.unlink() if journal is None else path.write_bytes(journal)
     one = callback(tmp_path, "{epoch}.weights.h5", resume=True)
     with pytest.warns(CheckpointWarning, match="Nothing to resume from"):
-        drive(one, [9.0])
+        train(one, [9.0])
     assert one.restored is None
     assert "1.run-unknown.weights.h5" in checkpoints(tmp_path)
 
 
 def test_another_template(tmp_path):
     """What was looked for and what is there are named; its files are left alone."""
-    drive(callback(tmp_path, "old-{epoch}.weights.h5"), [1.0, 2.0])
+    train(callback(tmp_path, "old-{epoch}.weights.h5"), [1.0, 2.0])
     before = names(tmp_path)
     one = callback(tmp_path, "new-{epoch}.weights.h5", resume=True)
     with pytest.warns(CheckpointWarning, match="Nothing to resume from") as warned:
-        drive(one, [9.0])
+        train(one, [9.0])
     (text,) = told(warned)
     assert str(tmp_path / "new-{epoch}.weights.h5") in text
     assert str(tmp_path / "old-2.weights.h5") in text
@@ -247,10 +247,10 @@ def test_another_template(tmp_path):
 
 def test_another_format_of_the_same_names(tmp_path):
     """Weights where a full model is wanted: kept under another name, and told."""
-    drive(callback(tmp_path, "{epoch}.h5"), [1.0])
+    train(callback(tmp_path, "{epoch}.h5"), [1.0])
     one = callback(tmp_path, "{epoch}.h5", save_weights_only=False, resume=True)
     with pytest.warns(CheckpointWarning, match="weights alone in HDF5"):
-        drive(one, [2.0])
+        train(one, [2.0])
     (kept,) = [one for one in list_checkpoints(tmp_path) if one.aside]
     assert epoch_in(kept.path) == 1
     assert kept.value == 1.0
@@ -259,26 +259,26 @@ def test_another_format_of_the_same_names(tmp_path):
 def test_an_empty_folder_says_nothing(tmp_path):
     """Where there is nothing at all, training begins as usual."""
     one = callback(tmp_path / "a", "{epoch}/w.weights.h5", resume=True)
-    drive(one, [1.0])
+    train(one, [1.0])
     assert one.problems == []
     # Also where its files lie in folders that no journal names.
     (tmp_path / "a" / "modelcheckpoint.jsonl").unlink()
     one = callback(tmp_path / "a", "{epoch}/w.weights.h5", resume=True)
     with pytest.warns(CheckpointWarning, match="Nothing to resume from"):
-        drive(one, [1.0])
+        train(one, [1.0])
 
 
 def test_a_folder_of_the_version_before(tmp_path):
     """Lines without `kept_by` are read, and what they kept aside is tidied up."""
     model = make_model(keras)
     for loss in (1.0, 2.0):
-        drive(callback(tmp_path, "{epoch}.weights.h5"), [loss], model)
+        train(callback(tmp_path, "{epoch}.weights.h5"), [loss], model)
     journal = tmp_path / "modelcheckpoint.jsonl"
     text = journal.read_text("utf-8")
     for line in lines(tmp_path):
         text = text.replace(f', "kept_by": "{line["kept_by"]}"', "")
     journal.write_text(text.replace(', "kept_by": null', ""), "utf-8")
     assert "kept_by" not in journal.read_text("utf-8")
-    drive(callback(tmp_path, "{epoch}.weights.h5", keep_latest=1), [3.0], model)
+    train(callback(tmp_path, "{epoch}.weights.h5", keep_latest=1), [3.0], model)
     found = [(one.aside, one.value) for one in list_checkpoints(tmp_path)]
     assert found == [(True, 1.0), (False, 3.0)]

@@ -6,51 +6,12 @@ import pathlib
 from zlib import crc32
 
 import pytest
-from checkpoint_files import abandoned_path
-from memory_storage import MemoryStorage, left_behind
+from storage_places import InMemory, Local
 
-from modelcheckpoint.storage import storage_for
-from modelcheckpoint.storage.base import JOURNAL, Digest, digest_of
+from modelcheckpoint.storage.base import Digest, digest_of
 
 SUFFIXES = (".keras", ".h5")
 DATA, OTHER = b"a whole model", b"another one"
-
-
-class Local:
-    """A folder on a disk, and what others do to it."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        folder.mkdir()
-        self.storage = storage_for(str(folder), depth=1)
-
-    def write_journal(self, data):
-        (self.folder / JOURNAL).write_bytes(data)
-
-    def read_journal(self):
-        return (self.folder / JOURNAL).read_bytes()
-
-    def leave(self, name, data):
-        path = abandoned_path(self.folder / pathlib.PurePosixPath(name).parent)
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data)
-        return path.relative_to(self.folder).as_posix()
-
-
-class InMemory:
-    """A storage in memory, and what others do to it."""
-
-    def __init__(self, folder):
-        self.storage = MemoryStorage()
-
-    def write_journal(self, data):
-        self.storage.journal = data
-
-    def read_journal(self):
-        return self.storage.journal
-
-    def leave(self, name, data):
-        return left_behind(self.storage, name, data)
 
 
 @pytest.fixture(params=[Local, InMemory])
