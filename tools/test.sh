@@ -8,8 +8,9 @@ failed=0
 rm -f .setup/pytest.xml .setup/testthat.txt
 NOT_CRAN=true Rscript tools/testthat.R .setup/testthat.txt >.setup/testthat.log 2>&1 &
 testthat=$!
-.venv/bin/python -m pytest --numprocesses=2 --dist=loadfile "$@" \
-  --junitxml=.setup/pytest.xml || failed=1
+# In the order of tests/python/conftest.py, not of the number of tests in a file.
+.venv/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder \
+  "$@" --junitxml=.setup/pytest.xml || failed=1
 echo
 wait "$testthat" || failed=1
 cat .setup/testthat.log

@@ -68,6 +68,12 @@ def pytest_generate_tests(metafunc):
     metafunc.parametrize("K", packages, indirect=True)
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the slow files: one that began last would run beside nothing."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _clean_heap():
     """Leave the next file a heap without the models of this one.

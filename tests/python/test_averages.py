@@ -30,6 +30,7 @@ def trained(data, *callbacks, epochs=4):
     model = make_model(keras)
     optimizer = keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9)
     model.compile(optimizer, "mean_squared_error")
+    optimizer.build(model.trainable_variables)  # so that its step is traced once
     swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
     fit(model, data, swap, *callbacks, epochs=epochs, shuffle=False)
     return model

@@ -101,12 +101,11 @@ def test_states_of_recurrent_layers(K, tmp_path, capsys):
     assert restore_checkpoint(other, last).states
     assert states_of(other) == states_of(whole)
 
-    journal = tmp_path / "modelcheckpoint.jsonl"
+    journal, model = tmp_path / "modelcheckpoint.jsonl", recurrent(K)
+    before = states_of(model)
     for states in (None, "", "!", "eJwDAAAAAAE=", 5):
         changed = [{**line, "states": states} for line in lines(tmp_path)]
         journal.write_text("".join(json.dumps(line) + "\n" for line in changed))
-        model = recurrent(K)
-        before = states_of(model)
         assert not restore_checkpoint(model, last).states
         assert states_of(model) == before
     callback = ModelCheckpoint(
