@@ -7,6 +7,7 @@ which no fork survives; there each process loads it for itself.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import runpy
@@ -28,6 +29,7 @@ class KerasProcess:
     """A script that runs, with what `subprocess.Popen` has: pipes of text, and signals.
 
     Attributes:
+        stdin: What it is told.
         stdout: What it says, line by line.
         returncode: None before `communicate`; then as `Popen` has it.
     """
@@ -35,18 +37,20 @@ class KerasProcess:
     def __init__(self, script, *arguments, environment=None):
         # It lies beside the tests.
         script = str(Path(__file__).with_name(script))
-        reader, writer = CONTEXT.Pipe(duplex=False)
+        hears, tell = CONTEXT.Pipe(duplex=False)
+        listen, says = CONTEXT.Pipe(duplex=False)
         file, self._errors = tempfile.mkstemp()
         os.close(file)
         self._process = CONTEXT.Process(
             target=_run,
             args=(script, [*map(str, arguments)], environment or {}),
-            kwargs={"said": writer, "errors": self._errors},
+            kwargs={"hears": hears, "says": says, "errors": self._errors},
         )
         self._process.start()
-        writer.close()
-        self.stdout = os.fdopen(os.dup(reader.fileno()), encoding="utf-8")
-        reader.close()
+        self.stdin = os.fdopen(os.dup(tell.fileno()), "w", encoding="utf-8")
+        self.stdout = os.fdopen(os.dup(listen.fileno()), encoding="utf-8")
+        for end in (hears, tell, listen, says):
+            end.close()
         self.pid, self.returncode = self._process.pid, None
 
     def send_signal(self, number):
@@ -61,6 +65,8 @@ class KerasProcess:
             return "", ""
         timer = threading.Timer(timeout, self.kill)
         timer.start()
+        with contextlib.suppress(BrokenPipeError):
+            self.stdin.close()
         with self.stdout:
             said = self.stdout.read()
         self._process.join()
@@ -78,9 +84,11 @@ def run_with_keras(script, *arguments, **named):
     return process.returncode, said, errors
 
 
-def _run(script, arguments, environment, *, said, errors):
-    os.dup2(said.fileno(), 1)
-    said.close()
+def _run(script, arguments, environment, *, hears, says, errors):
+    for end, number in ((hears, 0), (says, 1)):
+        os.dup2(end.fileno(), number)
+        end.close()
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     with open(errors, "ab") as file:
         os.dup2(file.fileno(), 2)
     os.environ.update(environment)

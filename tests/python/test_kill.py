@@ -14,12 +14,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from zlib import crc32
 
 import pytest
 from checkpoint_files import RECORD, archive, published, weights
+from keras_process import KerasProcess
 from run_save import commit_for, save
 
 from modelcheckpoint import verify_checkpoints
@@ -32,7 +32,6 @@ pytest.importorskip("h5py")
 
 pytestmark = pytest.mark.slow
 
-HERE = Path(__file__).parent
 
 # What only asks changes nothing on disk: a death before it is one before the next call.
 ASKING = r"|newfstatat|fstat|lstat|stat|statx|lseek|ioctl|readlink|getdents64|access"
@@ -139,7 +138,8 @@ SCENES = {
 def child(folder, job, *strace):
     """Run a child under strace, and return what it said, and its exit status."""
     with started(folder, job) as process, attached(process, *strace) as tracer:
-        said, _ = process.communicate("go\n", timeout=60)
+        process.stdin.write("go\n")
+        said, _ = process.communicate(timeout=60)
         tracer.communicate(timeout=60)
     return said.splitlines(), process.returncode
 
@@ -147,12 +147,14 @@ def child(folder, job, *strace):
 @contextlib.contextmanager
 def started(folder, job):
     """Give a child that waits for a line."""
-    command = [sys.executable, HERE / "run_save.py", folder / "checkpoints"]
     job = json.dumps({**job, "image": str(folder / "image")})
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([*command, job], **pipes) as process:
+    process = KerasProcess("run_save.py", folder / "checkpoints", job)
+    try:
         assert process.stdout.readline() == "ready\n"
         yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @contextlib.contextmanager
