@@ -18,24 +18,7 @@ main <- function() {
 
   heading("1. Train on R's own `iris`, and save while training")
   model <- new_model(keras)
-  fit(
-    model, flowers$train$x, flowers$train$y,
-    epochs = epochs, batch_size = 16L, verbose = 2L,
-    validation_data = flowers$test,
-    callbacks = list(
-      # The weights after every epoch, each in a file of its own.
-      callback_model_checkpoint(
-        "checkpoints/weights.{epoch:02d}-{val_loss:.2f}.hdf5",
-        save_weights_only = TRUE
-      ),
-      # The whole model, in one file that only a better one may replace.
-      callback_model_checkpoint(
-        "checkpoints/best.keras",
-        save_best_only = TRUE,
-        verbose = 1
-      )
-    )
-  )
+  train_and_save(model, flowers)
 
   heading("2. What was saved: checkpoints/modelcheckpoint.jsonl tells")
   saved <- read_journal("checkpoints/modelcheckpoint.jsonl")
@@ -63,6 +46,27 @@ main <- function() {
   same <- apart < 1e-6 && all(abs(losses[1:2] - told) < 1e-5)
   if (!same) stop("The loaded models differ from what was saved.")
   heading("Both are the best model. The files are in ", getwd())
+}
+
+train_and_save <- function(model, flowers) {
+  fit(
+    model, flowers$train$x, flowers$train$y,
+    epochs = epochs, batch_size = 16L, verbose = 2L,
+    validation_data = flowers$test,
+    callbacks = list(
+      # The weights after every epoch, each in a file of its own.
+      callback_model_checkpoint(
+        "checkpoints/weights.{epoch:02d}-{val_loss:.2f}.hdf5",
+        save_weights_only = TRUE
+      ),
+      # The whole model, in one file that only a better one may replace.
+      callback_model_checkpoint(
+        "checkpoints/best.keras",
+        save_best_only = TRUE,
+        verbose = 1
+      )
+    )
+  )
 }
 
 # ---- the model and its data ---------------------------------------------------

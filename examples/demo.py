@@ -30,22 +30,7 @@ def main() -> None:
 
     heading("1. Train on iris.csv, and save while training")
     model = new_model()
-    model.fit(
-        *train,
-        epochs=EPOCHS,
-        batch_size=16,
-        verbose=2,
-        validation_data=test,
-        callbacks=[
-            # The weights after every epoch, each in a file of its own.
-            ModelCheckpoint(
-                "checkpoints/weights.{epoch:02d}-{val_loss:.2f}.hdf5",
-                save_weights_only=True,
-            ),
-            # The whole model, in one file that only a better one may replace.
-            ModelCheckpoint("checkpoints/best.keras", save_best_only=True, verbose=1),
-        ],
-    )
+    train_and_save(model, train, test)
 
     heading("2. What was saved: checkpoints/modelcheckpoint.jsonl tells")
     saved = read_journal(Path("checkpoints/modelcheckpoint.jsonl"))
@@ -72,6 +57,25 @@ def main() -> None:
     if apart > 1e-6 or not np.allclose(losses[:2], told, atol=1e-5):
         raise SystemExit("The loaded models differ from what was saved.")
     heading(f"Both are the best model. The files are in {os.getcwd()}")
+
+
+def train_and_save(model, train, test):
+    model.fit(
+        *train,
+        epochs=EPOCHS,
+        batch_size=16,
+        verbose=2,
+        validation_data=test,
+        callbacks=[
+            # The weights after every epoch, each in a file of its own.
+            ModelCheckpoint(
+                "checkpoints/weights.{epoch:02d}-{val_loss:.2f}.hdf5",
+                save_weights_only=True,
+            ),
+            # The whole model, in one file that only a better one may replace.
+            ModelCheckpoint("checkpoints/best.keras", save_best_only=True, verbose=1),
+        ],
+    )
 
 
 # ---- the model and its data ------------------------------------------------------

@@ -71,50 +71,65 @@ def test_a_callback_is_copied_at_any_time(K, way, save_freq, tmp_path, data):
     copies = {}
 
     def note(when):
-        def hook(*_, **__):
-            copies.setdefault(when, (WAYS[way](original), original.best))
+        copies.setdefault(when, (WAYS[way](original), original.best))
 
-        return hook
+    others = notes_of(K, note)
+    threads = threading.active_count()
+    note("before")
+    model = make_model(K)
+    fit(model, data, original, others, epochs=2)
+    note("after")
+    with pytest.raises(ZeroDivisionError):
+        fit(model, data, original, others, epochs=4, initial_epoch=1)
+    note("after one that broke")
+    assert len(copies) == 7
+    assert threading.active_count() <= threads
+    for duplicate, best in copies.values():
+        check_copy(duplicate, original, best)
+    assert copies["before"][1] is None
+    assert copies["after one that broke"][1] == original.best
+    wrote = lines(tmp_path)
+    for when in ("before", "in an epoch", "after one that broke"):
+        check_use(K, data, *copies[when])
+    ours = {line["run"] for line in wrote}
+    assert ours.isdisjoint(line["run"] for line in lines(tmp_path)[len(wrote) :])
+    assert {line["path"] for line in wrote} <= set(checkpoints(tmp_path))
+
+
+def notes_of(K, note):
+    """Return a callback that notes the moments of a fit, and breaks its third epoch."""
 
     def stop(epoch, logs=None):
         if epoch == 2:
             raise ZeroDivisionError
 
-    others = K.callbacks.LambdaCallback(
-        on_train_begin=note("at the beginning"),
+    return K.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: note("at the beginning"),
         on_epoch_begin=stop,
-        on_train_batch_end=note("in an epoch"),
-        on_epoch_end=note("at an epoch's end"),
-        on_train_end=note("at the end"),
+        on_train_batch_end=lambda batch, logs: note("in an epoch"),
+        on_epoch_end=lambda epoch, logs: note("at an epoch's end"),
+        on_train_end=lambda logs: note("at the end"),
     )
-    threads = threading.active_count()
-    note("before")()
-    model = make_model(K)
-    fit(model, data, original, others, epochs=2)
-    note("after")()
-    with pytest.raises(ZeroDivisionError):
-        fit(model, data, original, others, epochs=4, initial_epoch=1)
-    note("after one that broke")()
-    assert len(copies) == 7
-    assert threading.active_count() <= threads
-    for when, (one, best) in copies.items():
-        assert type(one) is Tagged, when
-        assert (one.best, one.filepath, one.save_freq) == (best, str(path), save_freq)
-        assert (one.validation_data, one.model, one.params) == ("mine", None, None)
-        assert (one.problems, one.restored) == ([], None)
-    assert copies["before"][1] is None
-    assert copies["after one that broke"][1] == original.best
-    wrote = lines(tmp_path)
-    for when in ("before", "in an epoch", "after one that broke"):
-        one, best = copies[when]
-        loss = fit(make_model(K), data, one, epochs=9, initial_epoch=8).history["loss"]
-        if save_freq == "epoch":
-            assert one.best == min(loss[0], best or loss[0])
-        assert one.problems == []
-        assert 8 in one.tags
-    ours = {line["run"] for line in wrote}
-    assert ours.isdisjoint(line["run"] for line in lines(tmp_path)[len(wrote) :])
-    assert {line["path"] for line in wrote} <= set(checkpoints(tmp_path))
+
+
+def check_copy(duplicate, original, best):
+    """It has the arguments, the best of its moment, and nothing of a fit."""
+    assert type(duplicate) is Tagged
+    assert duplicate.best == best
+    assert duplicate.filepath == original.filepath
+    assert duplicate.save_freq == original.save_freq
+    assert duplicate.validation_data == "mine"
+    assert (duplicate.model, duplicate.params) == (None, None)
+    assert (duplicate.problems, duplicate.restored) == ([], None)
+
+
+def check_use(K, data, duplicate, best):
+    """A fit goes on from the best that was copied."""
+    history = fit(make_model(K), data, duplicate, epochs=9, initial_epoch=8).history
+    if duplicate.save_freq == "epoch":
+        assert duplicate.best == min(history["loss"][0], best or history["loss"][0])
+    assert duplicate.problems == []
+    assert 8 in duplicate.tags
 
 
 @pytest.mark.parametrize("way", ["copy", "pickle"])

@@ -16,6 +16,12 @@ pytest.importorskip("keras")
 
 def classes(K):
     """Return the classes, by their names."""
+    every = (*graphs(K), *layers(K), *subclassed(K))
+    return {cls.__name__: cls for cls in every}
+
+
+def graphs(K):
+    """Return classes whose models are graphs of layers."""
     L = K.layers
 
     class Graph(K.Model):
@@ -32,15 +38,17 @@ def classes(K):
         def __init__(self, units=3):
             super().__init__([K.Input((3,)), L.Dense(units)])
 
-    class Bare(K.Model):
-        def __init__(self, units=3):
-            super().__init__()
-            self.dense = L.Dense(units)
+    class Step(K.Model):
+        def train_step(self, data):
+            return super().train_step(data)
 
-        def call(self, inputs):
-            return self.dense(inputs)
+    return Graph, OwnGraph, OwnSequential, Step
 
-    class Forgetful(L.Layer):
+
+def layers(K):
+    """Return layers whose config lacks an argument, and one that has it."""
+
+    class Forgetful(K.layers.Layer):
         """Its config lacks an argument that has a default: no error when it loads."""
 
         def __init__(self, factor=1.0, **options):
@@ -61,6 +69,21 @@ def classes(K):
         def get_config(self):
             return {**super().get_config(), "factor": self.factor}
 
+    return Forgetful, Demanding, Scaling
+
+
+def subclassed(K):
+    """Return models with a `call` of their own."""
+    L = K.layers
+
+    class Bare(K.Model):
+        def __init__(self, units=3):
+            super().__init__()
+            self.dense = L.Dense(units)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
     class Told(K.Model):
         def __init__(self, units=2, **options):
             super().__init__(**options)
@@ -73,11 +96,7 @@ def classes(K):
         def get_config(self):
             return {"units": self.units}
 
-    class Step(K.Model):
-        def train_step(self, data):
-            return super().train_step(data)
-
-    return {name: thing for name, thing in locals().items() if isinstance(thing, type)}
+    return Bare, Told
 
 
 def stack(K, *layers):

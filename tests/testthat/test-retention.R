@@ -102,10 +102,8 @@ class Slow(keras.callbacks.Callback):
       file.path("%s", "{epoch}-{batch}.weights.h5"),
       save_weights_only = TRUE, save_on_exit = TRUE
     )
-    x <- matrix(1, 16, 2)
-    y <- matrix(0, 16, 1)
     train <- function() model$fit(
-      x, y,
+      matrix(1, 16, 2), matrix(0, 16, 1),
       epochs = 2L, batch_size = 4L, verbose = 0L,
       callbacks = list(reticulate::py$Slow(), checkpoint)
     )
