@@ -222,29 +222,14 @@ callback_model_checkpoint <- function(
   resume = FALSE,
   restore_best = FALSE
 ) {
-  arguments <- list(
-    filepath = as_filepath(filepath),
-    monitor = as_string(monitor),
-    verbose = as_verbose(verbose),
-    save_best_only = as_flag(save_best_only),
-    save_weights_only = as_flag(save_weights_only),
-    mode = as_choice(mode, c("auto", "min", "max")),
-    period = as_period(period),
-    save_freq = as_save_freq(save_freq),
-    save_freq_unit = as_choice(save_freq_unit, c("samples", "batches")),
-    initial_value_threshold = as_threshold(initial_value_threshold),
-    on_error = as_choice(on_error, c("warn", "raise")),
-    background = as_flag(background),
-    on_saved = as_function(on_saved),
-    keep_latest = as_count(keep_latest),
-    keep_best = as_count(keep_best),
-    keep_every = as_count(keep_every),
-    save_seconds = as_seconds(save_seconds),
-    save_on_exit = as_flag(save_on_exit),
-    resume = as_flag(resume),
-    restore_best = as_flag(restore_best)
+  call <- sys.call()
+  filepath <- as_filepath(filepath)
+  others <- mget(names(argument_types), environment())
+  coerced <- Map(
+    function(as_type, x, arg) as_type(x, arg, call),
+    argument_types, others, names(others)
   )
-  new_callback(arguments, call = sys.call())
+  new_callback(c(list(filepath = filepath), coerced), call)
 }
 
 new_callback <- function(arguments, call) {

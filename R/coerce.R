@@ -199,3 +199,30 @@ show_value <- function(x) {
   shown <- paste(deparse(as.vector(x), nlines = 2), collapse = " ")
   if (nchar(shown) > 60) paste0(substr(shown, 1, 57), "...") else shown
 }
+
+choice_of <- function(choices) {
+  function(x, arg, call) as_choice(x, choices, arg, call)
+}
+
+# What callback_model_checkpoint() makes of its arguments, but of `filepath`.
+argument_types <- list(
+  monitor = as_string,
+  verbose = as_verbose,
+  save_best_only = as_flag,
+  save_weights_only = as_flag,
+  mode = choice_of(c("auto", "min", "max")),
+  period = as_period,
+  save_freq = as_save_freq,
+  save_freq_unit = choice_of(c("samples", "batches")),
+  initial_value_threshold = as_threshold,
+  on_error = choice_of(c("warn", "raise")),
+  background = as_flag,
+  on_saved = as_function,
+  keep_latest = as_count,
+  keep_best = as_count,
+  keep_every = as_count,
+  save_seconds = as_seconds,
+  save_on_exit = as_flag,
+  resume = as_flag,
+  restore_best = as_flag
+)
