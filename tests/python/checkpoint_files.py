@@ -11,9 +11,10 @@ from zlib import crc32
 from conftest import checkpoints
 
 from modelcheckpoint import verify_checkpoints
+from modelcheckpoint.journal import log
 from modelcheckpoint.records import Record
-from modelcheckpoint.storage import temporary
-from modelcheckpoint.storage.base import JOURNAL
+from modelcheckpoint.storage import storage_for, temporary
+from modelcheckpoint.storage.base import JOURNAL, digest_of
 
 RECORD = Record(
     path="w.keras",
@@ -84,6 +85,17 @@ def published(folder):
         for path in folder.rglob("*")
         if path.is_file() and ".tmp" not in path.name and path.name != JOURNAL
     }
+
+
+def whole(folder):
+    """Return whether each file under a final name is as a line of the journal says."""
+    storage = storage_for(str(folder))
+    records = list(log.read(storage))
+    return all(
+        log.matching(records, name, digest_of(storage, name))
+        for name in checkpoints(folder)
+        if ".tmp" not in name
+    )
 
 
 def statuses(folder):

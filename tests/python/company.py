@@ -16,7 +16,7 @@ def same_start(K):
     K.utils.set_random_seed(7)
 
 
-def make_model(K, ema=False):
+def adam_model(K, ema=False):
     model = K.Sequential([K.Input((3,)), K.layers.Dense(2), K.layers.Dense(1)])
     average = {"use_ema": True, "ema_momentum": 0.5} if ema else {}
     optimizer = K.optimizers.Adam(0.01, **average)

@@ -7,22 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import lines
+from one_layer import make_model
 
 from modelcheckpoint import ModelCheckpoint
 
 EVEN = [4, 4, 4, 4, 4, 4, 1]
-
-
 VARYING = [1, 9, 2, 13]
 
-
 HERE = Path(__file__).parent
-
-
-def make_model(K, loss="mean_squared_error", **compiled):
-    model = K.Sequential([K.Input((3,)), K.layers.Dense(1)])
-    model.compile("sgd", loss=loss, **compiled)
-    return model
 
 
 def counted(K, folder, arguments, model=None, *others):

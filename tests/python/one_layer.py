@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from conftest import (
-    lines,
-)
+from conftest import lines
 
 
-def make_model(K):
+def make_model(K, loss="mean_squared_error", **compiled):
     model = K.Sequential([K.Input((3,)), K.layers.Dense(1)])
-    model.compile("sgd", loss="mean_squared_error")
+    model.compile("sgd", loss=loss, **compiled)
     return model
 
 
-def weights(name):
+def weights_only(name):
     return {"filepath": name, "save_weights_only": True}
 
 

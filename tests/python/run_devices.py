@@ -18,6 +18,7 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 
 import keras
 import numpy as np
+from conftest import same_weights
 
 from modelcheckpoint import ModelCheckpoint, restore_checkpoint
 
@@ -48,11 +49,6 @@ def trained(epochs, *callbacks):
     return model
 
 
-def same(one, other):
-    pairs = zip(one.get_weights(), other.get_weights())
-    return all(np.array_equal(here, there) for here, there in pairs)
-
-
 def main(kind, folder):
     keras.distribution.set_distribution(spread(kind))
     whole = trained(3)
@@ -71,8 +67,8 @@ def main(kind, folder):
             "in_parts": parts,
             "suffix": suffix,
             "resumed_at": callback.restored.epochs_done,
-            "same": same(again, whole),
-            "restored": same(loaded, half) and restored.seeds,
+            "same": same_weights(again, whole),
+            "restored": same_weights(loaded, half) and restored.seeds,
             "problems": callback.problems,
         }
         print(json.dumps(report))

@@ -23,7 +23,7 @@ def say(*words):
     print(*words, flush=True)
 
 
-def make_model():
+def new_model():
     model = K.Sequential([K.Input((3,)), K.layers.Dense(1)])
     model.compile("sgd", "mean_squared_error")
     return model
@@ -56,7 +56,7 @@ def callback(name=NAME):
 def fit(*callbacks, **arguments):
     x = np.ones((16, 3), "float32")
     arguments = {"epochs": 3, "batch_size": 4, "verbose": 0, **arguments}
-    make_model().fit(x, x[:, :1], callbacks=[Slow(), *callbacks], **arguments)
+    new_model().fit(x, x[:, :1], callbacks=[Slow(), *callbacks], **arguments)
 
 
 def by_fit():
@@ -78,7 +78,7 @@ def by_two():
 def by_hand():
     """A loop that drives the hooks itself."""
     one, slow = callback(), Slow()
-    one.set_model(make_model())
+    one.set_model(new_model())
     one.on_train_begin()
     for epoch in range(3):
         one.on_epoch_begin(epoch)

@@ -18,8 +18,8 @@ import time
 
 import keras
 import numpy as np
+from checkpoint_files import whole
 from conftest import fit, make_model
-from test_signals import whole
 
 from modelcheckpoint import ModelCheckpoint
 

@@ -27,7 +27,7 @@ import numpy as np
 from modelcheckpoint import ModelCheckpoint
 
 
-def make_model(K, job):
+def model_of(K, job):
     width = job.get("width", 4)
     layers = [
         K.layers.Dense(width, activation="relu"),
@@ -94,7 +94,7 @@ def main():
     random = np.random.default_rng(0)
     x = random.normal(size=(24, 3)).astype("float32")
     y = x.sum(axis=1, keepdims=True)
-    model = make_model(K, job)
+    model = model_of(K, job)
     path = os.path.join(folder, job["name"])
     callback = ModelCheckpoint(path, **job.get("callback", {}))
     # The killer comes last: what dies is a training whose save has just begun.

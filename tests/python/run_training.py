@@ -48,12 +48,6 @@ class Mark(keras.callbacks.Callback):
         logs.update(moment=float(self.moment), slot=float(self.moment % 3))
 
 
-def make_model(width):
-    model = keras.Sequential([keras.Input((width,)), keras.layers.Dense(width)])
-    model.compile("sgd", "mean_squared_error")
-    return model
-
-
 def check(folder, job, model):
     """Return the newest moment, after each file was loaded and compared."""
     newest = 0.0
@@ -75,7 +69,9 @@ def check(folder, job, model):
 def main():
     folder, job = sys.argv[1], json.loads(sys.argv[2])
     os.makedirs(folder, exist_ok=True)
-    model = make_model(job["width"])
+    width = job["width"]
+    model = keras.Sequential([keras.Input((width,)), keras.layers.Dense(width)])
+    model.compile("sgd", "mean_squared_error")
     mark = Mark(check(folder, job, model))
     callback = ModelCheckpoint(
         os.path.join(folder, job["name"]),
@@ -87,7 +83,7 @@ def main():
         background=job["background"],
         on_saved=lambda record: print("durable", record.path, record.value, flush=True),
     )
-    x = np.zeros((8, job["width"]), "float32")
+    x = np.zeros((8, width), "float32")
     arguments = {"batch_size": 4, "verbose": 0, "callbacks": [mark, callback]}
     model.fit(x, x, epochs=100_000, **arguments)
 

@@ -9,9 +9,9 @@ from feeds import (
     EVEN,
     after_each,
     counted,
-    make_model,
     refusal_of,
 )
+from one_layer import make_model
 
 from modelcheckpoint import ModelCheckpoint
 

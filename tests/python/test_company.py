@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from company import (  # noqa: F401  (a fixture)
     EVERY,
-    make_model,
+    adam_model,
     missing,
     ours_first,
     ours_last,
@@ -64,7 +64,7 @@ class Company:
         self.K, self.folder = K, folder
         self.address, self.posted = server
         self.epochs, self.rates, self.backups = [], [], []
-        self.model = make_model(K, ema=swap_on_epoch is not None)
+        self.model = adam_model(K, ema=swap_on_epoch is not None)
         self.swap_on_epoch = swap_on_epoch
         self.ours = folder / "ours"
         made = {name: getattr(self, name) for name in PARTS}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from company import (  # noqa: F401  (a fixture)
     EVERY,
-    make_model,
+    adam_model,
     missing,
     ours_first,
     ours_last,
@@ -41,23 +41,23 @@ def test_averaged_weights_are_saved_as_keras_saves_them(
     swap = K.callbacks.SwapEMAWeights(swap_on_epoch)
     callbacks.insert(0 if place == "first" else len(callbacks), swap)
     arguments = {"epochs": 3, "validation_data": data}
-    fit(make_model(K, ema=True), data, *callbacks, **arguments)
+    fit(adam_model(K, ema=True), data, *callbacks, **arguments)
     saved = names(tmp_path / "theirs")
     assert len(saved) == 3 + 7
     assert checkpoints(tmp_path / "ours") == saved
     for name in saved:
-        ours, theirs = (contents(tmp_path / f / name) for f in ("ours", "theirs"))
+        ours, theirs = (arrays_in(tmp_path / f / name) for f in ("ours", "theirs"))
         assert ours.keys() == theirs.keys()
         assert all(np.array_equal(ours[key], theirs[key]) for key in ours)
     # Neither is the test empty: while it is swapped in, the average is another model.
-    last = contents(tmp_path / "ours" / "3.weights.h5")
-    middle = contents(tmp_path / "ours" / "3-7.weights.h5")
+    last = arrays_in(tmp_path / "ours" / "3.weights.h5")
+    middle = arrays_in(tmp_path / "ours" / "3-7.weights.h5")
     weights = [key for key in last if key.startswith(("layers", "_layer"))]
     same = all(np.allclose(last[key], middle[key], rtol=1e-3) for key in weights)
     assert same is not (swap_on_epoch and place == "first")
 
 
-def contents(path):
+def arrays_in(path):
     """Return all arrays of a file by their names in it."""
     found = {}
     with h5py.File(path, "r") as file:
@@ -89,7 +89,7 @@ def test_terminate_on_nan(K, order, tmp_path, data):
         ModelCheckpoint(tmp_path / "{samples}.keras", save_freq=EVERY),
     ]
     callbacks = order(ours, [Spoil(), K.callbacks.TerminateOnNaN()])
-    history = fit(make_model(K), data, *callbacks, epochs=5, validation_data=data)
+    history = fit(adam_model(K), data, *callbacks, epochs=5, validation_data=data)
     assert len(history.history["loss"]) == 3
     bests = [line for line in lines(tmp_path) if line["path"] == "best.keras"]
     assert [line["epoch"] for line in bests] == [1, 2]
@@ -122,7 +122,7 @@ def test_backup_and_restore_after_a_crash(K, order, tmp_path, data):
         backup = K.callbacks.BackupAndRestore(str(tmp_path / "backup"))
         ours = [ModelCheckpoint(tmp_path / "ours" / "{epoch}.keras")]
         callbacks = order(ours, [backup, CrashOnce()])
-        fit(make_model(K), data, *callbacks, epochs=4)
+        fit(adam_model(K), data, *callbacks, epochs=4)
 
     with pytest.raises(Crash):
         train()

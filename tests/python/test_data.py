@@ -15,11 +15,11 @@ from feeds import (
     after_each,
     counted,
     is_keras_3,
-    make_model,
     pieces,
     skip_where_keras_fails,
 )
 from keras_process import run_with_keras
+from one_layer import make_model
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from conftest import (
     fit,
     same_weights,
 )
-from one_layer import Inside, make_model, seen, weights
+from one_layer import Inside, make_model, seen, weights_only
 
 from modelcheckpoint import CheckpointError, ModelCheckpoint
 
@@ -66,7 +66,7 @@ def test_evaluate_in_mid_epoch(K, hook, place, samples, tmp_path, data):
 
     setattr(Evaluate, hook, Evaluate.look)
     path = tmp_path / "{samples}.weights.h5"
-    callback = ModelCheckpoint(**weights(path), save_freq=1)
+    callback = ModelCheckpoint(**weights_only(path), save_freq=1)
     callbacks = [callback, Evaluate()]
     fit(make_model(K), data, *callbacks[:: 1 if place == "after" else -1], epochs=2)
     exact = np.cumsum([4, 4, 4, 4, 4, 4, 1] * 2).tolist()
@@ -104,7 +104,7 @@ def test_evaluate_in_mid_epoch_with_the_callback_itself(K, tmp_path, data):
                 self.model.predict(data[0], **arguments)
 
     path = tmp_path / "{samples}.weights.h5"
-    callback = ModelCheckpoint(**weights(path), save_freq=1)
+    callback = ModelCheckpoint(**weights_only(path), save_freq=1)
     fit(make_model(K), data, callback, Evaluate())
     exact = np.cumsum([4, 4, 4, 4, 4, 4, 1]).tolist()
     assert seen(tmp_path) == exact

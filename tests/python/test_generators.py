@@ -10,10 +10,10 @@ from feeds import (
     after_each,
     counted,
     is_keras_3,
-    make_model,
     pieces,
     skip_where_keras_fails,
 )
+from one_layer import make_model
 
 pytestmark = pytest.mark.slow
 

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import h5py
 import numpy as np
 import pytest
 from conftest import checkpoints, fit, make_model, names, same_weights
+from contents import contents
 
 from modelcheckpoint import FormatError, ModelCheckpoint
 
 keras = pytest.importorskip("keras", minversion="3.0")
 
 pytestmark = pytest.mark.slow
-
-
-def contents(path):
-    """Return every group, dataset and attribute of a file as plain values."""
-    found = {}
-
-    def look(name, item):
-        found[name] = {key: np.array(v).tolist() for key, v in item.attrs.items()}
-        if isinstance(item, h5py.Dataset):
-            found[name]["="] = (item.dtype.str, item[()].tobytes())
-
-    with h5py.File(path, "r") as file:
-        look("/", file)
-        file.visititems(look)
-    return found
 
 
 def test_equals_keras_own_file(tmp_path, data):

@@ -34,8 +34,8 @@ SCENES = {
 }
 
 
-def contents(value, size):
-    """Return contents that are unlike those of every other value, block by block."""
+def data_of(value, size):
+    """Return data that is unlike those of every other value, block by block."""
     pieces = (b"%08d %08d " % (value, at) for at in range(size // 18 + 1))
     return b"".join(pieces)[:size]
 
@@ -56,7 +56,7 @@ class Run:
         for name in names:
             # Each is worse than the one before, so that of an earlier run it is kept.
             self.value += 1
-            data = contents(self.value, size)
+            data = data_of(self.value, size)
             self.known[data] = self.value
             outcome = save(commit, {**job, "name": name, "value": self.value}, data)
             assert isinstance(outcome, Receipt), outcome
@@ -168,7 +168,7 @@ def wrong_later(run, folder):
     commit.storage.check("w.keras")
     leave_to_a_dead_process(folder)
     sweep(commit.storage)
-    data = contents(10**6, 1200)
+    data = data_of(10**6, 1200)
     outcome = save(commit, job, data)
     if not isinstance(outcome, Receipt):
         yield f"the next save fails: {outcome}"

@@ -12,7 +12,7 @@ from conftest import (
     lines,
     same_weights,
 )
-from one_layer import Inside, make_model, seen, weights
+from one_layer import Inside, make_model, seen, weights_only
 
 from modelcheckpoint import CheckpointError, ModelCheckpoint
 
@@ -44,7 +44,7 @@ def test_each_fit_counts_its_own_samples(K, tmp_path, data):
     """`{samples}` begins anew with each fit, as `{epoch}` does."""
     model = make_model(K)
     path = tmp_path / "{samples}.weights.h5"
-    callback = ModelCheckpoint(**weights(path), save_freq=SAMPLES)
+    callback = ModelCheckpoint(**weights_only(path), save_freq=SAMPLES)
     for _ in range(2):
         fit(model, data, callback)
     assert seen(tmp_path) == [SAMPLES, SAMPLES]
@@ -54,7 +54,7 @@ def test_compiled_anew_between_fits(K, tmp_path, data):
     """A model that is compiled again has new metrics; the count follows them."""
     model = make_model(K)
     path = tmp_path / "{epoch}-{samples}.weights.h5"
-    callback = ModelCheckpoint(**weights(path), save_freq=12)
+    callback = ModelCheckpoint(**weights_only(path), save_freq=12)
     fit(model, data, callback)
     model.compile("sgd", loss="mean_absolute_error")
     fit(model, data, callback, batch_size=6, epochs=2, initial_epoch=1)

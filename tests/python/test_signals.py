@@ -11,15 +11,13 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import checkpoints, drive, make_model
+from checkpoint_files import whole
+from conftest import checkpoints, descriptors, drive, make_model
 from faulty import Interrupt
 from keras_process import run_with_keras
 
 from modelcheckpoint import ModelCheckpoint
-from modelcheckpoint.journal import log
 from modelcheckpoint.save.background import Background
-from modelcheckpoint.storage import storage_for
-from modelcheckpoint.storage.base import digest_of
 
 keras = pytest.importorskip("keras", minversion="3.4")
 
@@ -51,21 +49,6 @@ def model(request):
     return found
 
 
-def whole(folder):
-    """Return whether each file under a final name is as a line of the journal says."""
-    storage = storage_for(str(folder))
-    records = list(log.read(storage))
-    return all(
-        log.matching(records, name, digest_of(storage, name))
-        for name in checkpoints(folder)
-        if ".tmp" not in name
-    )
-
-
-def open_files():
-    return len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
-
-
 def test_an_interrupt_before_any_line(model, tmp_path):
     """Of our own code: files are whole, and the same callback goes on."""
     count = Interrupt(-1)
@@ -75,7 +58,7 @@ def test_an_interrupt_before_any_line(model, tmp_path):
     assert count.lines > 200
     step = max(1, count.lines // TRIES)
     points = range(random.randrange(step) + 1, count.lines + 1, step)
-    before, wrong = open_files(), []
+    before, wrong = descriptors(), []
     for at in points:
         folder = tmp_path / str(at)
         callback, interrupt = callback_in(folder, template), Interrupt(at)
@@ -88,7 +71,7 @@ def test_an_interrupt_before_any_line(model, tmp_path):
         gc.collect()
         wrong += [(interrupt.line, what) for what in left_wrong(callback, folder)]
     assert wrong == []
-    assert open_files() <= before + 1
+    assert descriptors() <= before + 1
 
 
 def test_an_interrupt_before_keras_writes(tmp_path, monkeypatch):

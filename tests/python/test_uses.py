@@ -11,7 +11,7 @@ from conftest import (
     lines,
     same_weights,
 )
-from one_layer import make_model, seen, weights
+from one_layer import make_model, seen, weights_only
 
 from modelcheckpoint import CheckpointError, ModelCheckpoint
 
@@ -41,7 +41,7 @@ def late_model(K):
 def test_a_subclassed_model_that_is_not_built(K, name, tmp_path, data):
     """A model that `fit` builds is counted and saved like any other."""
     model = late_model(K)
-    callback = ModelCheckpoint(**weights(tmp_path / name), save_freq=SAMPLES)
+    callback = ModelCheckpoint(**weights_only(tmp_path / name), save_freq=SAMPLES)
     fit(model, data, callback, epochs=2)
     assert seen(tmp_path) == [SAMPLES, 2 * SAMPLES]
     other = late_model(K)
@@ -94,7 +94,7 @@ def test_a_model_that_saves_itself(K, tmp_path, data):
     model = Own(inputs, K.layers.Dense(1)(inputs))
     model.compile("sgd", loss="mean_squared_error")
     path = tmp_path / "{samples}.weights.h5"
-    often = ModelCheckpoint(**weights(path), save_freq=10)
+    often = ModelCheckpoint(**weights_only(path), save_freq=10)
     fit(model, data, often, ModelCheckpoint(tmp_path / "w.keras"))
     assert calls == ["save_weights", "save_weights", "save"]
     assert sorted(checkpoints(tmp_path)) == [
@@ -109,8 +109,8 @@ def test_a_file_of_keras_own_name_is_left_alone(tmp_path, data):
     import keras
 
     model = make_model(keras)
-    weights_only = ModelCheckpoint(**weights(tmp_path / "model.weights.h5"))
-    fit(model, data, weights_only)
+    callback = ModelCheckpoint(**weights_only(tmp_path / "model.weights.h5"))
+    fit(model, data, callback)
     before = (tmp_path / "model.weights.h5").read_bytes()
     fit(model, data, ModelCheckpoint(tmp_path / "w.keras"))
     assert (tmp_path / "model.weights.h5").read_bytes() == before
