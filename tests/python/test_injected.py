@@ -8,7 +8,7 @@ import os
 
 import pytest
 from checkpoint_files import published
-from test_kill import (
+from traced_saves import (
     NEW,
     OLD,
     SCENES,
