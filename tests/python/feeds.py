@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from conftest import lines
@@ -13,8 +11,6 @@ from modelcheckpoint import ModelCheckpoint
 
 EVEN = [4, 4, 4, 4, 4, 4, 1]
 VARYING = [1, 9, 2, 13]
-
-HERE = Path(__file__).parent
 
 
 def counted(K, folder, arguments, model=None, *others):
