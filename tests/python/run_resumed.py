@@ -57,6 +57,8 @@ def model_of(K, job):
     else:
         model = K.Sequential(layers)
     model.compile(job.get("optimizer", "adam"), "mean_squared_error")
+    if build == "input":  # so that its step is traced once
+        model.optimizer.build(model.trainable_variables)
     return model
 
 
