@@ -16,12 +16,12 @@ cd "$(dirname "$0")/.." || exit
 known=(2.15 3.2 3.4.1 3.8 3.10 3.12 newest tf_keras-2.16)
 
 # These know no Keras and run in `make test`; a file that is not here runs everywhere.
-pure=(appender arguments array_matching background_thread checkpoint_list cli
-  crc32_combine dead_writers durability for_r hdf5_arrays hostile imports journal
-  keep_aside kill lineage local matching memory monitor naming naming_properties
+pure=(appender arguments array_matching aside_names background_thread checkpoint_list
+  cli commit crc32_combine dead_writers durability for_r hdf5_arrays hostile imports
+  journal keep_aside kill lineage local matching memory monitor naming naming_properties
   neighbours plan plot power_cut preflight prune queries record_lines records reporter
-  retention retirement suggestion sweep table temporary text triggers verify
-  verify_command verify_unknown writer)
+  retention retirement storage suggestion sweep system table temporary text triggers
+  verify verify_command verify_unknown writer)
 
 # What the tests need beside Keras and its backends.
 tools=(pytest pytest-xdist hypothesis pandas requests tensorboard)

@@ -28,12 +28,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 PACKAGE = pathlib.Path(find_spec("modelcheckpoint").origin).parents[1]
 
 
-def before(folder):
+def python_path_with(folder):
     """Return the PYTHONPATH of a process that looks into a folder first."""
     return os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
 
 
-os.environ["PYTHONPATH"] = before(PACKAGE)
+os.environ["PYTHONPATH"] = python_path_with(PACKAGE)
 
 posix = pytest.mark.skipif(os.name == "nt", reason="no signals, modes or links there")
 
@@ -191,7 +191,7 @@ def tmpfs(folder, options):
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def run(*arguments, **named):
+def run_command(*arguments, **named):
     """Run the command line; `named` are variables of its environment."""
     environment = {**os.environ, **named}
     command = [sys.executable, "-m", "modelcheckpoint", *map(str, arguments)]
@@ -231,7 +231,7 @@ def checkpoints(folder):
     return [name for name in names(folder) if name != "modelcheckpoint.jsonl"]
 
 
-def told(warned):
+def warning_texts(warned):
     """Return the texts of our own warnings among those that were caught."""
     return [
         str(w.message) for w in warned if w.category.__name__ == "CheckpointWarning"

@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import checkpoints, lines, names, told
+from conftest import checkpoints, lines, names, warning_texts
 from gated import Gate, Gated, at_epochs
 
 from modelcheckpoint import (
@@ -49,9 +49,9 @@ def test_a_failure_is_told_by_the_next_hook(big, tmp_path):
     callback = Gated(path, gate=gate)
     with pytest.warns(CheckpointWarning) as warned:
         big(callback, epochs=4)
-    assert len(told(warned)) == 1
-    assert "w.keras failed: OSError" in told(warned)[0]
-    assert callback.problems == told(warned)
+    assert len(warning_texts(warned)) == 1
+    assert "w.keras failed: OSError" in warning_texts(warned)[0]
+    assert callback.problems == warning_texts(warned)
     assert [line["epoch"] for line in lines(tmp_path)] == [1, 3, 4]
     assert names(tmp_path) == ["modelcheckpoint.jsonl", "w.keras"]
     keras.models.load_model(str(path))

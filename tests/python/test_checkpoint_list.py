@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 import pytest
 from checkpoint_files import RECORD, put
-from conftest import before
+from conftest import python_path_with
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -127,7 +127,7 @@ def test_without_pandas(tmp_path):
     """It says what to install."""
     (tmp_path / "pandas.py").write_text("raise ImportError")
     code = "import modelcheckpoint as m; m.list_checkpoints('.').to_dataframe()"
-    environment = {**os.environ, "PYTHONPATH": before(tmp_path)}
+    environment = {**os.environ, "PYTHONPATH": python_path_with(tmp_path)}
     ended = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )

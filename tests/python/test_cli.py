@@ -11,7 +11,7 @@ import time
 
 import pytest
 from checkpoint_files import initials, put, put_several, put_ten_thousand, weights
-from conftest import run
+from conftest import run_command
 
 pytest.importorskip("click")
 pytest.importorskip("rich")
@@ -44,7 +44,7 @@ def test_list(tmp_path):
     put_several(tmp_path, 2)
     (tmp_path / "0.keras").write_bytes(b"x")
     os.utime(tmp_path / "0.keras", (10, 10))
-    ended = run("list", tmp_path)
+    ended = run_command("list", tmp_path)
     assert ended.returncode == 0
     size = os.path.getsize(tmp_path / "1.weights.h5")
     shown = f"{size / 1000:.1f} kB"
@@ -60,11 +60,11 @@ def test_list(tmp_path):
 
 def test_an_empty_folder(tmp_path):
     """It has no checkpoints, and that is no failure of list, but of the others."""
-    ended = run("list", tmp_path)
+    ended = run_command("list", tmp_path)
     assert (ended.returncode, ended.stdout) == (0, "There are no checkpoints.\n")
-    assert run("list", tmp_path, "--json").stdout == ""
+    assert run_command("list", tmp_path, "--json").stdout == ""
     for command in ("latest", "best"):
-        ended = run(command, tmp_path)
+        ended = run_command(command, tmp_path)
         assert (ended.returncode, ended.stdout) == (1, "")
         assert ended.stderr == f"There is no checkpoint in {str(tmp_path)!r}.\n"
 
@@ -72,7 +72,9 @@ def test_an_empty_folder(tmp_path):
 def test_list_for_programs(tmp_path):
     """One JSON object on each line, with all that is known."""
     put(tmp_path, b"x", "a.keras", logs={"loss": float("nan")}, samples=7)
-    (one,) = map(json.loads, run("list", tmp_path, "--json").stdout.splitlines())
+    (one,) = map(
+        json.loads, run_command("list", tmp_path, "--json").stdout.splitlines()
+    )
     assert one == {
         "path": str(tmp_path / "a.keras"),
         "name": "a.keras",
@@ -114,14 +116,14 @@ def test_sorted(tmp_path, arguments, order):
     for n, value, odd in ((1, 3, 8), (2, 1, None), (3, 2, 7)):
         logs = {} if odd is None else {"odd": odd}
         put(tmp_path, b"x" * (9 - n), f"{n}.keras", value=value, logs=logs)
-    lines = run("list", tmp_path, "--json", *arguments).stdout.splitlines()
+    lines = run_command("list", tmp_path, "--json", *arguments).stdout.splitlines()
     assert "".join(json.loads(line)["name"][0] for line in lines) == order
 
 
 def test_sorted_by_what_is_not_there(tmp_path):
     """Status 2, and what there is."""
     put(tmp_path, b"x", "1.keras", logs={"loss": 1})
-    ended = run("list", tmp_path, "--sort", "los")
+    ended = run_command("list", tmp_path, "--sort", "los")
     assert ended.returncode == 2
     assert "--sort must be one of saved, name, epoch, batch, value, bytes, time, loss, "
     assert "not 'los'" in ended.stderr
@@ -130,13 +132,13 @@ def test_sorted_by_what_is_not_there(tmp_path):
 def test_latest_and_best(tmp_path):
     """The path, and nothing else."""
     put_several(tmp_path, 3)
-    ended = run("latest", tmp_path)
+    ended = run_command("latest", tmp_path)
     assert (ended.returncode, ended.stdout) == (0, f"{tmp_path / '3.weights.h5'}\n")
-    assert run("best", tmp_path).stdout == f"{tmp_path / '2.weights.h5'}\n"
+    assert run_command("best", tmp_path).stdout == f"{tmp_path / '2.weights.h5'}\n"
     arguments = ("--monitor", "val_loss", "--mode", "max")
-    ended = run("best", tmp_path, *arguments)
+    ended = run_command("best", tmp_path, *arguments)
     assert ended.stdout in [f"{tmp_path / f'{n}.weights.h5'}\n" for n in (1, 3)]
-    ended = run("best", tmp_path, "--monitor", "nothing")
+    ended = run_command("best", tmp_path, "--monitor", "nothing")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "has a value of 'nothing'" in ended.stderr
 
@@ -144,7 +146,7 @@ def test_latest_and_best(tmp_path):
 def test_prune(tmp_path):
     """A dry run, unless --yes says that it is none."""
     put_several(tmp_path, 5)
-    ended = run("prune", tmp_path, "--keep-latest", 2)
+    ended = run_command("prune", tmp_path, "--keep-latest", 2)
     assert ended.returncode == 0
     assert [line.split()[0] for line in ended.stdout.splitlines()[1:-1]] == [
         "1.weights.h5",
@@ -154,10 +156,10 @@ def test_prune(tmp_path):
     assert last.startswith("Would delete 2 of 5 checkpoints, ")
     assert last.endswith(" --yes deletes them.")
     assert initials(tmp_path) == "12345"
-    ended = run("prune", tmp_path, "--keep-latest", 2, "--yes", "--json")
+    ended = run_command("prune", tmp_path, "--keep-latest", 2, "--yes", "--json")
     assert [json.loads(line)["epoch"] for line in ended.stdout.splitlines()] == [1, 3]
     assert initials(tmp_path) == "245"
-    ended = run("prune", tmp_path, "--keep-latest", 2)
+    ended = run_command("prune", tmp_path, "--keep-latest", 2)
     assert ended.stdout == "Nothing to delete among 3 checkpoints.\n"
 
 
@@ -174,7 +176,7 @@ def test_prune(tmp_path):
 )
 def test_called_wrongly(arguments, says):
     """Status 2, and one sentence."""
-    ended = run(*arguments)
+    ended = run_command(*arguments)
     assert ended.returncode == 2
     assert says in ended.stderr
 
@@ -182,7 +184,7 @@ def test_called_wrongly(arguments, says):
 @pytest.mark.parametrize("command", ["list", "latest", "best", "verify", "prune"])
 def test_help(command):
     """Tells the exit status, with examples, in lines of 80 columns."""
-    ended = run(command, "--help", COLUMNS="80")
+    ended = run_command(command, "--help", COLUMNS="80")
     assert "Exit status:" in ended.stdout
     assert "Example" in ended.stdout
     assert f"modelcheckpoint {command} checkpoints" in ended.stdout
@@ -213,11 +215,15 @@ def test_names_that_move_the_cursor(tmp_path, locale):
     name = os.fsdecode(b"\xff\x1b[31m\nred.keras")
     put(tmp_path, b"x", name)
     for command in (["list"], ["prune", "--keep-latest", "1"]):
-        ended = run(command[0], tmp_path, *command[1:], LC_ALL=locale, PYTHONUTF8="0")
+        ended = run_command(
+            command[0], tmp_path, *command[1:], LC_ALL=locale, PYTHONUTF8="0"
+        )
         assert ended.returncode == 0
         assert "\x1b" not in ended.stdout
-    assert "\\x1b[31m\\nred.keras" in run("list", tmp_path, LC_ALL=locale).stdout
-    assert run("list", tmp_path, "--json", LC_ALL=locale).returncode == 0
+    assert (
+        "\\x1b[31m\\nred.keras" in run_command("list", tmp_path, LC_ALL=locale).stdout
+    )
+    assert run_command("list", tmp_path, "--json", LC_ALL=locale).returncode == 0
     environment = {**os.environ, "LC_ALL": locale}
     command = [sys.executable, "-m", "modelcheckpoint", "latest", str(tmp_path)]
     said = subprocess.run(command, env=environment, capture_output=True).stdout
@@ -252,7 +258,7 @@ def test_how_long_it_takes(tmp_path):
         taken = []
         for _ in range(3):
             began = time.perf_counter()
-            assert run(*arguments).returncode == 0
+            assert run_command(*arguments).returncode == 0
             taken.append(time.perf_counter() - began)
         return min(taken)
 

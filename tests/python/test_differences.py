@@ -14,7 +14,7 @@ from conftest import (
     make_model,
     names,
     same_weights,
-    told,
+    warning_texts,
 )
 
 from modelcheckpoint import CheckpointWarning, ModelCheckpoint, SaveError
@@ -55,7 +55,7 @@ def test_a_failed_save_leaves_the_old_file(K, tmp_path, data):
         fit(model, data, callback, Look(), epochs=3)
     assert kept[0] == kept[1] != kept[2]
     assert checkpoints(tmp_path) == ["w.keras"]
-    assert str(path) in told(warned)[0]
+    assert str(path) in warning_texts(warned)[0]
     assert len(callback.problems) == 1
 
 

@@ -11,7 +11,7 @@ from conftest import (
     lines,
     make_model,
     names,
-    told,
+    warning_texts,
 )
 
 from modelcheckpoint import CheckpointWarning, ModelCheckpoint
@@ -23,7 +23,7 @@ def test_a_missing_monitor_saves_nothing(K, tmp_path, data, capsys):
     callback = ModelCheckpoint(path, monitor="val_los", save_best_only=True)
     with pytest.warns(CheckpointWarning) as warned:
         fit(make_model(K), data, callback, epochs=3, validation_split=0.2)
-    (text,) = told(warned)
+    (text,) = warning_texts(warned)
     for part in ("'val_los'", "loss, val_loss", "Did you mean 'val_loss'?"):
         assert part in text
     assert names(tmp_path) == []
@@ -91,7 +91,7 @@ def test_validation_every_other_epoch(K, tmp_path, data):
     arguments = {"validation_data": data, "validation_freq": 2, "epochs": 4}
     with pytest.warns(CheckpointWarning, match="no number for 'val_loss'") as warned:
         fit(make_model(K), data, callback, **arguments)
-    assert len(told(warned)) == 1
+    assert len(warning_texts(warned)) == 1
     found = checkpoints(tmp_path)
     assert [name for name in found if "nan" in name] == ["1-nan.keras", "3-nan.keras"]
     assert len(found) == 4
@@ -103,7 +103,7 @@ def test_a_typing_error_in_the_name(K, tmp_path, data):
     model = make_model(K, metrics=["accuracy"])
     with pytest.warns(CheckpointWarning, match="Did you mean 'val_accuracy'") as warned:
         fit(model, data, ModelCheckpoint(path), validation_data=data)
-    assert "val_loss" in told(warned)[0]
+    assert "val_loss" in warning_texts(warned)[0]
     assert checkpoints(tmp_path) == ["nan.keras"]
     callback = ModelCheckpoint(path, on_error="raise")
     with pytest.raises(KeyError, match="Failed to format this callback filepath"):

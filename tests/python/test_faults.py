@@ -12,7 +12,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import descriptors, fit, make_model, tmpfs, told
+from conftest import descriptors, fit, make_model, tmpfs, warning_texts
 
 from modelcheckpoint import ModelCheckpoint, SaveError, verify_checkpoints
 from modelcheckpoint.formats.zip_archive import member, pack
@@ -206,7 +206,7 @@ def test_training_goes_on(name, size, data, large, request, tmp_path):
     problems = [text for text in callback.problems if "failed" in text]
     assert len(problems) == MENDED - BREAKS, callback.problems
     assert all(str(path) in text and fault.says in text for text in problems)
-    assert set(problems) <= set(told(caught))
+    assert set(problems) <= set(warning_texts(caught))
     status, record = breaker.during["w.weights.h5"]
     assert (status, record.epoch) == ("good", BREAKS - 1)
     (found,) = verify_checkpoints(folder / "in")

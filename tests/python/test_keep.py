@@ -6,7 +6,7 @@ import os
 import shutil
 
 import pytest
-from conftest import checkpoints, drive, fit, lines, make_model, names, told
+from conftest import checkpoints, drive, fit, lines, make_model, names, warning_texts
 
 from modelcheckpoint import ModelCheckpoint, verify_checkpoints
 from modelcheckpoint.errors import CheckpointWarning
@@ -90,7 +90,7 @@ def test_a_monitor_that_never_comes(tmp_path):
     one = callback(tmp_path, monitor="val_los", keep_best=2)
     with pytest.warns(CheckpointWarning, match="keep_best") as warned:
         drive(one, make_model(keras), 3.0, 2.0, 1.0)
-    (text,) = told(warned)
+    (text,) = warning_texts(warned)
     assert "`keep_best` does not count" in text
     assert "it has loss" in text
     assert epochs(tmp_path) == [3]
@@ -234,7 +234,7 @@ def test_it_is_told_once(tmp_path):
 
     with pytest.warns(CheckpointWarning, match="could not be deleted") as warned:
         train()
-    (text,) = told(warned)
+    (text,) = warning_texts(warned)
     assert "w.weights.h5 could not be deleted: its folder is a link" in text
     assert one.problems == [text]
     assert (tmp_path / "elsewhere" / "1" / "w.weights.h5").exists()

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from checkpoint_files import add_line, put, record
-from conftest import before
+from conftest import python_path_with
 
 from modelcheckpoint import list_checkpoints, plot_checkpoints
 from modelcheckpoint.listing.plot_points import COLOURS, EARLIER
@@ -212,7 +212,7 @@ def test_without_matplotlib(tmp_path):
     """It says what to install."""
     (tmp_path / "matplotlib.py").write_text("raise ImportError")
     code = "import modelcheckpoint as m; m.plot_checkpoints('.')"
-    environment = {**os.environ, "PYTHONPATH": before(tmp_path)}
+    environment = {**os.environ, "PYTHONPATH": python_path_with(tmp_path)}
     ended = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import PACKAGE, checkpoints, lines, make_model, names, told
+from conftest import PACKAGE, checkpoints, lines, make_model, names, warning_texts
 
 from modelcheckpoint import (
     ModelCheckpoint,
@@ -95,7 +95,7 @@ def test_a_name_that_is_used_again_is_told_once(tmp_path):
     one = callback(tmp_path, keep_latest=2)
     with pytest.warns(CheckpointWarning) as warned:
         train(one, LOSSES)
-    (text,) = told(warned)
+    (text,) = warning_texts(warned)
     assert "0.4.weights.h5 (saved after epoch 1 and after epoch 2)" in text
     assert "is kept as" in text
     assert "{epoch}" in text
@@ -207,7 +207,7 @@ def test_files_that_the_journal_does_not_know(tmp_path):
     one = callback(tmp_path, "{epoch}.weights.h5", resume=True)
     with pytest.warns(CheckpointWarning, match="Nothing to resume from") as warned:
         train(one, [2.0, 1.0])
-    (text,) = told(warned)
+    (text,) = warning_texts(warned)
     assert f"{tmp_path / '2.weights.h5'} (it is not in the journal)" in text
     assert "`restore_checkpoint(model, " in text
     assert "kept under another name" in text
@@ -238,7 +238,7 @@ def test_another_template(tmp_path):
     one = callback(tmp_path, "new-{epoch}.weights.h5", resume=True)
     with pytest.warns(CheckpointWarning, match="Nothing to resume from") as warned:
         train(one, [9.0])
-    (text,) = told(warned)
+    (text,) = warning_texts(warned)
     assert str(tmp_path / "new-{epoch}.weights.h5") in text
     assert str(tmp_path / "old-2.weights.h5") in text
     assert "it was saved as" in text

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import checkpoints, fit, lines, make_model, same_weights, told
+from conftest import checkpoints, fit, lines, make_model, same_weights, warning_texts
 from resuming import again, first
 
 from modelcheckpoint import (
@@ -201,4 +201,4 @@ def test_verbose_zero_warns_of_nothing(K, tmp_path, data):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         again(K, tmp_path, data)
-    assert told(caught) == []
+    assert warning_texts(caught) == []

@@ -19,7 +19,7 @@ from checkpoint_files import (
     record,
     weights,
 )
-from conftest import before, run
+from conftest import python_path_with, run_command
 
 pytest.importorskip("h5py")
 
@@ -35,7 +35,7 @@ def mixed(tmp_path):
 
 def test_the_command(mixed):
     """A table, a summary, and status 1 once something is damaged or missing."""
-    ended = run("verify", mixed)
+    ended = run_command("verify", mixed)
     assert ended.returncode == 0
     assert ended.stdout.splitlines() == [
         "status   path             reason",
@@ -44,16 +44,16 @@ def test_the_command(mixed):
         "1 good, 1 unknown",
     ]
     (mixed / "good.weights.h5").write_bytes(b"x")
-    ended = run("verify", mixed)
+    ended = run_command("verify", mixed)
     assert ended.returncode == 1
     assert "damaged  good.weights.h5  it has 1 bytes, the journal says" in ended.stdout
     (mixed / "good.weights.h5").unlink()
-    assert run("verify", mixed).returncode == 1
+    assert run_command("verify", mixed).returncode == 1
 
 
 def test_the_command_for_programs(mixed):
     """One JSON object on each line, with the journal's record."""
-    lines = run("verify", mixed, "--json").stdout.splitlines()
+    lines = run_command("verify", mixed, "--json").stdout.splitlines()
     good, unknown = map(json.loads, lines)
     assert (good["path"], good["status"]) == ("good.weights.h5", "good")
     assert good["record"]["value"] == 0.5
@@ -75,11 +75,11 @@ def test_the_command_is_interrupted(mixed):
 
 def test_the_command_called_wrongly(mixed):
     """Status 2, and one sentence."""
-    ended = run("verify", mixed / "missing")
+    ended = run_command("verify", mixed / "missing")
     assert ended.returncode == 2
     assert "does not exist" in ended.stderr
-    assert run("nothing").returncode == 2
-    assert run("verify", "--help").returncode == 0
+    assert run_command("nothing").returncode == 2
+    assert run_command("verify", "--help").returncode == 0
 
 
 @pytest.mark.skipif(os.name == "nt", reason="such names are not for Windows")
@@ -99,12 +99,12 @@ def test_names_that_move_the_cursor(mixed, locale):
             ).write_bytes(archive())
     except OSError:
         pytest.skip("this file system refuses such names")
-    ended = run("verify", mixed, LC_ALL=locale, PYTHONUTF8="0")
+    ended = run_command("verify", mixed, LC_ALL=locale, PYTHONUTF8="0")
     assert ended.returncode == 0
     assert "a\\nb.keras" in ended.stdout
     assert "\\x1b[31mred.keras" in ended.stdout
     assert "\x1b" not in ended.stdout
-    assert run("verify", mixed, "--json", LC_ALL=locale).returncode == 0
+    assert run_command("verify", mixed, "--json", LC_ALL=locale).returncode == 0
 
 
 def test_the_command_loads_no_keras(mixed):
@@ -123,6 +123,6 @@ def test_the_command_loads_no_keras(mixed):
 def test_without_the_libraries_of_the_command(tmp_path):
     """It says what to install."""
     (tmp_path / "click.py").write_text("raise ImportError(name='click')")
-    ended = run("verify", ".", PYTHONPATH=before(tmp_path))
+    ended = run_command("verify", ".", PYTHONPATH=python_path_with(tmp_path))
     assert ended.returncode == 1
     assert 'pip install "modelcheckpoint[cli]"' in ended.stderr
