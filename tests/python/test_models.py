@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,8 @@ def run(request, tmp_path_factory):
     run = Run(pytest.importorskip(module), CASES[name], tmp_path_factory.mktemp(name))
     if KERAS_2 and not run.case.keras2:
         pytest.skip("a model of Keras 3")
+    # The models before it are left where they lie: to pass over them takes long.
+    gc.freeze()
     with run.case.policy(run.K):
         train_for_all(run)
         yield run
