@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Union
 
-__all__ = ["SCHEMA", "Record", "Removal"]
+__all__ = ["SCHEMA", "Record", "Removal", "without_nan"]
 
 SCHEMA = 1
 """The newest form of a journal line that this version writes and understands."""
@@ -159,7 +159,7 @@ class Removal:
 
 
 def _line(values: dict[str, Any]) -> str:
-    content = _without_nan({"schema": SCHEMA, **values})
+    content = without_nan({"schema": SCHEMA, **values})
     line = json.dumps(content, ensure_ascii=False, allow_nan=False)
     try:
         line.encode()
@@ -260,11 +260,12 @@ def _fits(allowed: tuple[type, ...], value: Any) -> bool:
     return isinstance(value, allowed)
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """Return a value with words for the numbers that JSON does not have."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Inf" if value > 0 else "-Inf"
     return value

@@ -27,6 +27,7 @@ from modelcheckpoint import (
 )
 from modelcheckpoint.for_r.frames import list_frames
 from modelcheckpoint.listing.checkpoint import COLUMNS
+from modelcheckpoint.records import without_nan
 from modelcheckpoint.storage.base import JOURNAL
 
 BASE = [
@@ -188,10 +189,10 @@ def test_any_journal(tmp_path_factory, drawn, plots):
     prune_checkpoints(folder, keep_latest=1)
     list_frames(found)
     if find_spec("click"):
-        from modelcheckpoint.cli.output import as_json, plain
+        from modelcheckpoint.cli.output import as_json
 
         for one in found:
-            json.dumps(plain(as_json(one)), allow_nan=False)
+            json.dumps(without_nan(as_json(one)), allow_nan=False)
     if find_spec("pandas"):
         assert len(found.to_dataframe()) == 3
     if plots and find_spec("matplotlib"):

@@ -11,7 +11,7 @@ from checkpoint_files import put
 
 from modelcheckpoint import for_r, list_checkpoints
 from modelcheckpoint.for_r.frames import list_frames, rows_of
-from modelcheckpoint.for_r.records import RFunction, record_values
+from modelcheckpoint.for_r.records import record_values, taking_values
 from modelcheckpoint.listing.plot_points import curve_of
 from modelcheckpoint.listing.table import width_of
 from modelcheckpoint.records import Record
@@ -208,7 +208,7 @@ def test_the_rest_is_as_it_was():
 def test_the_function_is_called_once_with_the_values():
     """Its own error comes out as it is."""
     told = []
-    RFunction(lambda values: told.append(values["path"]))(RECORD)
+    taking_values(lambda values: told.append(values["path"]))(RECORD)
     assert told == ["w.keras"]
     with pytest.raises(ZeroDivisionError):
-        RFunction(lambda values: 1 / 0)(RECORD)
+        taking_values(lambda values: 1 / 0)(RECORD)

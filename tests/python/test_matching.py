@@ -1,4 +1,4 @@
-"""Which line describes a file, which file is the newest, and which is the best."""
+"""Which line describes a file, and which file is the best."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from checkpoint_files import RECORD
 
-from modelcheckpoint.decide.matching import described, newest
+from modelcheckpoint.decide.matching import described
 from modelcheckpoint.decide.monitor import best_record, value_of
 from modelcheckpoint.records import Removal
 
@@ -71,12 +71,6 @@ def test_what_was_kept_aside():
         ("other.keras", False),
         ("best.keras", False),
     ]
-
-
-def test_the_newest():
-    """It is the last."""
-    assert newest([]) is None
-    assert newest([record("a"), record("b")]).path == "b"
 
 
 def test_the_best():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelcheckpoint.decide.suggestion import nearest
+from modelcheckpoint.report.messages import nearest
 
 
 def test_the_nearest_name():

@@ -35,7 +35,7 @@ told_of <- function(...) {
   record <- reticulate::import("modelcheckpoint.records", convert = FALSE)$
     Record(...)
   on_saved <- as_told(function(checkpoint) told <<- checkpoint)
-  reticulate::import("modelcheckpoint.for_r")$RFunction(on_saved)(record)
+  reticulate::import("modelcheckpoint.for_r")$taking_values(on_saved)(record)
   told
 }
 

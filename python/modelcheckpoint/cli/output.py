@@ -16,12 +16,12 @@ from modelcheckpoint.listing.checkpoint import Checkpoint
 from modelcheckpoint.listing.checkpoint_table import table
 from modelcheckpoint.listing.table import Cells, aligned, fold
 from modelcheckpoint.listing.text import shown
+from modelcheckpoint.records import without_nan
 
 __all__ = [
     "FOLDER",
     "as_json",
     "on_terminal",
-    "plain",
     "print_json",
     "print_path",
     "print_table",
@@ -39,7 +39,6 @@ _TRIED: tuple[dict[str, int], ...] = (
     {"head": 14, "monitor": 14, _TIME: 10, "cells": 80},
     {"head": 10, "monitor": 10, _TIME: 10, "cells": 80},
 )
-_INF = float("inf")
 
 
 def on_terminal(text: str) -> str:
@@ -73,7 +72,7 @@ def print_path(path: str) -> None:
 def print_json(values: Iterable[Any]) -> None:
     """Print one JSON object on each line."""
     # ASCII only: a name need be no text, and a terminal need know no UTF-8.
-    lines = [json.dumps(plain(value)) for value in values]
+    lines = [json.dumps(without_nan(value)) for value in values]
     if lines:
         click.echo("\n".join(lines))
 
@@ -85,15 +84,6 @@ def as_json(checkpoint: Checkpoint) -> dict[str, Any]:
     time = checkpoint.time
     known["time"] = time and time.isoformat(timespec="milliseconds")
     return known
-
-
-def plain(value: Any) -> Any:
-    """Return a value without the numbers that JSON does not have."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, float) and (value != value or value in (_INF, -_INF)):
-        return str(value).replace("nan", "NaN").replace("inf", "Inf")
-    return value
 
 
 def print_table(rows: Sequence[Checkpoint]) -> None:

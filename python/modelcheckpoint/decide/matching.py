@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from modelcheckpoint.decide.aside_names import is_aside_name
 from modelcheckpoint.records import Record, Removal
 
-__all__ = [
-    "Described",
-    "Originals",
-    "Save",
-    "described",
-    "newest",
-]
+__all__ = ["Described", "Originals", "Save", "content", "described"]
 
 Content = tuple[int, str, str, str]
 Save = tuple[str, Content]
@@ -79,23 +73,19 @@ class Originals:
 
     def add(self, record: Record) -> Save:
         """Take note of a line, the newest, and return what it is of."""
-        self._first.setdefault(_content(record), record.path)
+        self._first.setdefault(content(record), record.path)
         return self.of(record)
 
     def of(self, record: Record) -> Save:
         """Return what a line is of: the file's first name, and what it holds."""
         path = record.path
         if ".run-" in path and is_aside_name(path, record.run):
-            path = self._first.get(_content(record), path)
-        return path, _content(record)
+            path = self._first.get(content(record), path)
+        return path, content(record)
 
 
-def newest(records: Sequence[Record]) -> Record | None:
-    """Return the last of some records, which are in the order of saving."""
-    return records[-1] if records else None
-
-
-def _content(record: Record) -> Content:
+def content(record: Record) -> Content:
+    """Return what is the same in all lines of one save, whatever the file's name."""
     return record.bytes, record.crc32, record.time, record.run
 
 

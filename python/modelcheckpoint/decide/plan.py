@@ -86,6 +86,10 @@ class Plan:
         save_best_only: Whether only an improvement is saved.
         best: The value that the first must beat, or None.
         seconds: Measures the time between two saves, or None.
+
+    Attributes:
+        best: The best value so far, or None.
+        waits: Whether a save waits for the end of this epoch.
     """
 
     def __init__(
@@ -103,7 +107,7 @@ class Plan:
         self.save_best_only = save_best_only
         self.best = best
         self.seconds = seconds
-        self._waiting = False
+        self.waits = False
 
     def start(self, now: float | None = None) -> None:
         """Begin a training; a save that an interrupted one waited for is forgotten.
@@ -111,7 +115,7 @@ class Plan:
         Args:
             now: Seconds of a clock that is never set back, here and below.
         """
-        self._waiting = False
+        self.waits = False
         if self.seconds is not None and now is not None:
             self.seconds.start(now)
 
@@ -126,11 +130,6 @@ class Plan:
         if improves(best, self.best, mode):
             self.best = best
         self.trigger.since = min(since or 0, self.trigger.interval - 1)
-
-    @property
-    def waits(self) -> bool:
-        """Whether a save waits for the end of this epoch."""
-        return self._waiting
 
     def due(self, amount: int, now: float | None = None) -> bool:
         """Count `amount` epochs, batches or samples; return whether to `decide`.
@@ -152,26 +151,19 @@ class Plan:
         if self.save_best_only:
             needed.add(self.monitor)
         if needed - set(moment.logs):
-            self.wait()
+            self.waits = True
             return None
         return self._decide(moment, mode)
-
-    def wait(self) -> None:
-        """Take a save that fell due at the end of this epoch."""
-        self._waiting = True
 
     def at_epoch_end(
         self, moment: Moment, mode: str, due: bool = False
     ) -> Order | Skip | None:
         """Decide on a save that is `due` now, or that waited for the epoch's end."""
-        if not (due or self._waiting):
-            return None
-        self._waiting = False
-        return self._decide(moment, mode)
+        return self.at_exit(moment, mode) if due or self.waits else None
 
     def at_exit(self, moment: Moment, mode: str) -> Order | Skip:
         """Decide on the last save of a training."""
-        self._waiting = False
+        self.waits = False
         return self._decide(moment, mode)
 
     def begun(self, now: float) -> None:

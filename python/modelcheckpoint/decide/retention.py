@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from modelcheckpoint.decide.matching import content
 from modelcheckpoint.decide.monitor import best_places
 from modelcheckpoint.records import Record
 
@@ -47,11 +48,8 @@ def to_delete(records: Sequence[Record], keep: Keep) -> list[Record]:
     """
     if not keep or len(records) <= (keep.latest or 1):
         return []
-    kept = {
-        *range(len(records) - (keep.latest or 1), len(records)),
-        *best_places(records, keep.best or 1),
-        *(_lasting(records, keep.every) if keep.every else ()),
-    }
+    kept = _newest_and_best(records, keep)
+    kept.update(_lasting(records, keep.every) if keep.every else ())
     return [record for place, record in enumerate(records) if place not in kept]
 
 
@@ -68,10 +66,7 @@ def settled(records: Sequence[Record], keep: Keep) -> list[Record]:
     """
     if not keep.every:
         return []
-    needed = {
-        *range(len(records) - (keep.latest or 1), len(records)),
-        *best_places(records, keep.best or 1),
-    }
+    needed = _newest_and_best(records, keep)
     epochs = Counter(record.epoch for record in records)
     return [
         record
@@ -86,12 +81,8 @@ def second_names(records: Sequence[Record]) -> list[Record]:
     A run that is killed between giving a file a second name and writing the new one
     leaves one file under two names, which must not count as two checkpoints.
     """
-    firsts = {_save(record) for record in records if record.kept_by is None}
-    return [r for r in records if r.kept_by is not None and _save(r) in firsts]
-
-
-def _save(record: Record) -> tuple[int, str, str, str]:
-    return record.bytes, record.crc32, record.time, record.run
+    firsts = {content(record) for record in records if record.kept_by is None}
+    return [r for r in records if r.kept_by is not None and content(r) in firsts]
 
 
 def superseded(kept_aside: Sequence[Record]) -> list[Record]:
@@ -104,6 +95,11 @@ def superseded(kept_aside: Sequence[Record]) -> list[Record]:
     """
     best = set(best_places(kept_aside, 1))
     return [record for place, record in enumerate(kept_aside) if place not in best]
+
+
+def _newest_and_best(records: Sequence[Record], keep: Keep) -> set[int]:
+    newest = range(len(records) - (keep.latest or 1), len(records))
+    return {*newest, *best_places(records, keep.best or 1)}
 
 
 def _lasting(records: Iterable[Record], every: int) -> list[int]:

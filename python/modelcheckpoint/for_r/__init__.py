@@ -16,11 +16,13 @@ from modelcheckpoint.for_r.frames import (
     rows_of,
     verification_frame,
 )
-from modelcheckpoint.for_r.records import RFunction, restored_values
+from modelcheckpoint.for_r.records import restored_values, taking_values
 from modelcheckpoint.listing import queries
 from modelcheckpoint.listing.bound_lists import lines_of
 from modelcheckpoint.listing.checkpoint import COLUMNS
 from modelcheckpoint.listing.plot_points import curve_of
+from modelcheckpoint.listing.queries import find_best as best_checkpoint
+from modelcheckpoint.listing.queries import find_latest as latest_checkpoint
 from modelcheckpoint.save.background import wait_for_all
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ def callback(arguments: dict[str, Any]) -> ModelCheckpoint:
     from modelcheckpoint.callback import ModelCheckpoint
 
     if arguments["on_saved"] is not None:
-        arguments = {**arguments, "on_saved": RFunction(arguments["on_saved"])}
+        arguments = {**arguments, "on_saved": taking_values(arguments["on_saved"])}
     return ModelCheckpoint(**arguments)
 
 
@@ -70,18 +72,6 @@ def restore_checkpoint(model: Any, path: str) -> dict[str, Any]:
 def list_checkpoints(folder: str) -> dict[str, Any]:
     """Return the `columns` of the checkpoints in a folder, its path, and the curve."""
     return list_frames(queries.found_in(folder))
-
-
-def latest_checkpoint(folder: str) -> tuple[str | None, str]:
-    """Return the path of the newest checkpoint, and why if it is None."""
-    return queries.find_latest(folder)
-
-
-def best_checkpoint(
-    folder: str, monitor: str | None, mode: str | None
-) -> tuple[str | None, str]:
-    """Return the path of the best checkpoint, and why if it is None."""
-    return queries.find_best(folder, monitor, mode)
 
 
 def prune_checkpoints(

@@ -15,7 +15,7 @@ from modelcheckpoint.records import Record
 if TYPE_CHECKING:
     from modelcheckpoint.restore import Restored
 
-__all__ = ["RFunction", "record_values", "restored_values"]
+__all__ = ["record_values", "restored_values", "taking_values"]
 
 _FOR_KERAS = (
     "versions",
@@ -30,21 +30,20 @@ _FOR_KERAS = (
 )
 
 
-class RFunction:
-    """Call a function of R with each record, as a named list.
+def taking_values(function: Callable[[dict[str, Any]], Any]) -> Callable[..., None]:
+    """Return what calls a function of R with a record's values, as a named list.
 
-    To be called on the thread that trains: R has one thread.
+    To be called on the thread that trains: R has one thread. An R error comes out as a
+    RuntimeError.
 
     Args:
         function: What reticulate made of the R function.
     """
 
-    def __init__(self, function: Callable[[dict[str, Any]], Any]) -> None:
-        self.function = function
+    def hand_over(record: Record) -> None:
+        function(record_values(record))
 
-    def __call__(self, record: Record) -> None:
-        """Hand over the record's values; an R error comes out as a RuntimeError."""
-        self.function(record_values(record))
+    return hand_over
 
 
 def record_values(record: Record) -> dict[str, Any]:

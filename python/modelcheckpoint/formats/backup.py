@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
 from modelcheckpoint.formats.memory import available_memory
+from modelcheckpoint.observe.keras_models import array_of
 
 __all__ = ["Backup", "optimizer_variables"]
 
@@ -24,7 +26,9 @@ class Backup:
         self._variables = list(variables)
         free = available_memory()
         self.complete = free is None or _size(self._variables) < free / 2
-        self._values = [_copy(v) for v in self._variables] if self.complete else []
+        self._values = (
+            [array_of(v).copy() for v in self._variables] if self.complete else []
+        )
 
     def put_back(self) -> None:
         """Give each variable the value that it had."""
@@ -43,22 +47,4 @@ def optimizer_variables(model: Any) -> list[Any]:
 
 def _size(variables: Iterable[Any]) -> int:
     # No number of Keras has more than 8 bytes.
-    sizes = (variable.shape for variable in variables)
-    return sum(8 * _product(shape) for shape in sizes)
-
-
-def _product(shape: Iterable[Any]) -> int:
-    product = 1
-    for size in shape:
-        product *= int(size)
-    return product
-
-
-def _copy(variable: Any) -> Any:
-    import numpy as np
-
-    if hasattr(variable, "path"):  # of Keras 3
-        from keras import ops
-
-        return np.array(ops.convert_to_numpy(variable.value))
-    return variable.numpy()
+    return sum(8 * math.prod(map(int, variable.shape)) for variable in variables)

@@ -88,7 +88,6 @@ class Saving:
     Attributes:
         save_state: Walks a model and asks every part of it for its state.
         weights_store: The base class of what takes the state.
-        assets_store: The base class of what gives folders for assets.
         saveable: The base class of all that the walk visits.
         skipped: Returns the names of attributes that the walk skips, by kind of object.
         to_json: Returns the texts of config.json and metadata.json.
@@ -100,7 +99,6 @@ class Saving:
 
     save_state: Callable[..., None]
     weights_store: type
-    assets_store: type
     saveable: type
     skipped: Callable[[str], Iterable[str]]
     to_json: Callable[[Any], tuple[str, str]]
@@ -134,7 +132,6 @@ def saving_of_keras() -> Saving:
         return Saving(
             save_state=saving_lib._save_state,
             weights_store=saving_lib.H5IOStore,
-            assets_store=saving_lib.DiskIOStore,
             saveable=KerasSaveable,
             # Keras 3.15 means to keep the few lists that exist, and makes each again.
             skipped=functools.lru_cache(getattr(saving_lib, name)),

@@ -83,8 +83,6 @@ class CheckpointList(list[Checkpoint]):
         lines = [head, *aligned(table(some)), shown(legend(self, len(some)))]
         return "\n".join(line.rstrip() for line in lines if line)
 
-    __str__ = __repr__
-
 
 def catalogue(storage: Storage, contents: Contents) -> CheckpointList:
     """Return the checkpoints of a folder, in the order of saving.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelcheckpoint.decide.matching import Originals, Save, newest
+from modelcheckpoint.decide.matching import Originals, Save
 from modelcheckpoint.records import Record
 
 __all__ = ["COLOURS", "EARLIER", "Point", "curve", "curve_of", "drawable"]
@@ -62,8 +62,8 @@ def curve(
     saves: dict[Save, Record] = {}
     for record in history:
         saves.setdefault(originals.add(record), record)
-    last = newest(list(kept)) or newest(list(saves.values()))
-    saves = {s: r for s, r in saves.items() if last and r.monitor == last.monitor}
+    monitors = [record.monitor for record in (*saves.values(), *kept)]
+    saves = {s: r for s, r in saves.items() if r.monitor == monitors[-1]}
     names = {originals.of(record): record.path for record in kept}
     top = None if best is None else originals.of(best)
     return _points([(r, names.get(save), save == top) for save, r in saves.items()])

@@ -47,19 +47,15 @@ def size_text(size: int) -> str:
     return f"{scaled:.{digits}f} {' kMGTP'[unit]}B"
 
 
-def number_text(value: float | None) -> str:
-    """Return a number with five digits, nothing where there is none."""
-    if value is None:
-        return ""
+def number_text(value: float) -> str:
+    """Return a number with five digits."""
     if math.isnan(value):
         return "NaN"
     return f"{value:.5g}"
 
 
-def time_text(time: datetime | None) -> str:
-    """Return a time in UTC (`Z`) to the second, nothing where there is none."""
-    if time is None:
-        return ""
+def time_text(time: datetime) -> str:
+    """Return a time in UTC (`Z`) to the second."""
     return f"{time.astimezone(timezone.utc):%Y-%m-%d %H:%M:%SZ}"
 
 

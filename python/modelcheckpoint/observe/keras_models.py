@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 __all__ = [
+    "array_of",
     "backend_of",
     "check_model",
     "is_keras_own",
@@ -58,6 +59,15 @@ def backend_of(model: Any) -> str:
     """Return `"tensorflow"`, `"jax"`, `"torch"`, ..."""
     backend = getattr(getattr(keras_of(model), "backend", None), "backend", None)
     return str(backend()) if callable(backend) else "tensorflow"
+
+
+def array_of(variable: Any) -> Any:
+    """Return the value of a variable as an array."""
+    if hasattr(variable, "path"):  # of Keras 3
+        from keras import ops
+
+        return ops.convert_to_numpy(variable.value)
+    return variable.numpy()
 
 
 def is_keras_own(cls: type) -> bool:

@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from modelcheckpoint.observe.keras_models import array_of
+
 __all__ = ["LARGEST", "put_states", "states_of"]
 
 LARGEST = 1 << 16
@@ -24,7 +26,7 @@ def states_of(model: Any) -> str | None:
     variables = list(_variables(model))
     if not variables or sum(map(_least_size, variables)) > LARGEST:
         return None
-    data = b"".join(_array(variable).tobytes() for variable in variables)
+    data = b"".join(array_of(variable).tobytes() for variable in variables)
     if len(data) > LARGEST:
         return None
     return base64.b64encode(zlib.compress(data, 1)).decode("ascii")
@@ -39,7 +41,7 @@ def put_states(model: Any, text: str | None) -> bool:
     variables = list(_variables(model))
     if not variables:
         return True
-    arrays = [_array(variable) for variable in variables]
+    arrays = [array_of(variable) for variable in variables]
     data = _unpacked(text)
     if data is None or len(data) != sum(array.nbytes for array in arrays):
         return False
@@ -84,14 +86,6 @@ def _flat(states: Any) -> Iterator[Any]:
 def _least_size(variable: Any) -> int:
     # No number takes less than a byte: what is far too large is not even copied.
     return math.prod(int(size) for size in variable.shape)
-
-
-def _array(variable: Any) -> Any:
-    if hasattr(variable, "path"):  # of Keras 3
-        from keras import ops
-
-        return ops.convert_to_numpy(variable.value)
-    return variable.numpy()
 
 
 def _unpacked(text: str | None) -> bytes | None:

@@ -76,7 +76,7 @@ class Progress:
         if samples is None:
             self._lost = True
         elif self._samples is not None:
-            self._samples.go_on(samples)
+            self._samples.total = samples
 
     @property
     def problem(self) -> str | None:
@@ -105,15 +105,10 @@ class Progress:
         self.within = False
         return counted if self._unit == "samples" else 0
 
-    def begin_batch(self) -> None:
-        """A batch begins: what other callbacks did since the last one is done."""
+    def count_from_here(self) -> None:
+        """A batch begins, or an evaluation has ended: what was in between is done."""
         if self._samples is not None:
-            self._samples.begin_batch()
-
-    def end_test(self) -> None:
-        """An evaluation has ended, of whichever kind."""
-        if self._samples is not None:
-            self._samples.end_test()
+            self._samples.count_from_here()
 
     def end_batch(self, batch: int, logs: Mapping[str, Any] | None) -> tuple[int, int]:
         """Take note that a batch, from 1, ended.

@@ -22,6 +22,9 @@ class SampleCounter:
         by_hand: Whether a custom loop drives the hooks. It can pass the size of each
             batch as `logs["size"]`; in a `fit` such a key is a metric's.
 
+    Attributes:
+        total: Samples seen since training began; None while nothing has told.
+
     Raises:
         SampleCountError: If this model's training cannot be counted.
     """
@@ -36,14 +39,9 @@ class SampleCounter:
         self._by_hand = by_hand
         self._epoch = EpochCount()
         self._epoch.leave()  # until an epoch begins
-        self._total: int | None = 0 if in_fit else None
+        self.total: int | None = 0 if in_fit else None
         self._before_reset = 0
         self._steps_at_reset: float | None = None
-
-    @property
-    def total(self) -> int | None:
-        """Samples seen since training began; None while nothing has told."""
-        return self._total
 
     @property
     def missed(self) -> bool:
@@ -66,16 +64,12 @@ class SampleCounter:
             )
         return None
 
-    def go_on(self, samples: int) -> None:
-        """Count on from what an earlier training had seen; nothing was counted yet."""
-        self._total = samples
-
     def start_epoch(self) -> None:
         """Begin an epoch, just after Keras has set its metrics back."""
         self._epoch = EpochCount(self._read() if self._read else 0.0)
         self._before_reset = 0
 
-    def begin_batch(self) -> None:
+    def count_from_here(self) -> None:
         """Count from here on, if Keras' metrics were set back since the last batch."""
         if not self._epoch.follows and self._read:
             self._epoch.follow(self._read())
@@ -91,10 +85,6 @@ class SampleCounter:
         except (AttributeError, RuntimeError, TypeError):
             self._steps_at_reset = None
         self._epoch.leave()
-
-    def end_test(self) -> None:
-        """Count from here on: an evaluation has ended, perhaps in mid-epoch."""
-        self.begin_batch()
 
     def end_batch(self, batches: int, logs: Mapping[str, Any] | None) -> int:
         """Return how many samples the last `batches` batches had.
@@ -153,5 +143,5 @@ class SampleCounter:
         return counted
 
     def _add(self, samples: int) -> int:
-        self._total = (self._total or 0) + samples
+        self.total = (self.total or 0) + samples
         return samples

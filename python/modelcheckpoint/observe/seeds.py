@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelcheckpoint.observe.keras_models import backend_of, keras_of
+from modelcheckpoint.observe.keras_models import array_of, backend_of, keras_of
 
 __all__ = [
     "global_seed_of",
@@ -38,7 +38,7 @@ def seeds_of(model: Any) -> tuple[int, ...] | None:
     """
     if not hasattr(keras_of(model), "ops"):  # new in Keras 3
         return None
-    return tuple(int(n) for state in _states(model) for n in _array(state).ravel())
+    return tuple(int(n) for state in _states(model) for n in array_of(state).ravel())
 
 
 def put_seeds(model: Any, seeds: Sequence[int]) -> bool:
@@ -54,7 +54,7 @@ def global_seed_of(model: Any) -> tuple[int, ...] | None:
     generator = _global_generator(model)
     if generator is None:
         return None
-    return tuple(int(n) for n in _array(generator.state).ravel())
+    return tuple(int(n) for n in array_of(generator.state).ravel())
 
 
 def put_global_seed(model: Any, seeds: Sequence[int]) -> bool:
@@ -76,7 +76,7 @@ def put_global_seed(model: Any, seeds: Sequence[int]) -> bool:
 
 
 def _put(states: Sequence[Any], seeds: Sequence[int]) -> bool:
-    arrays = [_array(state) for state in states]
+    arrays = [array_of(state) for state in states]
     if sum(array.size for array in arrays) != len(seeds):
         return False
     values = list(seeds)
@@ -150,12 +150,6 @@ def _states(model: Any) -> list[Any]:
     weights = {id(variable) for variable in model.weights}
     others = (v for v in model.variables if id(v) not in weights)
     return [v for v in others if "int" in str(v.dtype)]
-
-
-def _array(variable: Any) -> Any:
-    from keras import ops
-
-    return ops.convert_to_numpy(variable.value)
 
 
 def _as(values: list[int], like: Any) -> Any:

@@ -97,12 +97,10 @@ def _identity(frame: FrameType) -> tuple[int, CodeType]:
 def _lists_with(callback: Any) -> list[Any]:
     """Return Keras' lists of callbacks that hold this one, the innermost first."""
     lists: dict[int, Any] = {}
-    frame = sys._getframe(1) if hasattr(sys, "_getframe") else None
-    while frame is not None:
+    for frame in _stack(sys._getframe(1)):
         candidate = frame.f_locals.get("callbacks")
         if hasattr(candidate, "on_train_batch_end") and _holds(candidate, callback):
             lists[id(candidate)] = candidate
-        frame = frame.f_back
     return list(lists.values())
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from modelcheckpoint.decide.naming import COUNTERS
 from modelcheckpoint.decide.other_checkpoints import Others
 from modelcheckpoint.decide.plan import Order, Skip
-from modelcheckpoint.decide.suggestion import nearest
 from modelcheckpoint.listing.text import reason_of
 from modelcheckpoint.records import Record
 
@@ -19,6 +19,7 @@ __all__ = [
     "failed",
     "kept_aside",
     "kept_unknown",
+    "nearest",
     "no_field",
     "no_monitor",
     "not_better",
@@ -255,6 +256,18 @@ def _listed(logs: Mapping[str, Any]) -> str:
 def _hint(name: str, known: Iterable[str]) -> str:
     meant = None if name in known else nearest(name, known)
     return f" Did you mean {meant!r}?" if meant else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that the user may have meant, or None.
+
+    One that begins with what was typed comes first: the shortest of them.
+    """
+    known = list(known)
+    longer = [other for other in known if len(name) > 1 and other.startswith(name)]
+    if longer:
+        return min(longer, key=len)
+    return next(iter(get_close_matches(name, known, n=1, cutoff=0.6)), None)
 
 
 def _value(value: float | None) -> str:

@@ -15,7 +15,6 @@ from modelcheckpoint.decide.plan import Order, Plan
 from modelcheckpoint.decide.triggers import Every, Seconds
 from modelcheckpoint.observe.direction import stated_direction
 from modelcheckpoint.observe.keras_models import versions_of
-from modelcheckpoint.observe.state import State
 from modelcheckpoint.records import Record
 from modelcheckpoint.report.reporter import Reporter
 from modelcheckpoint.settings import Settings
@@ -101,14 +100,14 @@ class Run:
             self._mode = mode or "min"
         return self._mode
 
-    def record(self, order: Order, state: State, model: Any) -> Record:
+    def record(self, order: Order, state: Mapping[str, Any], model: Any) -> Record:
         """Return what the journal will say of a save that begins now.
 
         Its size and checksum are those of a file that is yet to be written.
 
         Args:
             order: What was decided.
-            state: What was read of the model.
+            state: What was read of the model, by the record's names.
             model: That is saved.
         """
         moment = order.moment
@@ -131,5 +130,5 @@ class Run:
             versions={"modelcheckpoint": __version__, **versions_of(model)},
             epochs_done=moment.epochs_done,  # type: ignore[arg-type]  # it is derived
             since=order.since,
-            **vars(state),
+            **state,
         )

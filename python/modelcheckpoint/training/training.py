@@ -164,7 +164,7 @@ class Training:
 
     def begin_batch(self) -> None:
         """Note that a batch begins."""
-        self._fit.progress.begin_batch()
+        self._fit.progress.count_from_here()
 
     def end_batch(self, batch: int, logs: Mapping[str, Any] | None) -> None:
         """Count the batch, and save if a save is due."""
@@ -193,7 +193,7 @@ class Training:
     def end_test(self) -> None:
         """Note that an evaluation has ended."""
         if self.begun:
-            self._fit.progress.end_test()
+            self._fit.progress.count_from_here()
             self._leave_if_asked()
 
     # Beginning
