@@ -45,6 +45,12 @@ def resumed(data, path, **options):
     return trained(data, callback), callback
 
 
+@pytest.fixture(scope="module")
+def whole(data):
+    """The model of a run that was never stopped."""
+    return trained(data)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "averaged"),
     [
@@ -56,12 +62,11 @@ def resumed(data, path, **options):
     ],
 )
 def test_the_run_is_that_of_one_never_stopped(
-    name, options, averaged, tmp_path, data, capsys
+    name, options, averaged, tmp_path, data, whole, capsys
 ):
     """The averages are swapped out again, where the checkpoint was saved with them."""
     again, callback = resumed(data, tmp_path / name, **options)
     assert callback.restored.epochs_done == 1
-    whole = trained(data)
     # TensorFlow's swap adds and subtracts: what was not swapped was not rounded.
     close = zip(again.get_weights(), whole.get_weights())
     rounded = not averaged and all(np.allclose(a, b, atol=1e-6) for a, b in close)
