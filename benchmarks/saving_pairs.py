@@ -55,8 +55,8 @@ class Pair(keras.callbacks.Callback):
 
 
 def image_of(callback: Any) -> Any:
-    kept = callback._training._saves._pipeline._snapshotter._file._image
-    return getattr(kept, "_image", None)
+    maker = callback._training._saves._pipeline._snapshotter._maker
+    return getattr(maker._image, "_image", None)
 
 
 def plain_write(data: memoryview, beside: str) -> float:
