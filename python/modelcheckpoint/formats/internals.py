@@ -1,4 +1,4 @@
-"""What is used of Keras' insides, in one place: found, checked, or not used at all.
+"""What a save uses of Keras' insides: found, checked, or not used at all.
 
 Nothing here is public in Keras. Each piece is looked for before it is relied upon;
 where one is missing or has another shape, `NeedsKeras` says so, and the model is
