@@ -10,13 +10,6 @@ as_filepath <- function(
   windows = .Platform$OS.type == "windows"
 ) {
   path <- as_string(x, arg, call)
-  # Two letters at least: "C://models/w.keras" is a drive, not a scheme.
-  if (grepl("^[A-Za-z][A-Za-z0-9+.-]+://", path)) {
-    abort_argument(
-      "a local path", x, arg, call,
-      "Save to a local folder and copy the files from there."
-    )
-  }
   if (windows) {
     path <- gsub("\\", "/", path, fixed = TRUE)
   }

@@ -16,6 +16,7 @@ from modelcheckpoint.errors import (
 
 if TYPE_CHECKING:
     from modelcheckpoint.callback import ModelCheckpoint
+    from modelcheckpoint.fetch import fetch_checkpoint
     from modelcheckpoint.folder import (
         Verification,
         best_checkpoint,
@@ -44,6 +45,7 @@ __all__ = [
     "Verification",
     "__version__",
     "best_checkpoint",
+    "fetch_checkpoint",
     "latest_checkpoint",
     "list_checkpoints",
     "plot_checkpoints",
@@ -64,6 +66,7 @@ _WHERE = {
     "Restored": "restore",
     "Verification": "folder",
     "best_checkpoint": "folder",
+    "fetch_checkpoint": "fetch",
     "latest_checkpoint": "folder",
     "list_checkpoints": "folder",
     "plot_checkpoints": "listing.plot",

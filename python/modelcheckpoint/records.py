@@ -131,6 +131,7 @@ class Removal:
         crc32: Its checksum, as in its record.
         run: Identifier of the run that wrote it.
         never_came: Whether the file was never there; what had its name before still is.
+        time: When it was told, as in a record; empty in lines of earlier versions.
     """
 
     removed: str
@@ -138,11 +139,14 @@ class Removal:
     crc32: str
     run: str
     never_came: bool = field(default=False, compare=False)
+    time: str = field(default="", compare=False)
 
     @classmethod
-    def of(cls, record: Record, never_came: bool = False) -> Removal:
+    def of(cls, record: Record, never_came: bool = False, time: str = "") -> Removal:
         """Return the removal of the file that a record describes."""
-        return cls(record.path, record.bytes, record.crc32, record.run, never_came)
+        return cls(
+            record.path, record.bytes, record.crc32, record.run, never_came, time
+        )
 
     def to_line(self) -> str:
         """Return the removal as one line of JSON, without its newline."""
@@ -155,7 +159,12 @@ class Removal:
         known = _known(content, _REMOVAL_TYPES)
         if known is None:
             return None
-        return cls(**known, never_came=content.get("never_came") is True)
+        time = content.get("time")
+        return cls(
+            **known,
+            never_came=content.get("never_came") is True,
+            time=time if isinstance(time, str) else "",
+        )
 
 
 def _line(values: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Union
 
-from modelcheckpoint.decide import arguments
+from modelcheckpoint.addresses import is_address
 from modelcheckpoint.errors import (
     CheckpointWarning,
     RestoreError,
@@ -19,14 +20,13 @@ from modelcheckpoint.errors import (
 )
 from modelcheckpoint.formats import format_of_file
 from modelcheckpoint.formats.optimizer_state import NO_STATE
-from modelcheckpoint.journal import log
 from modelcheckpoint.journal.verify import Verification, Verifier
+from modelcheckpoint.lookup import absolute_path, described
 from modelcheckpoint.observe.keras_models import check_model
 from modelcheckpoint.observe.layer_states import put_states
 from modelcheckpoint.observe.seeds import put_global_seed, put_random, put_seeds
 from modelcheckpoint.records import Record
 from modelcheckpoint.save.background import wait_for_all
-from modelcheckpoint.storage import storage_for
 from modelcheckpoint.storage.base import Storage
 
 __all__ = [
@@ -39,9 +39,6 @@ __all__ = [
 ]
 
 Number = Union[int, float]
-
-_FOLDERS_UP = 8
-"""How far above a file its journal is looked for; templates are rarely as deep."""
 
 # By their ids: a model of somebody's own need not be hashable.
 _restored_by_hand: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
@@ -136,21 +133,12 @@ def restore_checkpoint(model: Any, path: str | os.PathLike[str]) -> Restored:
 def restored_from(model: Any, path: str | os.PathLike[str]) -> Restored:
     """Do what `restore_checkpoint` does, but warn of nothing."""
     check_model(model, "The model is the first argument, the path the second.")
-    given = arguments.path("path", path)
-    file = os.path.abspath(os.path.expanduser(given))
-    try:
-        _check_file(file)
-    except OSError as error:
-        rule = "`path` must be a checkpoint's file that can be read"
-        error = type(error)(error.errno, f"{rule}: {error.strerror}", given)
-        raise without_number(error) from None
+    file = _checked(path)
     wait_for_all()
-    if os.path.islink(file):
-        file = os.path.realpath(file)
-    found = _looked_up(file)
+    storage, found = _looked_up(file)
     if found.status not in ("good", "unknown"):
         raise RestoreError(f"{file} is damaged: {found.reason}.")
-    restored = restore(model, file, found.record)
+    restored = restore(model, storage, found.path, found.record)
     _restored_by_hand[id(model)] = model
     return restored
 
@@ -160,9 +148,11 @@ def was_restored(model: Any) -> bool:
     return _restored_by_hand.get(id(model)) is model
 
 
-def restore(model: Any, path: str, record: Record | None) -> Restored:
+def restore(model: Any, storage: Storage, name: str, record: Record | None) -> Restored:
     """Load a file that was verified, as `restore_checkpoint` does."""
-    state = format_of_file(path).read(model, path, record)
+    path = storage.path(name)
+    with _local_copy(storage, name) as local:
+        state = format_of_file(path).read(model, local, record)
     if record is None:
         nothing = (None, None, None, None, None)
         states = put_states(model, None)
@@ -199,8 +189,33 @@ def restore_weights(model: Any, storage: Storage, record: Record) -> None:
         reason = found.reason if found is not None and found.reason else None
         what = "it is gone" if gone else reason or "another file has its name now"
         raise RestoreError(f"{record.path}: {what}")
-    path = storage.path(record.path)
-    format_of_file(path).read_weights(model, path, record)
+    with _local_copy(storage, record.path) as local:
+        format_of_file(local).read_weights(model, local, record)
+
+
+@contextlib.contextmanager
+def _local_copy(storage: Storage, name: str) -> Iterator[str]:
+    """Give a local file to read from; errors name the checkpoint itself."""
+    with storage.local_copy(name) as local:
+        try:
+            yield local
+        except RestoreError as error:
+            text = str(error).replace(local, storage.path(name))
+            raise RestoreError(text) from error.__cause__
+
+
+def _checked(path: str | os.PathLike[str]) -> str:
+    """Return the absolute path, or the address, of a file that can be read."""
+    file = absolute_path("path", path)
+    if is_address(file):
+        return file
+    try:
+        _check_file(file)
+    except OSError as error:
+        rule = "`path` must be a checkpoint's file that can be read"
+        error = type(error)(error.errno, f"{rule}: {error.strerror}", os.fspath(path))
+        raise without_number(error) from None
+    return os.path.realpath(file) if os.path.islink(file) else file
 
 
 def _check_file(path: str) -> None:
@@ -213,22 +228,8 @@ def _check_file(path: str) -> None:
         pass
 
 
-def _looked_up(file: str) -> Verification:
-    for folder, name in _places(file):
-        storage = storage_for(folder)
-        if any(record.path == name for record in log.read(storage)):
-            found = Verifier(storage).verify(name)
-            if found is not None:
-                return found
-    return Verification(file, "unknown", None, None)
-
-
-def _places(file: str) -> Iterator[tuple[str, str]]:
-    """Yield the folders whose journal may tell of a file, and its name from there."""
-    folder, name = os.path.split(file)
-    for _ in range(_FOLDERS_UP + 1):
-        yield folder, name
-        above, last = os.path.split(folder)
-        if above == folder:
-            return
-        folder, name = above, f"{last}/{name}"
+def _looked_up(file: str) -> tuple[Storage, Verification]:
+    """Return what the journal says of a file, and the storage that has the journal."""
+    storage, name, records = described(file)
+    found = Verifier(storage).verify(name) if records else None
+    return storage, found or Verification(name, "unknown", None, None)

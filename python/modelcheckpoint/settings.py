@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Callable
 
+from modelcheckpoint.addresses import is_address
 from modelcheckpoint.decide import arguments
 from modelcheckpoint.decide.naming import Template
 from modelcheckpoint.decide.retention import Keep
 from modelcheckpoint.formats import Format, format_of
 from modelcheckpoint.records import Record
+from modelcheckpoint.storage import check_library
 
 __all__ = ["ARGUMENTS", "Settings", "checked"]
 
@@ -102,6 +104,8 @@ def checked(**given: Any) -> Settings:
     timed = values["save_seconds"] is not None
     watches = counts or timed or values["save_on_exit"]
     template = Template(path, watches)
+    if is_address(path):
+        check_library(path)
     values["restore_best"] = arguments.restore_best(
         given["restore_best"], path, template.fields, only_best
     )

@@ -14,7 +14,8 @@ from modelcheckpoint import verify_checkpoints
 from modelcheckpoint.journal import log
 from modelcheckpoint.records import Record
 from modelcheckpoint.storage import storage_for, temporary
-from modelcheckpoint.storage.base import JOURNAL, digest_of
+from modelcheckpoint.storage.base import digest_of
+from modelcheckpoint.storage.journals import JOURNAL
 
 RECORD = Record(
     path="w.keras",

@@ -10,7 +10,8 @@ import posixpath
 import tempfile
 import time
 
-from modelcheckpoint.storage.base import JOURNAL, Entry, lines_in, measured
+from modelcheckpoint.storage.base import Entry, measured
+from modelcheckpoint.storage.journals import JOURNAL, NOTHING, lines_of
 
 
 class MemoryStorage:
@@ -24,6 +25,7 @@ class MemoryStorage:
     """
 
     root = "memory:"
+    is_near = True
 
     def __init__(self):
         self.files = {}
@@ -64,6 +66,14 @@ class MemoryStorage:
         return io.BytesIO(holds[name])
 
     @contextlib.contextmanager
+    def local_copy(self, name):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, posixpath.basename(name))
+            with open(path, "wb") as file:
+                file.write(self.open(name).read())
+            yield path
+
+    @contextlib.contextmanager
     def staged(self, name, suffix):
         with tempfile.TemporaryDirectory() as folder:
             staged = MemoryStaged(self, name, os.path.join(folder, "staged" + suffix))
@@ -86,10 +96,10 @@ class MemoryStorage:
         del self.files[entry.name]
         return True
 
-    def lines(self, after=0):
+    def lines(self, after=NOTHING):
         if self.journal is None:
             raise FileNotFoundError(2, "there is no journal", JOURNAL)
-        return lines_in(io.BytesIO(self.journal), after)
+        return lines_of({JOURNAL: io.BytesIO(self.journal)}, after)
 
     def append(self, *lines):
         before = self.journal or b""
@@ -108,6 +118,12 @@ class MemoryStorage:
     def abandoned(self):
         names = [name for name in self.staged_files if name in self.dead]
         return [Entry(n, len(self.staged_files[n]), 0, 0) for n in names]
+
+    def hurry(self):
+        pass
+
+    def end_in_time(self):
+        return None
 
     def tidy(self):
         pass
@@ -135,6 +151,10 @@ class MemoryStaged:
             raise OSError(5, "the model's save wrote nothing")
         self._storage.staged_files[self.name] = data
         return measured(io.BytesIO(data))
+
+    @property
+    def published(self):
+        return self.name not in self._storage.staged_files
 
     def publish(self):
         self._storage.put(self._final, self._storage.staged_files.pop(self.name))

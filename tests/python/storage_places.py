@@ -8,11 +8,14 @@ from checkpoint_files import abandoned_path
 from memory_storage import MemoryStorage, left_behind
 
 from modelcheckpoint.storage import storage_for
-from modelcheckpoint.storage.base import JOURNAL
+from modelcheckpoint.storage.journals import JOURNAL
 
 
 class Local:
     """A folder on a disk, and what others do to it."""
+
+    leaves_pieces = True
+    resolution = 0
 
     def __init__(self, folder):
         self.folder = folder
@@ -35,6 +38,9 @@ class Local:
 class InMemory:
     """A storage in memory, and what others do to it."""
 
+    leaves_pieces = True
+    resolution = 0
+
     def __init__(self, folder):
         self.storage = MemoryStorage()
 
@@ -46,3 +52,28 @@ class InMemory:
 
     def leave(self, name, data):
         return left_behind(self.storage, name, data)
+
+
+class Objects:
+    """A bucket of a real S3 server, and what others do to it."""
+
+    leaves_pieces = False
+    resolution = 2.1
+
+    def __init__(self, bucket):
+        self.folder = bucket
+        self.storage = storage_for(f"s3://{bucket.name}/run", depth=1)
+
+    def write_journal(self, data):
+        (self.folder / "run").mkdir(exist_ok=True)
+        self._journal().write_bytes(data)
+
+    def read_journal(self):
+        return self._journal().read_bytes()
+
+    def _journal(self):
+        (path, *_) = [
+            *(self.folder / "run").glob("modelcheckpoint.*.jsonl"),
+            self.folder / "run" / JOURNAL,
+        ]
+        return path

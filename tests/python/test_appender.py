@@ -12,7 +12,7 @@ from faulty import FaultyOS, ShortWrites
 
 from modelcheckpoint.journal import log
 from modelcheckpoint.storage import storage_for
-from modelcheckpoint.storage.base import JOURNAL
+from modelcheckpoint.storage.journals import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage
 
 

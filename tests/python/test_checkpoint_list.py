@@ -28,7 +28,7 @@ from modelcheckpoint import (
 from modelcheckpoint.for_r.frames import list_frames
 from modelcheckpoint.listing.checkpoint import COLUMNS
 from modelcheckpoint.records import without_nan
-from modelcheckpoint.storage.base import JOURNAL
+from modelcheckpoint.storage.journals import JOURNAL
 
 BASE = [
     *("path", "name", "status", "epoch", "batch", "samples", "monitor", "value"),

@@ -90,6 +90,10 @@ class Staged:
         self._step("stage")
         return self._staged.write(parts)
 
+    @property
+    def published(self):
+        return self._staged.published
+
     def publish(self):
         self._step("publish")
         self._staged.publish()

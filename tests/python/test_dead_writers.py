@@ -14,7 +14,7 @@ import pytest
 
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.storage import temporary
-from modelcheckpoint.storage.base import JOURNAL
+from modelcheckpoint.storage.journals import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills processes, makes links")

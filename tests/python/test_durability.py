@@ -15,7 +15,8 @@ from faulty import ERRORS, FaultyOS
 from local_saves import NEW, OLD, files, save, save_that_raises
 
 from modelcheckpoint.save.commit import Commit
-from modelcheckpoint.storage.base import JOURNAL, NotFlushed
+from modelcheckpoint.storage.base import NotFlushed
+from modelcheckpoint.storage.journals import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage
 
 BEFORE = {

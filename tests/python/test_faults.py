@@ -16,7 +16,7 @@ from conftest import descriptors, fit, make_model, tmpfs, warning_texts
 
 from modelcheckpoint import ModelCheckpoint, SaveError, verify_checkpoints
 from modelcheckpoint.formats.zip_archive import member, pack
-from modelcheckpoint.storage.base import JOURNAL
+from modelcheckpoint.storage.journals import JOURNAL
 
 keras = pytest.importorskip("keras", minversion="3.4")
 

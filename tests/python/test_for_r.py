@@ -55,6 +55,7 @@ def test_the_names():
         "callback",
         "column_descriptions",
         "curve",
+        "fetch_checkpoint",
         "latest_checkpoint",
         "list_checkpoints",
         "list_lines",

@@ -18,7 +18,8 @@ from modelcheckpoint.journal import log
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.records import Record
 from modelcheckpoint.storage import beneath, storage_for
-from modelcheckpoint.storage.base import JOURNAL, NotPlain, digest_of, is_name_below
+from modelcheckpoint.storage.base import NotPlain, digest_of, is_name_below
+from modelcheckpoint.storage.journals import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage
 from modelcheckpoint.storage.staging import StagedFile
 

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from memory_storage import MemoryStorage
 
 from modelcheckpoint.journal import log
+from modelcheckpoint.records import Removal
 from modelcheckpoint.storage import storage_for
-from modelcheckpoint.storage.base import JOURNAL, Digest, digest_of
+from modelcheckpoint.storage.base import Digest, digest_of
+from modelcheckpoint.storage.journals import JOURNAL
 
 RECORD = replace(checkpoint_files.RECORD, logs={"loss": 0.5}, bytes=10)
 
@@ -235,3 +237,49 @@ def test_a_follower_reads_on():
     assert list(follower.entries()) == [other]
     storage.journal = line(other)  # begun anew
     assert list(follower.entries()) == [other]
+
+
+# Several journals
+
+
+def test_journals_that_were_copied_here_are_read_as_one(tmp_path):
+    """In the order of their times; a line without one stays behind the one before."""
+    times = [f"2026-01-0{day}T00:00:00.000+00:00" for day in range(1, 7)]
+    records = [replace(RECORD, epoch=n, time=time) for n, time in enumerate(times, 1)]
+    first, second = records[::2], records[1::2]
+    removal = Removal.of(first[0])
+    (tmp_path / "modelcheckpoint.a1.1.jsonl").write_bytes(
+        line(first[0]) + line(removal) + line(first[1])
+    )
+    (tmp_path / "modelcheckpoint.a1.2.jsonl").write_bytes(line(first[2]))
+    (tmp_path / JOURNAL).write_bytes(b"".join(map(line, second)))
+    (tmp_path / "modelcheckpoint.b.jsonl").mkdir()
+    (tmp_path / "other.a1.1.jsonl").write_bytes(line(RECORD))
+    storage = storage_for(str(tmp_path))
+    expected = [first[0], removal, second[0], first[1], second[1], first[2], second[2]]
+    assert list(log.entries(storage)) == expected
+    follower = log.Follower(storage)
+    assert list(follower.entries()) == expected
+    late = replace(RECORD, epoch=9)
+    storage.append(late.to_line())
+    assert list(follower.entries()) == [late]
+
+
+def test_a_follower_of_copied_journals_sees_the_first_line_of_its_own(tmp_path):
+    """Which stands in a journal that was not there when it began."""
+    (tmp_path / "modelcheckpoint.a1.1.jsonl").write_bytes(line(RECORD))
+    storage = storage_for(str(tmp_path))
+    follower = log.Follower(storage)
+    assert list(follower.entries()) == [RECORD]
+    late = replace(RECORD, epoch=9)
+    storage.append(late.to_line())
+    assert list(follower.entries()) == [late]
+
+
+def test_a_removal_has_a_time():
+    """By it, it has its place among the lines of other journals."""
+    storage = MemoryStorage()
+    log.note_removals(storage, [RECORD])
+    (removal,) = log.entries(storage)
+    assert removal == Removal.of(RECORD)
+    assert RECORD.time < removal.time <= log.now()

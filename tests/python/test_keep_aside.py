@@ -13,7 +13,8 @@ from faulty import ERRORS, FaultyOS, WithoutLinks
 from local_saves import NEW, OLD, files, save
 
 from modelcheckpoint.save.replacement import keep_aside
-from modelcheckpoint.storage.base import JOURNAL, Digest
+from modelcheckpoint.storage.base import Digest
+from modelcheckpoint.storage.journals import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage
 
 OLD_SEALED = Digest(len(OLD), f"{crc32(OLD):08x}")

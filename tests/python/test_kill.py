@@ -25,7 +25,7 @@ from traced_saves import (  # noqa: F401 - _traceable is a fixture
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.results import Receipt
-from modelcheckpoint.storage.base import JOURNAL
+from modelcheckpoint.storage.journals import JOURNAL
 
 pytest.importorskip("h5py")
 

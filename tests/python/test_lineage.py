@@ -47,7 +47,8 @@ def test_candidates_are_the_newest_first():
         ("w.{epoch:02d}.keras", False),
         ("here/{epoch}/w.keras", False),
         ("w.{epoch.keras", False),
-        ("s3://here/w.{epoch}.keras", False),
+        ("s3://here/w.{epoch}.keras", True),
+        ("ftp://here/w.{epoch}.keras", False),
         ("", False),
     ],
 )

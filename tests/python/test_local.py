@@ -11,7 +11,8 @@ import pytest
 from conftest import descriptors, posix
 from local_saves import NEW, OLD, files, parts, save, save_that_raises
 
-from modelcheckpoint.storage.base import JOURNAL, Digest, digest_of
+from modelcheckpoint.storage.base import Digest, digest_of
+from modelcheckpoint.storage.journals import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage
 
 

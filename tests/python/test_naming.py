@@ -251,13 +251,21 @@ def test_a_name_stays_in_its_folder(text):
         Template(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["s3://b/w.keras", "gs://b", "file:///w", "a+b-1.c://x"]
-)
-def test_a_url_is_no_path(text):
-    """A URL gets a sentence of its own instead of a folder named `s3:`."""
+@pytest.mark.parametrize("text", ["http://b/w.keras", "file:///w", "a+b-1.c://x"])
+def test_a_url_of_no_store_is_no_path(text):
+    """It gets a sentence of its own instead of a folder named `http:`."""
     with pytest.raises(ValueError, match="path on this machine"):
         Template(text)
+
+
+def test_an_address():
+    """Its folder begins with the bucket; below it nothing differs from a path."""
+    template = Template("s3://bucket/run/a-{epoch}/w.keras")
+    assert template.folder == template.given_folder == "s3://bucket/run"
+    assert template.fill({"epoch": 7}).path == "a-7/w.keras"
+    assert template.depth == 1
+    assert template.below == Template("/run/a-{epoch}/w.keras").below
+    assert Template("s3://bucket/{epoch}.keras").folder == "s3://bucket"
 
 
 def test_a_null_character():

@@ -18,7 +18,8 @@ from modelcheckpoint.journal import log
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.records import Record
 from modelcheckpoint.storage import storage_for
-from modelcheckpoint.storage.base import JOURNAL, digest_of
+from modelcheckpoint.storage.base import digest_of
+from modelcheckpoint.storage.journals import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage
 
 HERE = Path(__file__).parent

@@ -16,7 +16,7 @@ from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.journal.verify import Verifier
 from modelcheckpoint.results import Receipt
 from modelcheckpoint.storage import storage_for
-from modelcheckpoint.storage.base import JOURNAL
+from modelcheckpoint.storage.journals import JOURNAL
 
 fcntl = pytest.importorskip("fcntl", reason="folders are flushed on POSIX only")
 from power_cut import Recorder, Without, cuts, restore  # noqa: E402

@@ -13,7 +13,7 @@ from modelcheckpoint import (
     latest_checkpoint,
     list_checkpoints,
 )
-from modelcheckpoint.storage.base import JOURNAL
+from modelcheckpoint.storage.journals import JOURNAL
 
 
 def test_none_there(tmp_path, capsys):

@@ -18,7 +18,7 @@ from modelcheckpoint.decide.retention import Keep
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.save.retirement import Retirement
 from modelcheckpoint.storage import processes, temporary
-from modelcheckpoint.storage.base import JOURNAL
+from modelcheckpoint.storage.journals import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage
 from modelcheckpoint.storage.system import PATIENCE, System, as_system
 

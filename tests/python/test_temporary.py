@@ -10,7 +10,7 @@ from checkpoint_files import abandoned_path
 
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.storage import temporary
-from modelcheckpoint.storage.base import JOURNAL
+from modelcheckpoint.storage.journals import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage
 from modelcheckpoint.storage.walker import walk
 

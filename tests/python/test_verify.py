@@ -27,7 +27,7 @@ from modelcheckpoint import verify_checkpoints
 from modelcheckpoint.for_r.frames import verification_frame
 from modelcheckpoint.journal.verify import Verifier
 from modelcheckpoint.records import Removal
-from modelcheckpoint.storage.base import JOURNAL
+from modelcheckpoint.storage.journals import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage
 
 pytest.importorskip("h5py")

@@ -21,7 +21,7 @@ from run_save import commit_for, save
 from modelcheckpoint import verify_checkpoints
 from modelcheckpoint.records import Record
 from modelcheckpoint.results import Receipt
-from modelcheckpoint.storage.base import JOURNAL
+from modelcheckpoint.storage.journals import JOURNAL
 
 pytest.importorskip("h5py")
 

@@ -35,9 +35,10 @@ test_that("backslashes are slashes on Windows, and nowhere else", {
   expect_identical(as_filepath(path, windows = FALSE), path)
 })
 
-test_that("a path with a scheme is refused, a drive is not", {
-  values_refused(as_filepath, c("s3://b/x.h5", "gs://b/x.h5", "file:///x"))
-  expect_identical(as_filepath("C://x.keras"), "C://x.keras")
+test_that("an address stays as it is, and so does a drive", {
+  for (path in c("s3://b/{epoch}/x.h5", "gs://b/~x.h5", "C://x.keras")) {
+    expect_identical(as_filepath(path), path)
+  }
 })
 
 test_that("a path in another encoding arrives as UTF-8", {
@@ -139,7 +140,7 @@ test_that("an error names the argument, the rule, what came, and the way out", {
   expect_snapshot(cran = TRUE, {
     said(callback_model_checkpoint())
     said(callback_model_checkpoint(NA))
-    said(callback_model_checkpoint("s3://bucket/w.{epoch:02d}.keras"))
+    said(callback_model_checkpoint("https://host/w.{epoch:02d}.keras"))
     said(callback_model_checkpoint(c("w.{epoch:02d}.h5", "b.h5")))
     said(callback_model_checkpoint(sprintf("w.{epoch}.%03d.h5", 1:100)))
     said(callback_model_checkpoint(mtcars))

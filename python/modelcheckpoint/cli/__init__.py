@@ -1,10 +1,11 @@
-"""The command line: `modelcheckpoint list|latest|best|verify|prune FOLDER`."""
+"""The command line: `modelcheckpoint list|latest|best|fetch|verify|prune`."""
 
 from __future__ import annotations
 
 import click
 
 from modelcheckpoint import __version__
+from modelcheckpoint.cli.fetching import fetch
 from modelcheckpoint.cli.looking import best, latest, list_
 from modelcheckpoint.cli.pruning import prune
 from modelcheckpoint.cli.verifying import verify
@@ -31,5 +32,5 @@ def command() -> None:
     """  # noqa: D301 - click reads this sign
 
 
-for _one in (list_, latest, best, verify, prune):
+for _one in (list_, latest, best, fetch, verify, prune):
     command.add_command(_one)

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from modelcheckpoint.addresses import is_address
 from modelcheckpoint.listing.checkpoint import Checkpoint
 from modelcheckpoint.listing.checkpoint_table import table
 from modelcheckpoint.listing.table import Cells, aligned, fold
@@ -28,7 +29,18 @@ __all__ = [
     "problems_told",
 ]
 
-FOLDER = click.Path(exists=True, file_okay=False)
+
+class _Folder(click.Path):
+    """A folder that is there, or an address, which is looked at later."""
+
+    def convert(self, value: Any, *where: Any) -> Any:
+        if is_address(os.fspath(value)):
+            return value
+        return super().convert(value, *where)
+
+
+FOLDER = _Folder(exists=True, file_okay=False)
+"""What a command takes as FOLDER."""
 
 _NARROW, _NARROWEST = 24, 10
 """How narrow the column of the names gets before others do, and after that."""
@@ -55,7 +67,7 @@ def problems_told(folder: str) -> Iterator[None]:
         path = os.fspath(error.filename or folder)
         reason = error.strerror or str(error)
         raise click.UsageError(f"{shown(str(path))}: {shown(reason)}") from error
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
         raise click.UsageError(shown(str(error))) from error
     except KeyboardInterrupt:  # nothing was found out: it is no 1
         sys.exit(130)

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Optional, Union
 
+from modelcheckpoint.addresses import check_address, is_address
+
 __all__ = ["COUNTERS", "LONGEST_NAME", "Name", "Template", "same_names"]
 
 COUNTERS = ("epoch", "batch", "samples")
@@ -65,9 +67,9 @@ class Template:
             wherever their folders are.
 
     Raises:
-        ValueError: If the text is empty, names a URL, has a field that is not a name
-            with a format for numbers, could leave its folder, or makes names that are
-            too long whatever the numbers are.
+        ValueError: If the text is empty, is no address of a store, has a field that is
+            not a name with a format for numbers, could leave its folder, or makes names
+            that are too long whatever the numbers are.
     """
 
     def __init__(self, text: str, counts_batches: bool = True) -> None:
@@ -157,12 +159,8 @@ def _check_text(text: str) -> None:
         raise ValueError(
             f"`filepath` must be a name that a file can have here, not {text!r}."
         ) from None
-    # Two letters at least: `C://models` is a drive.
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
-        raise ValueError(
-            f"`filepath` must be a path on this machine, not {text!r}. Save to a local "
-            "folder, and copy the finished files from there."
-        )
+    if is_address(text):
+        check_address("filepath", text)
 
 
 def _parse(text: str) -> list[_Part]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from modelcheckpoint import fetch
 from modelcheckpoint import folder as folders
 from modelcheckpoint.for_r.frames import (
     Frame,
@@ -33,6 +34,7 @@ __all__ = [
     "callback",
     "column_descriptions",
     "curve",
+    "fetch_checkpoint",
     "latest_checkpoint",
     "list_checkpoints",
     "list_lines",
@@ -72,6 +74,11 @@ def restore_checkpoint(model: Any, path: str) -> dict[str, Any]:
 def list_checkpoints(folder: str) -> dict[str, Any]:
     """Return the `columns` of the checkpoints in a folder, its path, and the curve."""
     return list_frames(queries.found_in(folder))
+
+
+def fetch_checkpoint(path: str, to: str) -> str:
+    """Copy a checkpoint to a folder, and return the path of the copy."""
+    return fetch.fetch_checkpoint(path, to)
 
 
 def prune_checkpoints(

@@ -6,12 +6,22 @@ It never stands in the way: what cannot be read in it is passed over.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
 from typing import Union
 
 from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.storage.base import Digest, NotPlain, Storage, is_name_below
 
-__all__ = ["Entry", "Follower", "describes", "entries", "matching", "read"]
+__all__ = [
+    "Entry",
+    "Follower",
+    "describes",
+    "entries",
+    "matching",
+    "note_removals",
+    "now",
+    "read",
+]
 
 Entry = Union[Record, Removal]
 
@@ -40,6 +50,23 @@ def entries(storage: Storage) -> Iterator[Entry]:
         return
 
 
+def now() -> str:
+    """Return the time of a line that is written now: UTC, to the millisecond."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def note_removals(
+    storage: Storage, records: Iterable[Record], never_came: bool = False
+) -> None:
+    """Note in the journal that files are to be deleted, or that they never came.
+
+    Raises:
+        OSError: If that fails.
+    """
+    time = now()
+    storage.append(*(Removal.of(r, never_came, time).to_line() for r in records))
+
+
 class Follower:
     """Reads a journal on from where it stopped the last time.
 
@@ -51,7 +78,7 @@ class Follower:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._end = 0
+        self._ends: dict[str, int] = {}
 
     def entries(self) -> Iterator[Entry]:
         """Yield what was added since the last time, oldest first, as `entries` does.
@@ -59,13 +86,12 @@ class Follower:
         A last line without its end is left for the next time: somebody writes it now.
         """
         try:
-            for line in self._storage.lines(after=self._end):
-                if not line.data.endswith(b"\n"):
-                    break
-                yield from _entries_of(line.data)
-                self._end = line.end
+            for line in self._storage.lines(after=self._ends):
+                if line.data.endswith(b"\n"):
+                    yield from _entries_of(line.data)
+                    self._ends[line.journal] = line.end
         except _NO_JOURNAL:
-            self._end = 0
+            self._ends = {}
 
 
 def _entries_of(line: bytes) -> Iterator[Entry]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modelcheckpoint.records import Record, Removal
+from modelcheckpoint.journal.log import note_removals
+from modelcheckpoint.records import Record
 from modelcheckpoint.storage.base import Entry, Storage
 
 __all__ = ["Pruned", "prune"]
@@ -33,7 +34,7 @@ def prune(storage: Storage, doomed: Sequence[Doomed]) -> Pruned:
     for start in range(0, len(doomed), _AT_ONCE):
         some = doomed[start : start + _AT_ONCE]
         try:
-            storage.append(*(Removal.of(record).to_line() for _, record in some))
+            note_removals(storage, [record for _, record in some])
         except OSError as error:
             if not start:
                 raise

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Sequence
 
 from modelcheckpoint.journal import log
-from modelcheckpoint.records import Record, Removal
+from modelcheckpoint.records import Record
 from modelcheckpoint.storage.base import Entry, Storage, digest_of
 from modelcheckpoint.storage.system import one_wait
 
@@ -23,8 +23,9 @@ def sweep(storage: Storage) -> list[str]:
     """
     abandoned = storage.abandoned()
     with contextlib.suppress(OSError):  # a save will tell what is wrong with the disk
-        for record in unfinished(storage, abandoned):
-            storage.append(Removal.of(record, never_came=True).to_line())
+        records = unfinished(storage, abandoned)
+        if records:
+            log.note_removals(storage, records, never_came=True)
     deleted = []
     for entry in abandoned:
         with contextlib.suppress(OSError):

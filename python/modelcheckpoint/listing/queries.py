@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Union
 
+from modelcheckpoint.addresses import check_address, is_address
 from modelcheckpoint.decide import arguments
 from modelcheckpoint.decide.monitor import best_record, direction_of
 from modelcheckpoint.decide.retention import Keep, to_delete
@@ -18,7 +19,7 @@ from modelcheckpoint.listing.checkpoint_list import CheckpointList, catalogue
 from modelcheckpoint.listing.text import quantity, size_text
 from modelcheckpoint.records import Record
 from modelcheckpoint.save.background import wait_for_all
-from modelcheckpoint.storage import storage_for
+from modelcheckpoint.storage import absolute, storage_for
 from modelcheckpoint.storage.base import Storage
 
 __all__ = [
@@ -121,7 +122,10 @@ def pruned(
 def opened(folder: Folder) -> Storage:
     """Return the storage of a folder that is there and can be read."""
     given = arguments.path("folder", folder)
-    path = os.path.abspath(os.path.expanduser(given))
+    path = absolute(given)
+    if is_address(path):
+        check_address("folder", path)
+        return _opened_at(path)
     if not os.path.isdir(path):
         there = os.path.lexists(path)
         kind = NotADirectoryError if there else FileNotFoundError
@@ -131,6 +135,14 @@ def opened(folder: Folder) -> Storage:
         )
     os.scandir(path).close()
     return storage_for(path)
+
+
+def _opened_at(address: str) -> Storage:
+    storage = storage_for(address)
+    if not any(True for _ in storage.entries(("",), 99)):
+        what = "`folder` must hold checkpoints, and there is nothing there"
+        raise without_number(FileNotFoundError(errno.ENOENT, what, address))
+    return storage
 
 
 def _listed(storage: Storage) -> CheckpointList:

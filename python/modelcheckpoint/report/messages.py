@@ -94,6 +94,14 @@ def counters_in_logs(filepath: str, names: Sequence[str]) -> str:
     )
 
 
+def waiting(path: str, seconds: float, limit: float) -> str:
+    """Say for how long the store was waited for so far."""
+    return (
+        f"ModelCheckpoint: the store has not confirmed {path} yet, "
+        f"{seconds:.0f} s of at most {limit:.0f}"
+    )
+
+
 def failed(path: str, error: BaseException) -> str:
     """Say that a save failed, where and why."""
     return f"Saving {path} failed: {type(error).__name__}: {reason_of(error)}"

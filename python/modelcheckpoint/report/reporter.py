@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import posixpath
 import sys
+import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
+from modelcheckpoint.addresses import is_address
 from modelcheckpoint.decide.naming import COUNTERS
 from modelcheckpoint.decide.other_checkpoints import Others
 from modelcheckpoint.decide.plan import Moment, Order, Skip
@@ -57,7 +61,8 @@ class Reporter:
 
     def path(self, name: str) -> str:
         """Return a file's path as the user would write it."""
-        return os.path.join(self.folder, name)
+        join = posixpath.join if is_address(self.folder) else os.path.join
+        return join(self.folder, name)
 
     def say(self, text: str) -> None:
         """Print one line."""
@@ -70,6 +75,30 @@ class Reporter:
         if once not in self._once:
             self._once.add(once)
             self.say(text)
+
+    @contextlib.contextmanager
+    def waiting(self, name: str, limit: float) -> Iterator[Callable[[], None]]:
+        """Show, on a terminal, for how long the store was waited for so far.
+
+        Args:
+            name: Of the file that it has not confirmed.
+            limit: Seconds after which nobody waits any longer.
+
+        Yields:
+            What is to be called now and then meanwhile.
+        """
+        begun, shown = time.monotonic(), ""
+
+        def show() -> None:
+            nonlocal shown
+            if sys.stdout.isatty():
+                seconds = time.monotonic() - begun
+                shown = messages.waiting(self.path(name), seconds, limit)
+                print(f"\r{shown}", end="", flush=True)
+
+        yield show
+        if shown:
+            print(f"\r{' ' * len(shown)}\r", end="", flush=True)
 
     def problem(self, text: str, once: str | None = None) -> None:
         """Warn of a problem; where `once` names its kind, only of the first such."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from modelcheckpoint.decide.retention import Keep
-from modelcheckpoint.records import Record, Removal
+from modelcheckpoint.journal import log
+from modelcheckpoint.records import Record
 from modelcheckpoint.results import Receipt
 from modelcheckpoint.save.replacement import Caution, Replacement
 from modelcheckpoint.save.retirement import Retirement
@@ -115,6 +115,6 @@ class Commit:
         return Receipt(record, replaced, self._retirement.retire(record))
 
     def _note_failure(self, staged: Staged, record: Record) -> None:
-        if os.path.exists(staged.path):  # it has not got its name
+        if not staged.published:
             with contextlib.suppress(OSError):
-                self.storage.append(Removal.of(record, never_came=True).to_line())
+                log.note_removals(self.storage, [record], never_came=True)

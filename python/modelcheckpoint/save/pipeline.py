@@ -116,7 +116,8 @@ class Pipeline:
             error = raised
         self._background.forget()
         self._background.start(partial(draft.finish, error))
-        self._background.wait()
+        if self._commit.storage.is_near:
+            self._background.wait()
 
 
 class _Draft:

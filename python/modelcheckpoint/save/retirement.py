@@ -13,7 +13,7 @@ from modelcheckpoint.decide.retention import (
     superseded,
     to_delete,
 )
-from modelcheckpoint.journal.log import Follower
+from modelcheckpoint.journal import log
 from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.results import Retired
 from modelcheckpoint.storage.base import Storage
@@ -46,7 +46,7 @@ class Retirement:
         self._keep = keep
         self._run = run
         self._template = template
-        self._journal = Follower(storage)
+        self._journal = log.Follower(storage)
         self._is_first_look = True
         self._there: dict[str, Record] = {}
         self._for_good: dict[str, Record] = {}
@@ -191,7 +191,7 @@ class Retirement:
         # Before the file goes: were the process killed between the two, a file would
         # be missing of which nobody knows who deleted it.
         if records:
-            self._storage.append(*(Removal.of(r).to_line() for r in records))
+            log.note_removals(self._storage, records)
             self._announced.update(record.path for record in records)
 
     def _forget(self, path: str) -> None:

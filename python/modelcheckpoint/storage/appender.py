@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from modelcheckpoint.storage.base import JOURNAL, NotPlain
+from modelcheckpoint.storage.base import NotPlain
 from modelcheckpoint.storage.beneath import PLAIN, check_plain
 from modelcheckpoint.storage.directories import Directories
+from modelcheckpoint.storage.journals import JOURNAL
 from modelcheckpoint.storage.system import as_system
 from modelcheckpoint.storage.writer import write_some
 

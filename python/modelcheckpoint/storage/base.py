@@ -7,18 +7,18 @@ are only ever added. There is no rename in it, no lock and no directory.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, Optional, Protocol, Union
 from zlib import crc32
 
+from modelcheckpoint.storage.journals import NOTHING, Line
+
 __all__ = [
-    "JOURNAL",
     "Data",
     "Digest",
     "Entry",
-    "Line",
     "NotFlushed",
     "NotPlain",
     "Part",
@@ -26,12 +26,8 @@ __all__ = [
     "Storage",
     "digest_of",
     "is_name_below",
-    "lines_in",
     "measured",
 ]
-
-JOURNAL = "modelcheckpoint.jsonl"
-"""Name of the journal, beside the checkpoints."""
 
 Data = Union[bytes, memoryview]
 Part = tuple[Data, Optional[int]]
@@ -39,8 +35,6 @@ Part = tuple[Data, Optional[int]]
 
 _CHUNK = 1 << 20
 _LONGEST_NAME = 4096
-_LONGEST_LINE = 4 << 20
-"""A line with thousands of metrics has some 100 KB; no longer one than this is read."""
 
 
 class NotPlain(OSError):
@@ -73,25 +67,13 @@ class Entry:
         bytes: Its size.
         modified: When it was written to, nanoseconds since 1970.
         version: What changes when another file gets the name, or this one is written.
+            Where a store tells no more, it stays if the contents are the same.
     """
 
     name: str
     bytes: int
-    modified: int
+    modified: int = field(compare=False)
     version: object
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of a journal.
-
-    Attributes:
-        data: The line, with its newline if that is there already.
-        end: Where it ends in the journal: to read on from there, pass it as `after`.
-    """
-
-    data: bytes
-    end: int
 
 
 class Staged(Protocol):
@@ -115,6 +97,10 @@ class Staged(Protocol):
             OSError: If the file is empty, or cannot be read or flushed.
         """
 
+    @property
+    def published(self) -> bool:
+        """Whether it has got its name, as far as anybody knows."""
+
     def publish(self) -> None:
         """Give the file its name, in place of any file that had it.
 
@@ -133,6 +119,10 @@ class Storage(Protocol):
     @property
     def root(self) -> str:
         """Absolute path, or address, of all names."""
+
+    @property
+    def is_near(self) -> bool:
+        """Whether a small file is published in less time than anybody would notice."""
 
     def check(self, name: str | None = None, given: str | None = None) -> None:
         """Raise if a checkpoint could not be written here, and leave no trace.
@@ -175,6 +165,15 @@ class Storage(Protocol):
             OSError: If it cannot be opened.
         """
 
+    def local_copy(self, name: str) -> AbstractContextManager[str]:
+        """Give the path of a local file with what a file holds, for those who need one.
+
+        At the end of the block nobody may use it any more.
+
+        Raises:
+            OSError: If there is no such file, or it cannot be read.
+        """
+
     def staged(self, name: str, suffix: str) -> AbstractContextManager[Staged]:
         """Begin a file that is to get a name; at the end of the block it is discarded.
 
@@ -200,12 +199,13 @@ class Storage(Protocol):
             OSError: If it cannot be deleted, or lies behind a link.
         """
 
-    def lines(self, after: int = 0) -> Iterator[Line]:
+    def lines(self, after: Mapping[str, int] = NOTHING) -> Iterator[Line]:
         """Yield the journal's lines, oldest first; the last one may lack its end.
 
         Args:
-            after: Where a line ended after which to begin. If the journal is shorter,
-                it was begun again, and is read from its beginning.
+            after: Where to begin in each file of the journal: where the last line
+                ended that was read in it. One that is shorter by now was begun again,
+                and is read from its beginning.
 
         Raises:
             FileNotFoundError: If there is no journal.
@@ -228,6 +228,19 @@ class Storage(Protocol):
 
     def abandoned(self) -> list[Entry]:
         """Return what writers that are dead have staged; where in doubt, it is none."""
+
+    def hurry(self) -> None:
+        """Try no longer what has failed and could yet succeed: somebody waits for it.
+
+        It holds for the file that is staged or published now, on whatever thread.
+        """
+
+    def end_in_time(self) -> float | None:
+        """Have what is staged or published now succeed or fail in good time.
+
+        Returns:
+            How many seconds that may take; None where it takes what it takes.
+        """
 
     def tidy(self) -> None:
         """Do what could not be done, or was left to be done at leisure.
@@ -277,18 +290,3 @@ def digest_of(storage: Storage, name: str) -> Digest | None:
             return measured(file)
     except (FileNotFoundError, NotPlain):
         return None
-
-
-def lines_in(journal: BinaryIO, after: int = 0) -> Iterator[Line]:
-    """Yield the lines of an open journal, as `Storage.lines` does.
-
-    One that is too long for any journal of ours is passed over, without holding it.
-    """
-    if journal.seek(0, os.SEEK_END) < after:
-        after = 0
-    journal.seek(after)
-    while data := journal.readline(_LONGEST_LINE):
-        if data.endswith(b"\n") or len(data) < _LONGEST_LINE:
-            yield Line(data, journal.tell())
-        while len(data) == _LONGEST_LINE and not data.endswith(b"\n"):
-            data = journal.readline(_LONGEST_LINE)

@@ -7,13 +7,13 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, BinaryIO
 
 from modelcheckpoint.storage.appender import Appender
-from modelcheckpoint.storage.base import JOURNAL, Entry, Line, lines_in
+from modelcheckpoint.storage.base import Entry, NotPlain
 from modelcheckpoint.storage.beneath import (
     PLAIN,
     delete_below,
@@ -22,6 +22,13 @@ from modelcheckpoint.storage.beneath import (
     stat_below,
 )
 from modelcheckpoint.storage.directories import Directories
+from modelcheckpoint.storage.journals import (
+    JOURNAL,
+    NOTHING,
+    Line,
+    is_journal,
+    lines_of,
+)
 from modelcheckpoint.storage.preflight import check_folder, check_not_a_folder
 from modelcheckpoint.storage.staging import StagedFile, Staging
 from modelcheckpoint.storage.system import System, as_system
@@ -49,6 +56,7 @@ class LocalStorage:
 
     def __init__(self, root: str, depth: int = 0, system: Any = os) -> None:
         self.root = root
+        self.is_near = True
         self.depth = depth
         self._os = system = as_system(system)
         self._folders = Directories(system)
@@ -105,6 +113,10 @@ class LocalStorage:
         except NotADirectoryError as error:
             raise FileNotFoundError(errno.ENOENT, error.strerror, name) from None
 
+    def local_copy(self, name: str) -> AbstractContextManager[str]:
+        """Give the path of the file itself."""
+        return contextlib.nullcontext(self.path(name))
+
     def staged(self, name: str, suffix: str) -> AbstractContextManager[StagedFile]:
         """Begin a temporary file beside `name`."""
         return self._staging.staged(name, suffix)
@@ -133,10 +145,20 @@ class LocalStorage:
         delete_empty_above(self.root, entry.name, self._os)
         return True
 
-    def lines(self, after: int = 0) -> Iterator[Line]:
-        """Yield the lines of the journal in this folder."""
-        with self.open(JOURNAL) as journal:
-            yield from lines_in(journal, after)
+    def lines(self, after: Mapping[str, int] = NOTHING) -> Iterator[Line]:
+        """Yield the lines of the journal in this folder.
+
+        Nobody adds to what was copied from elsewhere: who reads on reads the rest of
+        what was there.
+        """
+        with contextlib.ExitStack() as stack:
+            journals: dict[str, BinaryIO] = {}
+            for name in {JOURNAL, *after} if after else self._journals():
+                with contextlib.suppress(FileNotFoundError, NotPlain):
+                    journals[name] = stack.enter_context(self.open(name))
+            if not journals:
+                self.open(JOURNAL).close()  # which raises what is the matter
+            yield from lines_of(journals, after)
 
     def append(self, *lines: str) -> None:
         """Add lines to the journal, durably."""
@@ -144,8 +166,8 @@ class LocalStorage:
 
     def journal_version(self) -> object:
         """Return what changes when the journal does; None where there is none."""
-        journal = self.entry(JOURNAL)
-        return None if journal is None else journal.version
+        journals = (self.entry(name) for name in sorted(self._journals()))
+        return tuple(one.version for one in journals if one is not None) or None
 
     def unpublished(self, name: str) -> list[Entry]:
         """Return the temporary files in the folder that a name is in."""
@@ -157,6 +179,12 @@ class LocalStorage:
         found = _temporary(walk(self.root, self.depth))
         return [entry for entry in found if is_abandoned(self.root, entry.name)]
 
+    def hurry(self) -> None:
+        """Do nothing: what fails on a disk is not tried for long."""
+
+    def end_in_time(self) -> None:
+        """Do nothing: a disk takes what it takes."""
+
     def tidy(self) -> None:
         """Delete the temporary files that are left, and flush what lost its files."""
         self._staging.tidy()
@@ -164,6 +192,12 @@ class LocalStorage:
         for folder in folders:  # after a power cut its files may else be there again
             with contextlib.suppress(OSError):
                 Directories(self._os).flush(folder)
+
+    def _journals(self) -> list[str]:
+        try:
+            return [name for name in os.listdir(self.root) if is_journal(name)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
     def _copy(self, name: str, second: str) -> None:
         with self.staged(second, ".run") as staged:

@@ -171,6 +171,11 @@ class StagedFile:
             self._os.close(file)
         return Digest(size, f"{checksum:08x}")
 
+    @property
+    def published(self) -> bool:
+        """Whether the temporary name is gone."""
+        return not os.path.exists(self.path)
+
     def publish(self) -> None:
         """Give it its final name, in place of any file that had it.
 

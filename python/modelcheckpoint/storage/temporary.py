@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from zlib import crc32
 
 from modelcheckpoint.storage import processes
-from modelcheckpoint.storage.base import JOURNAL
 from modelcheckpoint.storage.beneath import open_below
+from modelcheckpoint.storage.journals import JOURNAL
 
 try:
     import fcntl

@@ -101,8 +101,7 @@ class Resumption:
             # Another callback of this training has a newer state, and restored it.
             fit.progress.go_on(ahead.samples)
             return
-        path = storage.path(record.path)
-        self.restored = restored = restore(fit.model, path, record)
+        self.restored = restored = restore(fit.model, storage, record.path, record)
         averaged = record.averaged is True
         if averaged and restored.optimizer:
             averaged = not take_averages_out(fit.model)

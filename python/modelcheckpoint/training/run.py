@@ -6,13 +6,13 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 from modelcheckpoint import __version__
 from modelcheckpoint.decide.monitor import direction_of
 from modelcheckpoint.decide.plan import Order, Plan
 from modelcheckpoint.decide.triggers import Every, Seconds
+from modelcheckpoint.journal.log import now
 from modelcheckpoint.observe.direction import stated_direction
 from modelcheckpoint.observe.keras_models import versions_of
 from modelcheckpoint.records import Record
@@ -124,7 +124,7 @@ class Run:
             format=self._settings.format.name,
             bytes=0,
             crc32="",
-            time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            time=now(),
             run=self.id,
             template=self._settings.filepath,
             versions={"modelcheckpoint": __version__, **versions_of(model)},

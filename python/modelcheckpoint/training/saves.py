@@ -82,6 +82,7 @@ class Saves:
             wait: Whether to wait for its end.
         """
         if wait:
+            self._commit.storage.hurry()
             self._background.wait()
         outcome = self._background.outcome()
         if outcome is None:
@@ -109,6 +110,14 @@ class Saves:
     def wait(self) -> None:
         """Return when no save is under way."""
         self._background.wait()
+
+    def end(self) -> None:
+        """Report what came of the last save, once it has ended or its time is over."""
+        seconds = self._commit.storage.end_in_time()
+        if seconds is not None and self._order is not None:
+            with self._reporter.waiting(self._order.path, seconds) as meanwhile:
+                self._background.wait(meanwhile)
+        self.settle(wait=True)
 
     def release(self) -> None:
         """Give back what was kept for the next save, and tidy up."""
@@ -148,13 +157,20 @@ class Saves:
             raise RuntimeError("a save is under way")
         self._order = order
         soon = self._pipeline.begin(model, record)
-        if soon or not (self._saved_in_fit and self._settings.background):
+        if self._waits(soon):
             self._background.wait()
         self._begun()
         outcome = self._background.outcome()
         if outcome is None or outcome[1] is None:
             self._reporter.fallback(self._pipeline.fallback)
         self.settle(wait=False)
+
+    def _waits(self, soon: bool) -> bool:
+        """Return whether training waits until the save has ended."""
+        if not self._settings.background:
+            return True
+        # What is not near was tried before the first batch, and takes its time.
+        return self._commit.storage.is_near and (soon or not self._saved_in_fit)
 
     def _only_take_part(self, model: Any, order: Order) -> None:
         """Decide alike, as a worker whose chief writes the file."""
@@ -177,7 +193,8 @@ class Saves:
             raise error  # while it saved on this thread
         self.unsaved = True
         text = messages.failed(self._reporter.path(order.path), error)
-        if self._settings.on_error == "raise" or not self._saved_in_fit:
+        first = self._commit.storage.is_near and not self._saved_in_fit
+        if self._settings.on_error == "raise" or first:
             self._reporter.problems.append(text)
             raise SaveError(text) from error
         self._reporter.problem(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +17,7 @@ from modelcheckpoint.restore import Restored
 from modelcheckpoint.save.commit import Commit
 from modelcheckpoint.save.replacement import Caution
 from modelcheckpoint.settings import Settings
-from modelcheckpoint.storage import storage_for
+from modelcheckpoint.storage import absolute, storage_for
 from modelcheckpoint.storage.base import Storage
 from modelcheckpoint.training.exit import GracefulExit
 from modelcheckpoint.training.resumption import Resumption
@@ -112,7 +111,7 @@ class Training:
 
     def end(self) -> None:
         """End a fit that ended as it should: nothing is under way when this returns."""
-        self.settle(wait=True)
+        self._end_saves()
         if self.begun and self._settings.save_on_exit:
             self._save_last()
         if self._ever_begun:
@@ -125,6 +124,10 @@ class Training:
                 never_due = f"{self._settings.interval} had not passed yet"
                 self._reporter.end(self._run.saved_ever, never_due)
         self.begun = False
+
+    def _end_saves(self) -> None:
+        if self._ever_begun:
+            self._saves.end()
 
     def settle(self, wait: bool) -> None:
         """Report what came of the save that was begun last, if it has ended."""
@@ -207,7 +210,7 @@ class Training:
 
     def _storage(self, chief: bool) -> Storage:
         template = self._settings.template
-        storage = storage_for(os.path.abspath(template.folder), template.depth)
+        storage = storage_for(absolute(template.folder), template.depth)
         if chief:
             name = None if template.fields else template.fill({}).path
             try:
@@ -262,7 +265,7 @@ class Training:
             moment, mode = self._moment(self._logs)
             decision = self._plan.at_exit(moment, mode)
             self._saves.carry_out(decision, leaving=True)
-        self.settle(wait=True)
+        self._end_saves()
 
     # Reporting
 

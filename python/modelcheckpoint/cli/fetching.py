@@ -1,0 +1,44 @@
+"""The command `fetch`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from modelcheckpoint.cli.output import print_path, problems_told
+from modelcheckpoint.errors import RestoreError
+from modelcheckpoint.fetch import fetch_checkpoint
+from modelcheckpoint.listing.text import shown
+
+__all__ = ["fetch"]
+
+
+@click.command()
+@click.argument("path")
+@click.argument("folder", type=click.Path(file_okay=False), default=".")
+def fetch(path: str, folder: str) -> None:
+    """Copy the checkpoint at PATH to FOLDER, and print the path of the copy.
+
+    PATH is an address in an object store, or a path; FOLDER is made if need be. What
+    arrives is compared with the journal: a damaged checkpoint leaves nothing.
+
+    \b
+    Exit status:
+      0    it is there
+      1    it is damaged
+      2    the command was called wrongly, or something cannot be read or written
+      130  it was interrupted
+
+    \b
+    Examples:
+      modelcheckpoint fetch s3://bucket/run/07.keras
+      modelcheckpoint fetch "$(modelcheckpoint best s3://bucket/run)" models
+    """  # noqa: D301 - click reads this sign
+    with problems_told(path):
+        try:
+            copy = fetch_checkpoint(path, folder)
+        except RestoreError as error:
+            click.echo(shown(str(error), sys.stderr.encoding), err=True)
+            sys.exit(1)
+    print_path(copy)

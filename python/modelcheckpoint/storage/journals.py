@@ -1,0 +1,86 @@
+"""The files that are the journal of a storage, read as one.
+
+A folder has one, to which every run adds its lines. A store of objects, which cannot
+add to one, has some of each run; so has a folder that was copied from a store.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from operator import itemgetter
+from types import MappingProxyType
+from typing import BinaryIO
+
+__all__ = ["JOURNAL", "NOTHING", "Line", "is_journal", "lines_of"]
+
+JOURNAL = "modelcheckpoint.jsonl"
+"""Name of the journal of a folder, beside the checkpoints."""
+
+NOTHING: Mapping[str, int] = MappingProxyType({})
+"""Where to read on from where nothing was read."""
+
+_LONGEST_LINE = 4 << 20
+"""A line with thousands of metrics has some 100 KB; no longer one than this is read."""
+
+_TIME = re.compile(rb'"time": ?"([^"]*)"')
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a journal.
+
+    Attributes:
+        data: The line, with its newline if that is there already.
+        journal: Name of the file that it stands in.
+        end: Where it ends in that file.
+    """
+
+    data: bytes
+    journal: str
+    end: int
+
+
+def is_journal(name: str) -> bool:
+    """Return whether a file of this name is a journal, or a part of one."""
+    return name == JOURNAL or bool(re.fullmatch(r"modelcheckpoint\.[^/]+\.jsonl", name))
+
+
+def lines_of(
+    journals: Mapping[str, BinaryIO], after: Mapping[str, int]
+) -> Iterator[Line]:
+    """Yield the lines of open journals, as `Storage.lines` does.
+
+    They come in the order of their times; a line without one stays behind the line
+    before it. One that is too long for any journal of ours is passed over.
+    """
+    if len(journals) == 1:
+        ((name, file),) = journals.items()
+        yield from _lines(name, file, after.get(name, 0))
+        return
+    timed = [_timed(name, file, after.get(name, 0)) for name, file in journals.items()]
+    for _, line in heapq.merge(*timed, key=itemgetter(0)):
+        yield line
+
+
+def _timed(name: str, file: BinaryIO, after: int) -> Iterator[tuple[bytes, Line]]:
+    # All times are UTC, written alike, so that their order is that of the text.
+    newest = b""
+    for line in _lines(name, file, after):
+        time = _TIME.search(line.data)
+        newest = max(newest, time[1]) if time else newest
+        yield newest, line
+
+
+def _lines(name: str, file: BinaryIO, after: int) -> Iterator[Line]:
+    if file.seek(0, os.SEEK_END) < after:
+        after = 0
+    file.seek(after)
+    while data := file.readline(_LONGEST_LINE):
+        if data.endswith(b"\n") or len(data) < _LONGEST_LINE:
+            yield Line(data, name, file.tell())
+        while len(data) == _LONGEST_LINE and not data.endswith(b"\n"):
+            data = file.readline(_LONGEST_LINE)

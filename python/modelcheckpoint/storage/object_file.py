@@ -1,0 +1,88 @@
+"""An object in a store, read as a file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any, BinaryIO, cast
+
+from modelcheckpoint.storage.object_store import as_system_errors
+
+__all__ = ["ObjectFile"]
+
+_CHUNK = 4 << 20
+
+
+class ObjectFile(io.RawIOBase):
+    """An object that is read on from where it is, and asked for anew after a seek.
+
+    Args:
+        store: That has it.
+        name: Of the object.
+        address: Of the object, for errors.
+    """
+
+    def __init__(self, store: Any, name: str, address: str) -> None:
+        import obstore
+
+        super().__init__()
+        self._store, self._name, self._address = store, name, address
+        self._at = 0
+        self._pieces: Iterator[Any] | None = None
+        self._piece = memoryview(b"")
+        with as_system_errors(address):
+            found = obstore.head(store, name)
+        self._size, self._tag = found["size"], found["e_tag"]
+
+    @classmethod
+    def opened(cls, store: Any, name: str, address: str) -> BinaryIO:
+        """Open an object.
+
+        Raises:
+            FileNotFoundError: If there is none.
+            OSError: If it cannot be read.
+        """
+        return cast(BinaryIO, io.BufferedReader(cls(store, name, address), 1 << 20))
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the place from which is read next."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place; that costs a request once something is read there."""
+        at = offset + (0, self._at, self._size)[whence]
+        if at != self._at:
+            self._at = at
+            self._pieces = None
+            self._piece = memoryview(b"")
+        return at
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what there is, at most as much as fits."""
+        with as_system_errors(self._address):
+            if not len(self._piece) and self._at < self._size:
+                self._piece = memoryview(self._next()).cast("B")
+        count = min(len(buffer), len(self._piece))
+        buffer[:count] = self._piece[:count]
+        self._piece = self._piece[count:]
+        self._at += count
+        return count
+
+    def _next(self) -> Any:
+        import obstore
+
+        if self._pieces is None:
+            options: Any = {"if_match": self._tag}  # not another object by now
+            if self._at:  # some servers answer a range that is all as if it were none
+                options["range"] = {"offset": self._at}
+            found = obstore.get(self._store, self._name, options=options)
+            self._pieces = iter(found.stream(min_chunk_size=_CHUNK))
+        return next(self._pieces, b"")

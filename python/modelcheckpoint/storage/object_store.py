@@ -1,0 +1,100 @@
+"""The library's store at an address, and its errors as the system's."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+__all__ = ["as_system_errors", "store_at"]
+
+_KEYS = (
+    "its keys come from the environment (AWS_*, GOOGLE_* or AZURE_*), or from the "
+    "machine itself"
+)
+
+
+_NO_BUCKET = "NoSuchBucket|ContainerNotFound|bucket does not exist"
+_BUCKET_IS_MISSING = "there is no such bucket: make it, or mend the address"
+
+# What is tried for longer, `Patience` tries: it can be told to hurry.
+_RETRIES = {"max_retries": 1, "retry_timeout": timedelta(seconds=3)}
+_QUICKLY = {"connect_timeout": "3s", "timeout": "4s"}
+_ALLOW_HTTP = ("AWS_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP", "AZURE_ALLOW_HTTP")
+
+
+def store_at(root: str, quickly: bool = False) -> Any:
+    """Return the library's store of the objects below an address.
+
+    Keys, endpoint and whatever else it needs it takes from the environment, or from
+    the machine that it runs on.
+
+    Args:
+        root: The address.
+        quickly: Whether requests fail within ten seconds, if they do not succeed.
+
+    Raises:
+        OSError: If the environment lacks something without which there is no store.
+    """
+    from obstore.store import from_url
+
+    # The library forgets what the environment says of this where it is given options.
+    allowed = any(os.environ.get(n, "").lower() in ("true", "1") for n in _ALLOW_HTTP)
+    options: dict[str, Any] = {"allow_http": allowed, **(_QUICKLY if quickly else {})}
+    scheme, _, path = root.partition("://")
+    make: Any = from_url
+    with as_system_errors(root):
+        return make(
+            f"{scheme}://{quote(path)}", client_options=options, retry_config=_RETRIES
+        )
+
+
+@contextlib.contextmanager
+def as_system_errors(address: str) -> Iterator[None]:
+    """Raise, in place of the library's errors, those that a file system would.
+
+    Args:
+        address: Of what is asked for; errors name it.
+
+    Raises:
+        FileNotFoundError: If there is no such object, or no such bucket.
+        PermissionError: If the store refuses who asks.
+        OSError: Whatever else is wrong.
+    """
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except FileNotFoundError as error:
+        if error.errno is not None:
+            raise
+        missing = re.search(_NO_BUCKET, str(error))
+        what = _BUCKET_IS_MISSING if missing else "there is no such object"
+        raise FileNotFoundError(errno.ENOENT, what, address) from None
+    except (BaseError, ValueError) as error:
+        raise _translated(error, address) from None
+
+
+def _translated(error: Exception, address: str) -> OSError:
+    from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
+
+    text = str(error).partition("\n\nDebug source")[0]
+    if re.search(_NO_BUCKET, text):
+        return FileNotFoundError(errno.ENOENT, _BUCKET_IS_MISSING, address)
+    message = re.search("<Message>(.+?)</Message>", text, re.DOTALL)
+    refused = isinstance(error, (PermissionDeniedError, UnauthenticatedError))
+    if refused or re.search("status code: 40[13]", text):
+        why = f" ({message[1].strip().rstrip('.')})" if message else ""
+        what = f"the store refuses access{why}; {_KEYS}"
+        return PermissionError(errno.EACCES, what, address)
+    answer = re.search("status code: ([^:<]+)", text)
+    if answer:
+        why = message[1].strip().rstrip(".") if message else answer[1].strip()
+        return OSError(errno.EIO, f"the store does not serve it ({why})", address)
+    cause = " ".join(text.split()).rpartition(" - ")[2].rstrip(".")[:300]
+    return OSError(errno.EIO, f"the store cannot be reached ({cause})", address)

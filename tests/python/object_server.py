@@ -1,0 +1,100 @@
+"""A real S3 server, on loopback, over a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+KEY, SECRET = "modelcheckpoint-test", "modelcheckpoint-secret"
+RCLONE = os.path.join(os.path.dirname(sys.executable), "rclone")
+
+
+def is_installed():
+    return os.path.exists(RCLONE)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class ObjectServer:
+    """`rclone serve s3` over a folder, whose folders are the buckets.
+
+    Args:
+        folder: A path object of the folder.
+        options: More options of the server, such as `--bwlimit`.
+
+    Attributes:
+        environment: What tells a client where it is, and its keys.
+    """
+
+    def __init__(self, folder, *options):
+        self.folder, self._options = folder, options
+        self.port = free_port()
+        self.environment = {
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_REGION": "us-east-1",
+        }
+        self._process = None
+        self.start()
+
+    def start(self):
+        self._process = subprocess.Popen(
+            [
+                RCLONE,
+                "serve",
+                "s3",
+                f"--auth-key={KEY},{SECRET}",
+                f"--addr=127.0.0.1:{self.port}",
+                "--dir-cache-time=0s",  # a bucket is a folder that a test has made
+                *self._options,
+                str(self.folder),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 30
+        while not self._answers():
+            assert time.monotonic() < deadline, "rclone does not start"
+            time.sleep(0.02)
+
+    def stop(self):
+        self._process.kill()
+        self._process.wait()
+
+    def bucket(self, name):
+        """Make a bucket, empty, and return its folder."""
+        path = self.folder / name
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+        return path
+
+    def _answers(self):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{self.port}", timeout=5)
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def object_server(folder, *options):
+    server = ObjectServer(folder, *options)
+    try:
+        yield server
+    finally:
+        server.stop()
