@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,6 +12,9 @@ import urllib.error
 import urllib.request
 
 KEY, SECRET = "modelcheckpoint-test", "modelcheckpoint-secret"
+_CACHED = 0.1
+"""Seconds for which the server remembers what is in a folder."""
+
 RCLONE = os.path.join(os.path.dirname(sys.executable), "rclone")
 
 
@@ -58,7 +60,7 @@ class ObjectServer:
                 "s3",
                 f"--auth-key={KEY},{SECRET}",
                 f"--addr=127.0.0.1:{self.port}",
-                "--dir-cache-time=0s",  # a bucket is a folder that a test has made
+                f"--dir-cache-time={_CACHED}s",
                 *self._options,
                 str(self.folder),
             ],
@@ -75,11 +77,15 @@ class ObjectServer:
         self._process.wait()
 
     def bucket(self, name):
-        """Make a bucket, empty, and return its folder."""
+        """Make a bucket, and return its folder."""
         path = self.folder / name
-        shutil.rmtree(path, ignore_errors=True)
-        path.mkdir(parents=True)
+        path.mkdir()
+        self.refresh()
         return path
+
+    def refresh(self):
+        """Have the server see what was changed in the folder behind its back."""
+        time.sleep(2 * _CACHED)
 
     def _answers(self):
         try:

@@ -60,13 +60,14 @@ class Objects:
     leaves_pieces = False
     resolution = 2.1
 
-    def __init__(self, bucket):
-        self.folder = bucket
-        self.storage = storage_for(f"s3://{bucket.name}/run", depth=1)
+    def __init__(self, server, name):
+        self.folder, self._server = server.bucket(name), server
+        self.storage = storage_for(f"s3://{name}/run", depth=1)
 
     def write_journal(self, data):
         (self.folder / "run").mkdir(exist_ok=True)
         self._journal().write_bytes(data)
+        self._server.refresh()
 
     def read_journal(self):
         return self._journal().read_bytes()

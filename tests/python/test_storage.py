@@ -34,7 +34,7 @@ def place(request, tmp_path, monkeypatch):
     server = request.getfixturevalue("server")
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
-    return Objects(server.bucket(f"bucket{next(NUMBERS)}"))
+    return Objects(server, f"bucket{next(NUMBERS)}")
 
 
 @pytest.fixture
