@@ -17,7 +17,7 @@ from modelcheckpoint.decide.plan import Moment, Order, Skip
 from modelcheckpoint.errors import CheckpointWarning
 from modelcheckpoint.formats.snapshot import NeedsKeras
 from modelcheckpoint.records import Record
-from modelcheckpoint.report import messages
+from modelcheckpoint.report import caller, messages
 from modelcheckpoint.results import Receipt, Replaced, Retired
 
 __all__ = ["Reporter"]
@@ -107,10 +107,10 @@ class Reporter:
         if once is not None:
             self._once.add(once)
         self.problems.append(text)
-        if _in_r():  # a Python warning would never reach an R user
+        if caller.is_r():  # a Python warning would never reach an R user
             self.say(f"Warning: {text}")
         else:
-            warnings.warn(text, CheckpointWarning, stacklevel=_outside())
+            warnings.warn(text, CheckpointWarning, stacklevel=caller.stacklevel())
 
     def begin(self, every: str | None) -> None:
         """Begin a training, whose problems `end` sums up; say what `every` means.
@@ -294,18 +294,3 @@ class Reporter:
         if self.verbose:
             batch = f", batch {moment.batch}" if within and moment.batch else ""
             self.say(f"Epoch {moment.epoch}{batch}: {text}")
-
-
-def _in_r() -> bool:
-    return "rpycall" in sys.modules or "rpytools" in sys.modules
-
-
-def _outside() -> int:
-    """Return the `stacklevel` at which the user's own line is: not ours, not Keras'."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None:
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if package not in ("modelcheckpoint", "keras", "tf_keras"):
-            break
-        frame, level = frame.f_back, level + 1
-    return level
