@@ -21,7 +21,7 @@ from modelcheckpoint.storage import beneath, storage_for
 from modelcheckpoint.storage.base import NotPlain, digest_of, is_name_below
 from modelcheckpoint.storage.journals import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage
-from modelcheckpoint.storage.staging import StagedFile
+from modelcheckpoint.storage.staged_file import StagedFile
 
 pytestmark = [
     pytest.mark.slow,

@@ -139,7 +139,7 @@ KILLED = """
 import os, sys
 sys.path[:0] = [{tests!r}]
 from test_replacement import callback, train
-from modelcheckpoint.storage.staging import StagedFile
+from modelcheckpoint.storage.staged_file import StagedFile
 import pathlib
 publish, count = StagedFile.publish, []
 def dies(self, *args):

@@ -17,7 +17,7 @@ from local_saves import files, parts, save_that_raises
 from modelcheckpoint.decide.retention import Keep
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.save.retirement import Retirement
-from modelcheckpoint.storage import processes, temporary
+from modelcheckpoint.storage import running_process, temporary
 from modelcheckpoint.storage.journals import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage
 from modelcheckpoint.storage.system import PATIENCE, System, as_system
@@ -249,7 +249,7 @@ class Kernel:
 def test_a_process_of_windows(pid, error, running):
     """Its temporary files stay while it runs, and where that cannot be told."""
     kernel = Kernel()
-    assert processes.is_running(pid, kernel, lambda: error) == running
+    assert running_process.is_running(pid, kernel, lambda: error) == running
     assert kernel.open == set()
 
 

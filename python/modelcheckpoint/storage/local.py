@@ -30,7 +30,7 @@ from modelcheckpoint.storage.journals import (
     lines_of,
 )
 from modelcheckpoint.storage.preflight import check_folder, check_not_a_folder
-from modelcheckpoint.storage.staging import StagedFile, Staging
+from modelcheckpoint.storage.staged_file import StagedFile, Staging
 from modelcheckpoint.storage.system import System, as_system
 from modelcheckpoint.storage.temporary import is_abandoned, is_temporary
 from modelcheckpoint.storage.walker import Found, walk

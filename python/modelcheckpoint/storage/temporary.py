@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from zlib import crc32
 
-from modelcheckpoint.storage import processes
+from modelcheckpoint.storage import running_process
 from modelcheckpoint.storage.beneath import open_below
 from modelcheckpoint.storage.journals import JOURNAL
 
@@ -131,7 +131,7 @@ def is_abandoned(folder: str, name: str) -> bool:
         pid = int(match["pid"])
         if pid == os.getpid():  # as in a container that was started anew
             return match["token"] not in _tokens
-        return not processes.runs(pid)
+        return not running_process.runs(pid)
     return free is True
 
 

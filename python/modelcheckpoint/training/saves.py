@@ -7,9 +7,9 @@ from typing import Any
 
 from modelcheckpoint.decide.plan import Order, Skip
 from modelcheckpoint.errors import FieldError, RestoreError, SaveError, is_interrupt
+from modelcheckpoint.observe.extra_state import state_of
 from modelcheckpoint.observe.fit import Fit
 from modelcheckpoint.observe.processes import check_reach, saves_together
-from modelcheckpoint.observe.state import state_of
 from modelcheckpoint.records import Record
 from modelcheckpoint.report import messages
 from modelcheckpoint.report.reporter import Reporter
