@@ -24,7 +24,9 @@
 #'     \item{`path`}{name of the file, relative to `folder`}
 #'     \item{`status`}{`"good"`; `"damaged"`; `"missing"`, where no line of the
 #'       journal says that it was deleted or never came; or `"unknown"`, where
-#'       no line names the file, as where Keras itself wrote it}
+#'       no line names the file, as where Keras itself wrote it, or where it is
+#'       the last save of a run in an object store, which may have ended before
+#'       the upload did}
 #'     \item{`reason`}{what is wrong, or `NA`}
 #'     \item{`epoch`, `value`, `bytes`, `time`, `run`}{what the journal says:
 #'       the epoch from 1, the value of `monitor`, the size in bytes, when it

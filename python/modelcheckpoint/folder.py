@@ -169,8 +169,10 @@ def verify_checkpoints(
         has `path`, `status`, `reason` and `record`. The status is `"good"`,
         `"damaged"`, `"missing"` (and no line says that it was deleted, or never came)
         or `"unknown"` (no line names it, as where Keras itself wrote it; what is wrong
-        with its outer structure, if anything, is the reason). One flipped bit anywhere
-        in a file that a line names makes it damaged.
+        with its outer structure, if anything, is the reason). `"unknown"`, too, is the
+        last save of a run in an object store if there is no such object: the run may
+        have ended before the upload did. One flipped bit anywhere in a file that a line
+        names makes it damaged.
 
     Raises:
         ValueError: If `folder` is no path.

@@ -20,7 +20,7 @@ from modelcheckpoint.errors import (
 )
 from modelcheckpoint.formats import format_of_file
 from modelcheckpoint.formats.optimizer_state import NO_STATE
-from modelcheckpoint.journal.verify import Verification, Verifier
+from modelcheckpoint.journal.verify import Verifier
 from modelcheckpoint.lookup import absolute_path, described
 from modelcheckpoint.observe.keras_models import check_model
 from modelcheckpoint.observe.layer_states import put_states
@@ -135,10 +135,13 @@ def restored_from(model: Any, path: str | os.PathLike[str]) -> Restored:
     check_model(model, "The model is the first argument, the path the second.")
     file = _checked(path)
     wait_for_all()
-    storage, found = _looked_up(file)
-    if found.status not in ("good", "unknown"):
-        raise RestoreError(f"{file} is damaged: {found.reason}.")
-    restored = restore(model, storage, found.path, found.record)
+    storage, name, records = described(file)
+    with storage.kept_copies():
+        verification = Verifier(storage).verify(name) if records else None
+        record = None if verification is None else verification.record
+        if verification is not None and verification.status == "damaged":
+            raise RestoreError(f"{file} is damaged: {verification.reason}.")
+        restored = restore(model, storage, name, record)
     _restored_by_hand[id(model)] = model
     return restored
 
@@ -183,14 +186,15 @@ def restore_weights(model: Any, storage: Storage, record: Record) -> None:
     Raises:
         RestoreError: If the file is gone or damaged. The model is then as it was.
     """
-    found = Verifier(storage).verify(record.path)
-    if found is None or not found.proves(record):
-        gone = found is None or found.status == "missing"
-        reason = found.reason if found is not None and found.reason else None
-        what = "it is gone" if gone else reason or "another file has its name now"
-        raise RestoreError(f"{record.path}: {what}")
-    with _local_copy(storage, record.path) as local:
-        format_of_file(local).read_weights(model, local, record)
+    with storage.kept_copies():
+        found = Verifier(storage).verify(record.path)
+        if found is None or not found.proves(record):
+            gone = found is None or found.status == "missing"
+            reason = found.reason if found is not None and found.reason else None
+            what = "it is gone" if gone else reason or "another file has its name now"
+            raise RestoreError(f"{record.path}: {what}")
+        with _local_copy(storage, record.path) as local:
+            format_of_file(local).read_weights(model, local, record)
 
 
 @contextlib.contextmanager
@@ -226,10 +230,3 @@ def _check_file(path: str) -> None:
         raise OSError(errno.EINVAL, "it is no regular file", path)
     with open(path, "rb"):
         pass
-
-
-def _looked_up(file: str) -> tuple[Storage, Verification]:
-    """Return what the journal says of a file, and the storage that has the journal."""
-    storage, name, records = described(file)
-    found = Verifier(storage).verify(name) if records else None
-    return storage, found or Verification(name, "unknown", None, None)

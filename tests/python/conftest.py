@@ -18,6 +18,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import numpy as np
 import pytest
+from object_server import bucket, server  # noqa: F401 - fixtures
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and with them
 # the processes that they start and interrupt.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import urllib.request
 
 import pytest
 
+_NUMBERS = itertools.count()
 KEY, SECRET = "modelcheckpoint-test", "modelcheckpoint-secret"
 _CACHED = 0.1
 """Seconds for which the server remembers what is in a folder."""
@@ -110,3 +112,18 @@ def object_server(folder, *options):
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server for the tests of a file, each of which has a bucket of its own."""
+    with object_server(tmp_path_factory.mktemp("buckets")) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(server, monkeypatch):
+    """The folder of an empty bucket, to whose server the environment leads."""
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    return server.bucket(f"bucket{next(_NUMBERS)}")

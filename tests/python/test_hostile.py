@@ -18,9 +18,10 @@ from modelcheckpoint.journal import log
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.records import Record
 from modelcheckpoint.storage import beneath, storage_for
-from modelcheckpoint.storage.base import NotPlain, digest_of, is_name_below
+from modelcheckpoint.storage.base import NotPlain, digest_of
 from modelcheckpoint.storage.journals import JOURNAL
 from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.storage.names import is_name_below
 from modelcheckpoint.storage.staged_file import StagedFile
 
 pytestmark = [

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 
 import keras
 import numpy as np
 import pytest
 from conftest import SAMPLES, fit, make_model, same_weights
-from object_server import SECRET, object_server
+from object_server import SECRET
+from remote_runs import at, names, objects, statuses, trained
 
 from modelcheckpoint import (
     CheckpointWarning,
@@ -21,51 +21,9 @@ from modelcheckpoint import (
     list_checkpoints,
     prune_checkpoints,
     restore_checkpoint,
-    verify_checkpoints,
 )
 
 pytestmark = pytest.mark.remote
-
-NUMBERS = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with object_server(tmp_path_factory.mktemp("buckets")) as server:
-        yield server
-
-
-@pytest.fixture
-def bucket(server, monkeypatch):
-    """The folder of an empty bucket, to whose server the environment leads."""
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    return server.bucket(f"bucket{next(NUMBERS)}")
-
-
-def at(bucket, name=""):
-    return f"s3://{bucket.name}/run/{name}".rstrip("/")
-
-
-def trained(bucket, data, name="w.{epoch}.keras", epochs=3, model=None, **arguments):
-    """Train a model that saves to a bucket, and return it and its callback."""
-    callback = ModelCheckpoint(at(bucket, name), monitor="loss", **arguments)
-    model = model or make_model(keras)
-    fit(model, data, callback, epochs=epochs)
-    return model, callback
-
-
-def names(bucket):
-    return [one.name for one in list_checkpoints(at(bucket))]
-
-
-def objects(bucket):
-    found = (path.relative_to(bucket / "run") for path in bucket.rglob("*.*"))
-    return sorted(map(str, found))
-
-
-def statuses(bucket):
-    return {found.path: found.status for found in verify_checkpoints(at(bucket))}
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5", ".hdf5"])

@@ -8,7 +8,6 @@ import time
 from zlib import crc32
 
 import pytest
-from object_server import object_server
 from storage_places import InMemory, Local, Objects
 
 from modelcheckpoint.storage.base import Digest, digest_of
@@ -16,12 +15,6 @@ from modelcheckpoint.storage.base import Digest, digest_of
 SUFFIXES = (".keras", ".h5")
 NUMBERS = itertools.count()
 DATA, OTHER = b"a whole model", b"another one"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with object_server(tmp_path_factory.mktemp("buckets")) as server:
-        yield server
 
 
 @pytest.fixture(params=["local", "memory", "objects"])

@@ -118,6 +118,23 @@ def test_a_save_that_came_to_nothing_and_is_made_again(tmp_path):
     assert statuses(tmp_path) == {"w.weights.h5": "missing"}
 
 
+def test_an_upload_that_may_not_have_ended(tmp_path):
+    """Who was killed while he sent an object left its line, and nothing after it."""
+    folder = tmp_path / "copied from a store"
+    folder.mkdir()
+    lost, last = (record(archive(), f"{n}.keras", run="one") for n in (1, 2))
+    lines = [f"{entry.to_line()}\n" for entry in (lost, last)]
+    (folder / "modelcheckpoint.a1.0001.jsonl").write_text(lines[0])
+    assert statuses(folder) == {"1.keras": "unknown"}
+    (folder / "modelcheckpoint.a1.0002.jsonl").write_text(lines[1])
+    assert statuses(folder) == {"1.keras": "missing", "2.keras": "unknown"}
+    (reason,) = [v.reason for v in verify_checkpoints(folder) if v.record == last]
+    assert "which may have ended before the upload did" in reason
+    put(folder, archive(), "2.keras", run="two")  # it was saved again, and did come
+    (folder / "2.keras").unlink()
+    assert statuses(folder)["2.keras"] == "missing"
+
+
 def test_a_save_that_was_cut_short_is_not_missing(tmp_path):
     """Its temporary file lies there, whole, until the next run sweeps it."""
     add_line(tmp_path, record(weights()))

@@ -34,7 +34,8 @@ def verify(folder: str, as_json: bool) -> None:
     good      as it was saved
     damaged   another size or checksum, or it cannot be read
     missing   the journal names it, and nobody deleted it on purpose
-    unknown   no line of the journal names it
+    unknown   no line of the journal names it, or it is the last save of a run in
+              an object store, which may have ended before the upload did
 
     \b
     Exit status:

@@ -10,7 +10,7 @@ import os
 import zipfile
 from typing import BinaryIO, cast
 
-from modelcheckpoint.storage.base import is_name_below
+from modelcheckpoint.storage.names import is_name_below
 
 __all__ = ["archive_problem", "hdf5_problem"]
 

@@ -10,13 +10,15 @@ from datetime import datetime, timezone
 from typing import Union
 
 from modelcheckpoint.records import Record, Removal
-from modelcheckpoint.storage.base import Digest, NotPlain, Storage, is_name_below
+from modelcheckpoint.storage.base import Digest, NotPlain, Storage
+from modelcheckpoint.storage.names import is_name_below
 
 __all__ = [
     "Entry",
     "Follower",
     "describes",
     "entries",
+    "entries_and_journals",
     "matching",
     "note_removals",
     "now",
@@ -43,9 +45,15 @@ def entries(storage: Storage) -> Iterator[Entry]:
         OSError: If there is a journal that cannot be read: as one that tells nothing
             it would let a better file be overwritten.
     """
+    return (entry for entry, _ in entries_and_journals(storage))
+
+
+def entries_and_journals(storage: Storage) -> Iterator[tuple[Entry, str]]:
+    """Yield what `entries` does, each with the name of the journal that it is from."""
     try:
         for line in storage.lines():
-            yield from _entries_of(line.data)
+            for entry in _entries_of(line.data):
+                yield entry, line.journal
     except _NO_JOURNAL:
         return
 

@@ -13,11 +13,17 @@ from modelcheckpoint.formats import SUFFIXES, format_of_file
 from modelcheckpoint.journal import log
 from modelcheckpoint.records import Record, Removal
 from modelcheckpoint.storage.base import Digest, Entry, Storage, digest_of, measured
+from modelcheckpoint.storage.journals import writer_of
 
 __all__ = ["Verification", "Verifier"]
 
 _LOOKS = 20
 """How often a file is looked at while somebody goes on changing it."""
+
+_UNFINISHED = (
+    "there is no such file: it is the last save of its run, which may have ended "
+    "before the upload did"
+)
 
 Read = Callable[[int], None]
 
@@ -29,7 +35,7 @@ class Verification:
     Attributes:
         path: Name of the file, relative to the folder, with `/`.
         status: `"good"`, `"damaged"`, `"missing"`, or `"unknown"`: no line of the
-            journal names it.
+            journal names it, or its upload may never have ended.
         reason: What is wrong; None where nothing is.
         record: The line that describes the file; where none fits, the newest one of
             its name; None where there is none.
@@ -101,7 +107,11 @@ class Verifier:
         self._version = version
         self._records: dict[str, list[Record]] = {}
         self._removals: dict[Removal, Removal] = {}
-        for entry in log.entries(self._storage):
+        last: dict[str, log.Entry] = {}
+        for entry, journal in log.entries_and_journals(self._storage):
+            writer = writer_of(journal)
+            if writer is not None:
+                last[writer] = entry
             if isinstance(entry, Removal):
                 self._removals[entry] = entry
             else:  # the name whose line is the newest comes last
@@ -109,6 +119,8 @@ class Verifier:
                 records = self._records.pop(entry.path, [])
                 records.append(entry)
                 self._records[entry.path] = records
+        saves = (entry for entry in last.values() if isinstance(entry, Record))
+        self._last_saves = {Removal.of(record) for record in saves}
         return True
 
     def _look(self, name: str) -> Verification | None:
@@ -160,14 +172,17 @@ class Verifier:
         return records[-1] if records else None
 
     def _absent(self, name: str) -> Verification | None:
+        unfinished = None
         for record in reversed(self._records.get(name, [])):
             removal = self._removals.get(Removal.of(record))
-            if removal is None and not self._is_coming(record):
-                return Verification(name, "missing", "there is no such file", record)
             if removal is not None and not removal.never_came:
                 break  # deleted on purpose
+            if removal is None and Removal.of(record) in self._last_saves:
+                unfinished = Verification(name, "unknown", _UNFINISHED, record)
+            elif removal is None and not self._is_coming(record):
+                return Verification(name, "missing", "there is no such file", record)
             # It never came, or not yet: the one before it should be there.
-        return None
+        return unfinished
 
     def _is_coming(self, record: Record) -> bool:
         """Return whether a staged file is what the record's line was written for."""

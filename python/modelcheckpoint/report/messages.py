@@ -28,6 +28,7 @@ __all__ = [
     "resumed",
     "same_name",
     "saved",
+    "small_save_freq",
     "summary",
     "wrong_epoch",
 ]
@@ -91,6 +92,14 @@ def counters_in_logs(filepath: str, names: Sequence[str]) -> str:
     return (
         f"`logs` has {_quoted(names)}, too, and in `filepath` {filepath!r} that field "
         "is the callback's own count: rename that key to have its value in the name."
+    )
+
+
+def small_save_freq(save_freq: int, size: int) -> str:
+    """Say that each batch holds as many samples as `save_freq`."""
+    return (
+        f"`save_freq={save_freq}` counts samples, and a batch has {size}: saving "
+        "after every batch. `save_freq_unit='batches'` counts batches."
     )
 
 

@@ -125,10 +125,7 @@ class Reporter:
 
     def small_save_freq(self, save_freq: int, size: int) -> None:
         """Report, always, that each batch holds as many samples as `save_freq`."""
-        self.say(
-            f"`save_freq={save_freq}` counts samples, and a batch has {size}: saving "
-            "after every batch. `save_freq_unit='batches'` counts batches."
-        )
+        self.say(messages.small_save_freq(save_freq, size))
 
     def fallback(self, reason: NeedsKeras | None) -> None:
         """Report, once, why training waits while Keras itself saves the model.
@@ -159,6 +156,11 @@ class Reporter:
             self.say(messages.kept_aside(path, old, new, kept))
         elif kept is not None:
             self.say(messages.kept_unknown(path, kept))
+
+    def failed(self, text: str) -> None:
+        """Warn that a save failed; if none succeeds, that is why."""
+        self._reason = text
+        self.problem(text)
 
     def no_best(self, order: Order) -> None:
         """Report, once, that a checkpoint lacks the value by which it could be best."""

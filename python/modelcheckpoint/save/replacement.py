@@ -12,7 +12,7 @@ from modelcheckpoint.journal import log
 from modelcheckpoint.records import Record
 from modelcheckpoint.results import Replaced
 from modelcheckpoint.save.retirement import Retirement
-from modelcheckpoint.storage.base import Digest, Storage, digest_of
+from modelcheckpoint.storage.base import Digest, Storage
 
 __all__ = ["Caution", "Replacement", "keep_aside"]
 
@@ -117,10 +117,14 @@ class Replacement:
         known = any(record.path == new.path for record in others)
         if not (known or self._caution.unknown):
             return None
-        digest = digest_of(self._storage, new.path)
+        digest = self._storage.digest(new.path)
         if digest is None:
             return None
         old = log.matching(others, new.path, digest)
+        if old is None:  # somebody else, or an upload of this run told to have failed
+            old = log.matching(log.read(self._storage), new.path, digest)
+            if old is not None and old.run == self._run:
+                return None
         if old is None:
             if not self._caution.unknown:
                 return None
@@ -181,7 +185,7 @@ def keep_aside(
             storage.copy(name, second)
         except FileExistsError:
             # The folder was flushed when the new file was staged beside it.
-            if digest_of(storage, second) != digest:
+            if storage.digest(second) != digest:
                 continue
         return second
     raise FileExistsError(errno.EEXIST, "no name is free", storage.path(name))

@@ -6,7 +6,6 @@ are only ever added. There is no rename in it, no lock and no directory.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -25,7 +24,6 @@ __all__ = [
     "Staged",
     "Storage",
     "digest_of",
-    "is_name_below",
     "measured",
 ]
 
@@ -34,7 +32,6 @@ Part = tuple[Data, Optional[int]]
 """A part of a file, and its crc32 where that is known already."""
 
 _CHUNK = 1 << 20
-_LONGEST_NAME = 4096
 
 
 class NotPlain(OSError):
@@ -174,6 +171,23 @@ class Storage(Protocol):
             OSError: If there is no such file, or it cannot be read.
         """
 
+    def digest(self, name: str) -> Digest | None:
+        """Return the digest that a file had when it was written, or that it has.
+
+        Which of both, a storage decides by what it knows without reading the file.
+        None where there is no such file.
+
+        Raises:
+            OSError: If it cannot be told.
+        """
+
+    def kept_copies(self) -> AbstractContextManager[None]:
+        """In the block, fetch a file once, however often it is opened.
+
+        What was verified is then what is loaded. Nothing is kept but the file that
+        was opened last, and nothing after the block.
+        """
+
     def staged(self, name: str, suffix: str) -> AbstractContextManager[Staged]:
         """Begin a file that is to get a name; at the end of the block it is discarded.
 
@@ -248,21 +262,6 @@ class Storage(Protocol):
         That is to delete staged files, and to make it durable that files were deleted.
         What cannot be done now is left for the next time.
         """
-
-
-def is_name_below(name: str) -> bool:
-    """Return whether a name, with `/` between its parts, leads out of no storage."""
-    separators = {"\\", ":"} if os.name == "nt" else set()
-    parts = name.split("/")
-    try:
-        os.fsencode(name)
-    except UnicodeEncodeError:  # JSON can hold what no file's name can
-        return False
-    return (
-        0 < len(name) <= _LONGEST_NAME
-        and not ({"", ".", ".."} & set(parts))
-        and not ({"\0", *separators} & set(name))
-    )
 
 
 def measured(file: BinaryIO, read: Callable[[int], None] = lambda size: None) -> Digest:

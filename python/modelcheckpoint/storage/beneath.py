@@ -14,7 +14,8 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from modelcheckpoint.storage.base import NotPlain, is_name_below
+from modelcheckpoint.storage.base import NotPlain
+from modelcheckpoint.storage.names import is_name_below
 from modelcheckpoint.storage.system import System, as_system
 
 __all__ = [

@@ -15,7 +15,7 @@ from operator import itemgetter
 from types import MappingProxyType
 from typing import BinaryIO
 
-__all__ = ["JOURNAL", "NOTHING", "Line", "is_journal", "lines_of"]
+__all__ = ["JOURNAL", "NOTHING", "Line", "is_journal", "lines_of", "writer_of"]
 
 JOURNAL = "modelcheckpoint.jsonl"
 """Name of the journal of a folder, beside the checkpoints."""
@@ -47,6 +47,11 @@ class Line:
 def is_journal(name: str) -> bool:
     """Return whether a file of this name is a journal, or a part of one."""
     return name == JOURNAL or bool(re.fullmatch(r"modelcheckpoint\.[^/]+\.jsonl", name))
+
+
+def writer_of(journal: str) -> str | None:
+    """Return whose journal it is; None for the one to which every run adds lines."""
+    return None if journal == JOURNAL else journal.rsplit(".", 2)[0]
 
 
 def lines_of(

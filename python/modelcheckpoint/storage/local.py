@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, BinaryIO
 
 from modelcheckpoint.storage.appender import Appender
-from modelcheckpoint.storage.base import Entry, NotPlain
+from modelcheckpoint.storage.base import Digest, Entry, NotPlain, digest_of
 from modelcheckpoint.storage.beneath import (
     PLAIN,
     delete_below,
@@ -112,6 +112,14 @@ class LocalStorage:
             return os.fdopen(open_below(self.root, name), "rb")
         except NotADirectoryError as error:
             raise FileNotFoundError(errno.ENOENT, error.strerror, name) from None
+
+    def digest(self, name: str) -> Digest | None:
+        """Return the digest of what a file holds now."""
+        return digest_of(self, name)
+
+    def kept_copies(self) -> AbstractContextManager[None]:
+        """Do nothing: a file is here already."""
+        return contextlib.nullcontext()
 
     def local_copy(self, name: str) -> AbstractContextManager[str]:
         """Give the path of the file itself."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from modelcheckpoint.storage.object_store import as_system_errors
 
@@ -20,6 +20,9 @@ class ObjectFile(io.RawIOBase):
         store: That has it.
         name: Of the object.
         address: Of the object, for errors.
+
+    Attributes:
+        version: What no other object has, nor this one once it is replaced.
     """
 
     def __init__(self, store: Any, name: str, address: str) -> None:
@@ -33,16 +36,18 @@ class ObjectFile(io.RawIOBase):
         with as_system_errors(address):
             found = obstore.head(store, name)
         self._size, self._tag = found["size"], found["e_tag"]
+        self.name = name
+        self.version = (name, self._tag, found["version"])
 
     @classmethod
-    def opened(cls, store: Any, name: str, address: str) -> BinaryIO:
+    def opened(cls, store: Any, name: str, address: str) -> io.BufferedReader:
         """Open an object.
 
         Raises:
             FileNotFoundError: If there is none.
             OSError: If it cannot be read.
         """
-        return cast(BinaryIO, io.BufferedReader(cls(store, name, address), 1 << 20))
+        return io.BufferedReader(cls(store, name, address), 1 << 20)
 
     def readable(self) -> bool:
         """Return True."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any, BinaryIO, TypeVar
 
-from modelcheckpoint.storage.base import Entry
-from modelcheckpoint.storage.journals import NOTHING, Line, is_journal, lines_of
+from modelcheckpoint.storage.base import Digest, Entry, digest_of
+from modelcheckpoint.storage.journals import NOTHING, Line, lines_of
+from modelcheckpoint.storage.local_copy import LocalCopy
 from modelcheckpoint.storage.object_file import ObjectFile
+from modelcheckpoint.storage.object_listing import JOURNALS, entry_of, journals_in
 from modelcheckpoint.storage.object_store import as_system_errors, store_at
 from modelcheckpoint.storage.patience import Patience, upload_timeout
 from modelcheckpoint.storage.staged_object import PART, StagedObject
@@ -24,7 +25,6 @@ __all__ = ["ObjectStorage"]
 Answer = TypeVar("Answer")
 
 _PROBE = ".modelcheckpoint-probe"
-_JOURNALS = "modelcheckpoint."
 _LARGEST_JOURNAL = 256 << 10
 """A journal that would get larger is closed: each save sends the last one anew."""
 
@@ -33,6 +33,9 @@ _AT_ONCE = 8
 
 _SAME_TIME = 10**9
 """Nanoseconds: a listing tells fractions of a second, an object itself none."""
+
+_CRC32 = "crc32"
+"""Name of what is kept with an object: its checksum, so that nobody need read it."""
 
 _PATIENCE = 60.0
 """Seconds for which a request is made anew while the store does not serve it."""
@@ -58,6 +61,7 @@ class ObjectStorage:
         self.is_near = False
         self._patience = Patience()
         self._store = store_at(self.root)
+        self._copy: LocalCopy | None = None
         self._process = os.getpid()
         # Journals are named by their writer: two machines can go on with one run.
         self._token, self._number, self._journal = new_token(), 1, b""
@@ -103,12 +107,12 @@ class ObjectStorage:
                 for found in page:
                     name = found["path"]
                     if name.endswith(suffixes) and name.count("/") <= depth:
-                        yield _entry(found)
+                        yield entry_of(found)
 
     def entry(self, name: str) -> Entry | None:
         """Return the object of a name, or None where there is none."""
         try:
-            return _entry(
+            return entry_of(
                 self._ask(name, lambda library, store: library.head(store, name))
             )
         except FileNotFoundError:
@@ -116,7 +120,34 @@ class ObjectStorage:
 
     def open(self, name: str) -> BinaryIO:
         """Open an object for reading, as it is now: a new one is another object."""
-        return ObjectFile.opened(self._store, name, self.path(name))
+        source = ObjectFile.opened(self._store, name, self.path(name))
+        if self._copy is None:
+            return source
+        with source:
+            return open(self._copy.of(source), "rb")
+
+    def digest(self, name: str) -> Digest | None:
+        """Return the digest that an object was sent with; else it is read."""
+        options = {"head": True}
+        try:
+            answer = self._ask(
+                name, lambda lib, store: lib.get(store, name, options=options)
+            )
+        except FileNotFoundError:
+            return None
+        crc32 = answer.attributes.get(_CRC32)
+        if crc32 is None:  # put there by somebody else, or the store keeps none
+            return digest_of(self, name)
+        return Digest(answer.meta["size"], crc32)
+
+    @contextlib.contextmanager
+    def kept_copies(self) -> Iterator[None]:
+        """Fetch an object once in this block, however often it is opened."""
+        with LocalCopy() as self._copy:
+            try:
+                yield
+            finally:
+                self._copy = None
 
     @contextlib.contextmanager
     def local_copy(self, name: str) -> Iterator[str]:
@@ -125,12 +156,10 @@ class ObjectStorage:
         Raises:
             OSError: If there is no such object, or it cannot be read or written here.
         """
-        with tempfile.TemporaryDirectory(prefix="modelcheckpoint-") as folder:
-            path = os.path.join(folder, name.rpartition("/")[2])
-            with self.open(name) as source, open(path, "wb") as target:
-                while data := source.read(PART):
-                    target.write(data)
-            yield path
+        source = ObjectFile.opened(self._store, name, self.path(name))
+        with source, contextlib.ExitStack() as stack:
+            copy = self._copy or stack.enter_context(LocalCopy())
+            yield copy.of(source)
 
     @contextlib.contextmanager
     def staged(self, name: str, suffix: str) -> Iterator[StagedObject]:
@@ -160,7 +189,7 @@ class ObjectStorage:
         """Yield the lines of all journals; those without anything new are not read."""
         journals = self._journals()
         if not journals:
-            address = self.path(_JOURNALS + "*")
+            address = self.path(JOURNALS + "*")
             raise FileNotFoundError(errno.ENOENT, "there is no journal", address)
         names = [one.name for one in journals if one.bytes != after.get(one.name)]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -177,7 +206,7 @@ class ObjectStorage:
         added = "".join(f"{line}\n" for line in lines).encode()
         if self._journal and len(self._journal) + len(added) > _LARGEST_JOURNAL:
             self._number, self._journal = self._number + 1, b""
-        name = f"{_JOURNALS}{self._token}.{self._number:04}.jsonl"
+        name = f"{JOURNALS}{self._token}.{self._number:04}.jsonl"
         journal = self._journal + added
         self._ask(
             name,
@@ -213,14 +242,16 @@ class ObjectStorage:
         """Do nothing: nothing is left to be done."""
 
     def _journals(self) -> list[Entry]:
-        return self._ask("", _journals_in)
+        return self._ask("", journals_in)
 
     def _content(self, name: str) -> bytes:
         return self._ask(
             name, lambda library, store: bytes(library.get(store, name).bytes())
         )
 
-    def _put(self, name: str, pieces: Callable[[], Iterable[Any]]) -> None:
+    def _put(
+        self, name: str, pieces: Callable[[], Iterable[Any]], digest: Digest
+    ) -> None:
         """Send an object in parts, as often as it takes."""
         self._ask(
             name,
@@ -228,6 +259,7 @@ class ObjectStorage:
                 store,
                 name,
                 self._patiently(pieces()),
+                attributes={_CRC32: digest.crc32},
                 chunk_size=PART,
                 max_concurrency=_AT_ONCE,
             ),
@@ -249,21 +281,3 @@ class ObjectStorage:
             for start in range(0, len(data), PART):
                 self._patience.check()
                 yield data[start : start + PART]
-
-
-def _journals_in(library: Any, store: Any) -> list[Entry]:
-    # However many checkpoints there are: the names before and behind are not asked
-    # for, and a page has a thousand.
-    found: list[Entry] = []
-    for page in library.list(store, offset=_JOURNALS, chunk_size=1000):
-        found += (_entry(one) for one in page if is_journal(one["path"]))
-        if not page[-1]["path"].startswith(_JOURNALS):
-            break
-    return sorted(found, key=lambda entry: entry.name)
-
-
-def _entry(found: Mapping[str, Any]) -> Entry:
-    # Of the tag a listing has no quotation marks, an object itself has them.
-    version = ((found["e_tag"] or "").strip('"'), found["version"])
-    modified = found["last_modified"].timestamp()
-    return Entry(found["path"], found["size"], int(modified * 10**9), version)

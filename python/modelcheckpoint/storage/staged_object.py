@@ -16,7 +16,7 @@ __all__ = ["PART", "StagedObject"]
 PART = 16 << 20
 """Bytes of a part of an upload: S3 takes 10,000 parts, which is 156 GiB."""
 
-Put = Callable[[str, Callable[[], Iterable[Any]]], None]
+Put = Callable[[str, Callable[[], Iterable[Any]], Digest], None]
 
 
 class StagedObject:
@@ -35,6 +35,7 @@ class StagedObject:
         self._suffix = suffix
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._parts: list[Any] = []
+        self._digest = Digest(0, "")
 
     @property
     def path(self) -> str:
@@ -47,24 +48,20 @@ class StagedObject:
     def write(self, parts: Iterable[Part]) -> Digest:
         """Measure what the object is to hold; it is sent when it is published."""
         kept = [data for data, _ in parts if len(data)]
-        digest = _measured(kept)
-        if not digest.bytes:
-            raise OSError(errno.EIO, "the model's save wrote nothing")
         self._parts = kept
-        return digest
+        return self._sealed(_measured(kept))
 
     def seal(self) -> Digest:
         """Measure what somebody wrote to `path`; it is sent when it is published."""
         with open(self.path, "rb") as file:
             digest = measured(file)
-        if not digest.bytes:
-            raise OSError(errno.EIO, "the model's save wrote nothing")
         self._parts = []
-        return digest
+        return self._sealed(digest)
 
     def publish(self) -> None:
         """Send the object, in parts, and return once the store has confirmed it."""
-        self._put(self._name, lambda: self._parts or _pieces_of(self.path))
+        pieces = lambda: self._parts or _pieces_of(self.path)  # noqa: E731
+        self._put(self._name, pieces, self._digest)
         self.published = True
 
     def discard(self) -> None:
@@ -73,6 +70,12 @@ class StagedObject:
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
+
+    def _sealed(self, digest: Digest) -> Digest:
+        if not digest.bytes:
+            raise OSError(errno.EIO, "the model's save wrote nothing")
+        self._digest = digest
+        return digest
 
     def _local(self, folder: tempfile.TemporaryDirectory[str]) -> str:
         return os.path.join(folder.name, f"checkpoint{self._suffix}")

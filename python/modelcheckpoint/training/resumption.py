@@ -54,7 +54,8 @@ class Resumption:
         take_back(fit.model, self._start)
         self._start, self._epochs_begun = None, False
         if self._may_resume and self._settings.resume:
-            self._resume(fit, storage)
+            with storage.kept_copies():
+                self._resume(fit, storage)
         elif self._may_resume and fit.chief and not was_restored(fit.model):
             self._tell_of_earlier(storage)
 

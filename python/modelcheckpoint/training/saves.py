@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from typing import Any
 
@@ -23,6 +24,9 @@ from modelcheckpoint.storage.base import NotFlushed
 from modelcheckpoint.training.run import Run
 
 __all__ = ["Saves"]
+
+_AWAY = (errno.EIO, errno.ETIMEDOUT)
+"""What a store that cannot be reached, or does not answer in time, is reported as."""
 
 
 class Saves:
@@ -193,11 +197,16 @@ class Saves:
             raise error  # while it saved on this thread
         self.unsaved = True
         text = messages.failed(self._reporter.path(order.path), error)
-        first = self._commit.storage.is_near and not self._saved_in_fit
+        first = not self._saved_in_fit and not self._may_pass(error)
         if self._settings.on_error == "raise" or first:
             self._reporter.problems.append(text)
             raise SaveError(text) from error
-        self._reporter.problem(text)
+        self._reporter.failed(text)
+
+    def _may_pass(self, error: BaseException) -> bool:
+        """Return whether the next save can succeed, as a store is back by then."""
+        away = isinstance(error, OSError) and error.errno in _AWAY
+        return away and not self._commit.storage.is_near
 
     def _report_missing(self, order: Order, leaving: bool) -> None:
         text = messages.no_field(self._settings.filepath, order)

@@ -222,7 +222,6 @@ class Training:
 
     def _take_up(self, fit: Fit, storage: Storage) -> None:
         settings, run = self._settings, self._run
-        resume = settings.resume
         commit = Commit(
             storage,
             run.id,
@@ -231,7 +230,7 @@ class Training:
             save_best_only=settings.save_best_only,
             keep=settings.keep,
             best=run.best_record,
-            caution=Caution(resume, resume and not self._resumption.has_earlier),
+            caution=self._caution(storage),
         )
         self._fit = fit
         self._saves = Saves(settings, self._reporter, run, fit, commit)
@@ -239,6 +238,12 @@ class Training:
         self.begun = self._ever_begun = True
         if fit.chief:
             self._saves.expect()
+
+    def _caution(self, storage: Storage) -> Caution:
+        if not storage.is_near:  # other machines may save there, now and unseen
+            return Caution(unknown=True, known=True)
+        resume = self._settings.resume
+        return Caution(resume, resume and not self._resumption.has_earlier)
 
     # Saving
 

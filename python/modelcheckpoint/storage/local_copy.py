@@ -1,0 +1,63 @@
+"""A copy of an object on the local disk."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from io import BufferedReader
+from types import TracebackType
+from typing import cast
+
+from modelcheckpoint.storage.object_file import ObjectFile
+
+__all__ = ["LocalCopy"]
+
+_CHUNK = 1 << 20
+
+
+class LocalCopy:
+    """A copy of the object that was asked for last, until the end of the block.
+
+    Where the same object is asked for again it is not fetched again. Its local name
+    ends as its own does: Keras goes by that.
+    """
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="modelcheckpoint-")
+        self._version: object = None
+        self._path = ""
+
+    def __enter__(self) -> LocalCopy:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._folder.cleanup()
+
+    def of(self, source: BufferedReader) -> str:
+        """Return the path of a copy of an object.
+
+        Args:
+            source: The object, at its beginning.
+
+        Raises:
+            OSError: If it cannot be read, or not be written here.
+        """
+        remote = cast(ObjectFile, source.raw)
+        if remote.version != self._version:
+            self._discard()
+            self._path = os.path.join(self._folder.name, os.path.basename(remote.name))
+            with open(self._path, "wb") as target:
+                while data := source.read(_CHUNK):
+                    target.write(data)
+            self._version = remote.version
+        return self._path
+
+    def _discard(self) -> None:
+        self._version = None
+        if self._path and os.path.exists(self._path):
+            os.unlink(self._path)
