@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import inspect
 import json
 import os
 import pathlib
@@ -164,17 +165,25 @@ def drive(callback, model, *epochs, first=1):
 
 
 @contextlib.contextmanager
-def nested(folder, monkeypatch, count=1500):
-    """Give a folder with more folders in folders than calls can be nested."""
+def nested(folder, monkeypatch, count=400):
+    """Give a folder with more folders in folders than calls can be nested.
+
+    Calls are limited to fewer meanwhile: the cost of a walk grows with the square of
+    the depth.
+    """
     folder.mkdir()
     with monkeypatch.context() as patch:
         patch.chdir(folder)
         for _ in range(count):
             os.mkdir("a")
             os.chdir("a")
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + count - 100)
     try:
         yield folder
-    finally:  # pytest could not delete them
+    finally:
+        sys.setrecursionlimit(limit)
+        # pytest could not delete them
         subprocess.run(["rm", "-r", str(folder)], check=True)
 
 

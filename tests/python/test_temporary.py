@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 
 import pytest
 from checkpoint_files import abandoned_path
+from conftest import nested
 
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.storage import temporary
@@ -154,17 +154,8 @@ def test_names_do_not_repeat(tmp_path):
         assert temporary.is_abandoned(str(tmp_path), other.name)
 
 
-def test_folders_deeper_than_the_stack(tmp_path):
+def test_folders_deeper_than_the_stack(tmp_path, monkeypatch):
     """Somebody else can make them, and name them in a journal."""
-    deepest, inner = 1500, os.open(tmp_path, os.O_RDONLY)
-    for _ in range(deepest):
-        os.mkdir("a", dir_fd=inner)
-        below = os.open("a", os.O_RDONLY, dir_fd=inner)
-        os.close(inner)
-        inner = below
-    os.close(inner)
-    try:
-        found = [name.count("/") for name, _ in walk(str(tmp_path), deepest)]
-        assert found == list(range(deepest))
-    finally:  # Python's own way to delete a tree goes by recursion, too
-        subprocess.run(["rm", "-rf", str(tmp_path / "a")], check=True)
+    with nested(tmp_path / "a", monkeypatch, 400):
+        depths = [name.count("/") for name, _ in walk(str(tmp_path), 400)]
+        assert depths == list(range(401))

@@ -6,11 +6,9 @@ import math
 import os
 import threading
 import time
-from dataclasses import replace
 
 import pytest
 from checkpoint_files import (
-    RECORD,
     abandoned_path,
     add_line,
     archive,
@@ -18,6 +16,7 @@ from checkpoint_files import (
     record,
     statuses,
     weights,
+    write_journal,
 )
 from conftest import nested
 from hypothesis import HealthCheck, given, settings
@@ -175,8 +174,8 @@ def test_what_is_no_file(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="paths are shorter there")
 def test_folders_in_folders_in_folders(tmp_path, monkeypatch):
     """More of them than calls can be nested."""
-    add_line(tmp_path, record(weights(), "a/" * 1500 + "w.weights.h5"))
-    with nested(tmp_path / "a", monkeypatch):
+    add_line(tmp_path, record(weights(), "a/" * 400 + "w.weights.h5"))
+    with nested(tmp_path / "a", monkeypatch, 400):
         assert list(statuses(tmp_path).values()) == ["missing"]
 
 
@@ -260,10 +259,7 @@ def test_wrong_folders(arguments, error, says):
 @pytest.mark.slow
 def test_many_lines(tmp_path, names, lines):
     """Are read in seconds; names that are gone cost no more than others."""
-    with open(tmp_path / JOURNAL, "w", encoding="utf-8") as file:
-        for number in range(lines):
-            line = replace(RECORD, path=f"{number % names}.keras").to_line()
-            file.write(line + "\n")
+    write_journal(tmp_path, [f"{number % names}.keras" for number in range(lines)])
     began = time.perf_counter()
     assert len(verify_checkpoints(tmp_path)) == names
     assert time.perf_counter() - began < 90  # what grows with the square takes minutes
