@@ -18,7 +18,7 @@ __all__ = ["fetch"]
 @click.argument("path")
 @click.argument("folder", type=click.Path(file_okay=False), default=".")
 def fetch(path: str, folder: str) -> None:
-    """Copy the checkpoint at PATH to FOLDER, and print the path of the copy.
+    """Copy a checkpoint to FOLDER, and print the path of the copy.
 
     PATH is an address in an object store, or a path; FOLDER is made if need be. What
     arrives is compared with the journal: a damaged checkpoint leaves nothing.

@@ -15,7 +15,8 @@ __all__ = ["absolute", "check_library", "storage_for"]
 def absolute(path: str) -> str:
     """Return a path as an absolute one, `~` expanded, or an address as it is."""
     if is_address(path):
-        return path.rstrip("/")
+        scheme, mark, rest = path.partition("://")
+        return f"{scheme}{mark}{rest.rstrip('/')}"
     return os.path.abspath(os.path.expanduser(path))
 
 
