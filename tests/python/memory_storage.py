@@ -128,6 +128,9 @@ class MemoryStorage:
     def hurry(self):
         pass
 
+    def is_stuck(self):
+        return False
+
     def end_in_time(self):
         return None
 

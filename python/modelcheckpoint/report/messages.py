@@ -29,6 +29,7 @@ __all__ = [
     "same_name",
     "saved",
     "small_save_freq",
+    "stuck",
     "summary",
     "wrong_epoch",
 ]
@@ -108,6 +109,14 @@ def waiting(path: str, seconds: float, limit: float) -> str:
     return (
         f"ModelCheckpoint: the store has not confirmed {path} yet, "
         f"{seconds:.0f} s of at most {limit:.0f}"
+    )
+
+
+def stuck(path: str, before: str) -> str:
+    """Say that a save was not begun, as the store has not confirmed the one before."""
+    return (
+        f"Not saved: {path}, as the store does not go on taking {before}; training "
+        "does not wait for it"
     )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import posixpath
-import sys
-import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from functools import partial
 
 from modelcheckpoint.addresses import is_address
 from modelcheckpoint.decide.naming import COUNTERS
@@ -18,6 +17,7 @@ from modelcheckpoint.errors import CheckpointWarning
 from modelcheckpoint.formats.snapshot import NeedsKeras
 from modelcheckpoint.records import Record
 from modelcheckpoint.report import caller, messages
+from modelcheckpoint.report.waiting import waiting
 from modelcheckpoint.results import Receipt, Replaced, Retired
 
 __all__ = ["Reporter"]
@@ -76,29 +76,20 @@ class Reporter:
             self._once.add(once)
             self.say(text)
 
-    @contextlib.contextmanager
-    def waiting(self, name: str, limit: float) -> Iterator[Callable[[], None]]:
+    def waiting(
+        self, name: str, limit: float
+    ) -> AbstractContextManager[Callable[[], bool]]:
         """Show, on a terminal, for how long the store was waited for so far.
 
         Args:
             name: Of the file that it has not confirmed.
             limit: Seconds after which nobody waits any longer.
 
-        Yields:
-            What is to be called now and then meanwhile.
+        Returns:
+            What gives a function, to be called now and then, that returns whether the
+            time is over.
         """
-        begun, shown = time.monotonic(), ""
-
-        def show() -> None:
-            nonlocal shown
-            if sys.stdout.isatty():
-                seconds = time.monotonic() - begun
-                shown = messages.waiting(self.path(name), seconds, limit)
-                print(f"\r{shown}", end="", flush=True)
-
-        yield show
-        if shown:
-            print(f"\r{' ' * len(shown)}\r", end="", flush=True)
+        return waiting(partial(messages.waiting, self.path(name)), limit)
 
     def problem(self, text: str, once: str | None = None) -> None:
         """Warn of a problem; where `once` names its kind, only of the first such."""

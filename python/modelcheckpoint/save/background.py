@@ -46,18 +46,18 @@ class Work(threading.Thread):
         begun = self.ident is not None and self._begun_in == os.getpid()
         return begun and not self._ended
 
-    def wait(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+    def wait(self, gives_up: Callable[[], bool] = lambda: False) -> None:
         """Return when it is not under way; an interrupt ends the wait, not the work.
 
         Args:
-            meanwhile: Is called now and then.
+            gives_up: Is asked now and then whether to wait no longer.
         """
         while self.is_under_way:
             # After an interrupt between these two the lock is nobody's any more.
             if self._until_ended.acquire(timeout=_A_WHILE):
                 self._until_ended.release()
-            else:
-                meanwhile()
+            elif gives_up():
+                return
         if self.ident is not None:
             self.join()  # what is left of it is Python's own
 
@@ -113,14 +113,14 @@ class Background:
                     return
             raise
 
-    def wait(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+    def wait(self, gives_up: Callable[[], bool] = lambda: False) -> None:
         """Return when no job is running; an interrupt stops the wait, not the job.
 
         Args:
-            meanwhile: Is called now and then.
+            gives_up: Is asked now and then whether to wait no longer.
         """
         if self._work is not None:
-            self._work.wait(meanwhile)
+            self._work.wait(gives_up)
 
     def outcome(self) -> Outcome | None:
         """Return what came of the job; None while it runs, or if there was none.

@@ -249,6 +249,12 @@ class Storage(Protocol):
         It holds for the file that is staged or published now, on whatever thread.
         """
 
+    def is_stuck(self) -> bool:
+        """Return whether what is staged or published now has not gone on for long.
+
+        Nobody waits for it then, but for who asks that it be there.
+        """
+
     def end_in_time(self) -> float | None:
         """Have what is staged or published now succeed or fail in good time.
 

@@ -190,6 +190,10 @@ class LocalStorage:
     def hurry(self) -> None:
         """Do nothing: what fails on a disk is not tried for long."""
 
+    def is_stuck(self) -> bool:
+        """Return False: a disk takes what it takes."""
+        return False
+
     def end_in_time(self) -> None:
         """Do nothing: a disk takes what it takes."""
 

@@ -6,12 +6,12 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-__all__ = ["as_system_errors", "store_at"]
+__all__ = ["CHECK", "LARGE", "SMALL", "as_system_errors", "store_at"]
 
 _KEYS = (
     "its keys come from the environment (AWS_*, GOOGLE_* or AZURE_*), or from the "
@@ -24,11 +24,24 @@ _BUCKET_IS_MISSING = "there is no such bucket: make it, or mend the address"
 
 # What is tried for longer, `Patience` tries: it can be told to hurry.
 _RETRIES = {"max_retries": 1, "retry_timeout": timedelta(seconds=3)}
-_QUICKLY = {"connect_timeout": "3s", "timeout": "4s"}
+
+CHECK = {"connect_timeout": "3s", "timeout": "4s"}
+"""Limits of a request before the first batch: with its retry it ends in 10 seconds."""
+
+SMALL = {"connect_timeout": "3s", "timeout": "15s"}
+"""Limits of a request that sends or gets little: 256 KiB, or a page of names."""
+
+LARGE = {"connect_timeout": "3s", "read_timeout": "150s", "timeout": "1day"}
+"""Limits of a request that sends a part, gets an object, or has the store copy one.
+
+An answer must begin within the second one, which holds for a part from when it is
+sent: so four parts at once need about 1 Mbit/s.
+"""
+
 _ALLOW_HTTP = ("AWS_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP", "AZURE_ALLOW_HTTP")
 
 
-def store_at(root: str, quickly: bool = False) -> Any:
+def store_at(root: str, limits: Mapping[str, str]) -> Any:
     """Return the library's store of the objects below an address.
 
     Keys, endpoint and whatever else it needs it takes from the environment, or from
@@ -36,7 +49,7 @@ def store_at(root: str, quickly: bool = False) -> Any:
 
     Args:
         root: The address.
-        quickly: Whether requests fail within ten seconds, if they do not succeed.
+        limits: For how long a request may take: `CHECK`, `SMALL` or `LARGE`.
 
     Raises:
         OSError: If the environment lacks something without which there is no store.
@@ -45,7 +58,7 @@ def store_at(root: str, quickly: bool = False) -> Any:
 
     # The library forgets what the environment says of this where it is given options.
     allowed = any(os.environ.get(n, "").lower() in ("true", "1") for n in _ALLOW_HTTP)
-    options: dict[str, Any] = {"allow_http": allowed, **(_QUICKLY if quickly else {})}
+    options: dict[str, Any] = {"allow_http": allowed, **limits}
     scheme, _, path = root.partition("://")
     make: Any = from_url
     with as_system_errors(root):

@@ -15,27 +15,35 @@ from modelcheckpoint.storage.journals import NOTHING, Line, lines_of
 from modelcheckpoint.storage.local_copy import LocalCopy
 from modelcheckpoint.storage.object_file import ObjectFile
 from modelcheckpoint.storage.object_listing import JOURNALS, entry_of, journals_in
-from modelcheckpoint.storage.object_store import as_system_errors, store_at
+from modelcheckpoint.storage.object_store import (
+    CHECK,
+    LARGE,
+    SMALL,
+    as_system_errors,
+    store_at,
+)
 from modelcheckpoint.storage.patience import Patience, upload_timeout
-from modelcheckpoint.storage.staged_object import PART, StagedObject
+from modelcheckpoint.storage.staged_object import StagedObject
 from modelcheckpoint.storage.temporary import new_token
+from modelcheckpoint.storage.upload import CRC32, upload
 
 __all__ = ["ObjectStorage"]
 
 Answer = TypeVar("Answer")
+Request = Callable[[Any, Any], Any]
 
 _PROBE = ".modelcheckpoint-probe"
 _LARGEST_JOURNAL = 256 << 10
 """A journal that would get larger is closed: each save sends the last one anew."""
 
 _AT_ONCE = 8
-"""So many requests are under way at a time."""
+"""So many journals are read at a time."""
+
+_QUIET = 30.0
+"""Seconds after which a store that takes nothing more counts as stuck."""
 
 _SAME_TIME = 10**9
 """Nanoseconds: a listing tells fractions of a second, an object itself none."""
-
-_CRC32 = "crc32"
-"""Name of what is kept with an object: its checksum, so that nobody need read it."""
 
 _PATIENCE = 60.0
 """Seconds for which a request is made anew while the store does not serve it."""
@@ -60,7 +68,8 @@ class ObjectStorage:
         self.depth = depth
         self.is_near = False
         self._patience = Patience()
-        self._store = store_at(self.root)
+        self._small = store_at(self.root, SMALL)
+        self._large = store_at(self.root, LARGE)
         self._copy: LocalCopy | None = None
         self._process = os.getpid()
         # Journals are named by their writer: two machines can go on with one run.
@@ -80,7 +89,7 @@ class ObjectStorage:
         import obstore
 
         upload_timeout()
-        store = store_at(self.root, quickly=True)
+        store = store_at(self.root, CHECK)
         with as_system_errors(given or self.root):
             obstore.put(store, _PROBE, b"checkpoints can be written here\n")
             below = [] if name is None else next(iter(obstore.list(store, name)), [])
@@ -100,9 +109,9 @@ class ObjectStorage:
 
         with as_system_errors(self.root):
             if depth:
-                pages: Iterable[Any] = obstore.list(self._store, chunk_size=1000)
+                pages: Iterable[Any] = obstore.list(self._small, chunk_size=1000)
             else:  # what lies deeper can be much more
-                pages = [obstore.list_with_delimiter(self._store)["objects"]]
+                pages = [obstore.list_with_delimiter(self._small)["objects"]]
             for page in pages:
                 for found in page:
                     name = found["path"]
@@ -120,7 +129,7 @@ class ObjectStorage:
 
     def open(self, name: str) -> BinaryIO:
         """Open an object for reading, as it is now: a new one is another object."""
-        source = ObjectFile.opened(self._store, name, self.path(name))
+        source = ObjectFile.opened(self._large, name, self.path(name))
         if self._copy is None:
             return source
         with source:
@@ -135,7 +144,7 @@ class ObjectStorage:
             )
         except FileNotFoundError:
             return None
-        crc32 = answer.attributes.get(_CRC32)
+        crc32 = answer.attributes.get(CRC32)
         if crc32 is None:  # put there by somebody else, or the store keeps none
             return digest_of(self, name)
         return Digest(answer.meta["size"], crc32)
@@ -156,7 +165,7 @@ class ObjectStorage:
         Raises:
             OSError: If there is no such object, or it cannot be read or written here.
         """
-        source = ObjectFile.opened(self._store, name, self.path(name))
+        source = ObjectFile.opened(self._large, name, self.path(name))
         with source, contextlib.ExitStack() as stack:
             copy = self._copy or stack.enter_context(LocalCopy())
             yield copy.of(source)
@@ -175,7 +184,8 @@ class ObjectStorage:
         """Give what an object holds a second name, within the store."""
         if self.entry(second) is not None:
             raise FileExistsError(errno.EEXIST, "it is taken", self.path(second))
-        self._ask(name, lambda library, store: library.copy(store, name, second))
+        copy: Request = lambda library, store: library.copy(store, name, second)  # noqa: E731
+        self._ask(name, copy, self._large)
 
     def delete(self, entry: Entry) -> bool:
         """Delete an object if it still has this version, and return whether it had."""
@@ -232,6 +242,10 @@ class ObjectStorage:
         """Make no request anew that the store does not serve."""
         self._patience.hurry()
 
+    def is_stuck(self) -> bool:
+        """Return whether the store has neither taken nor answered anything for long."""
+        return self._patience.quiet() > _QUIET
+
     def end_in_time(self) -> float:
         """Send no more parts once `MODELCHECKPOINT_UPLOAD_TIMEOUT` is over."""
         seconds = upload_timeout()
@@ -252,32 +266,27 @@ class ObjectStorage:
     def _put(
         self, name: str, pieces: Callable[[], Iterable[Any]], digest: Digest
     ) -> None:
-        """Send an object in parts, as often as it takes."""
-        self._ask(
-            name,
-            lambda library, store: library.put(
-                store,
-                name,
-                self._patiently(pieces()),
-                attributes={_CRC32: digest.crc32},
-                chunk_size=PART,
-                max_concurrency=_AT_ONCE,
-            ),
-        )
+        """Send an object, as often as it takes."""
 
-    def _ask(self, name: str, request: Callable[[Any, Any], Answer]) -> Answer:
-        """Return the answer to a request, which is made anew while a save can wait."""
+        def put(library: Any, store: Any) -> None:
+            upload(store, name, pieces(), digest, self._patience.check)
+
+        self._ask(name, put, self._large)
+
+    def _ask(
+        self, name: str, request: Callable[[Any, Any], Answer], store: Any = None
+    ) -> Answer:
+        """Return the answer to a request, which is made anew while a save can wait.
+
+        Args:
+            name: Of what is asked for; errors name it.
+            request: Makes the request, given the library and a store.
+            store: With the limits for it; None: those of small ones.
+        """
         import obstore
 
         def ask() -> Answer:
             with as_system_errors(self.path(name)):
-                return request(obstore, self._store)
+                return request(obstore, self._small if store is None else store)
 
         return self._patience.tried(ask)
-
-    def _patiently(self, pieces: Iterable[Any]) -> Iterator[Any]:
-        for piece in pieces:
-            data = memoryview(piece).cast("B")
-            for start in range(0, len(data), PART):
-                self._patience.check()
-                yield data[start : start + PART]

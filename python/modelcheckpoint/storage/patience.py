@@ -29,6 +29,7 @@ class Patience:
         self._seconds = 0.0
         self._in_a_hurry = False
         self._ends = math.inf
+        self._heard = time.monotonic()
         self._change = threading.Condition()
 
     @contextlib.contextmanager
@@ -36,6 +37,7 @@ class Patience:
         """Have patience in a block, of so many seconds with each thing in it."""
         with self._change:
             self._seconds, self._in_a_hurry, self._ends = seconds, False, math.inf
+            self._heard = time.monotonic()
         try:
             yield
         finally:
@@ -53,8 +55,17 @@ class Patience:
             self._ends = time.monotonic() + seconds
             self._change.notify_all()
 
+    def quiet(self) -> float:
+        """Return for how many seconds nothing has gone forward."""
+        return time.monotonic() - self._heard
+
     def check(self) -> None:
-        """Raise `TimeoutError` if the time is over within which to be done."""
+        """Note that something goes forward.
+
+        Raises:
+            TimeoutError: If the time is over within which to be done.
+        """
+        self._heard = time.monotonic()
         if time.monotonic() > self._ends:
             what = f"the store did not confirm it in the time that {_VARIABLE} allows"
             raise TimeoutError(errno.ETIMEDOUT, what)
@@ -68,7 +79,9 @@ class Patience:
         begun, pause = time.monotonic(), _FIRST_PAUSE
         while True:
             try:
-                return what()
+                answer = what()
+                self._heard = time.monotonic()
+                return answer
             except OSError as error:
                 if error.errno != errno.EIO or not self._pause(begun, pause):
                     raise

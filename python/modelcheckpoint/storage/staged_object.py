@@ -11,10 +11,9 @@ from zlib import crc32
 
 from modelcheckpoint.storage.base import Digest, Part, measured
 
-__all__ = ["PART", "StagedObject"]
+__all__ = ["StagedObject"]
 
-PART = 16 << 20
-"""Bytes of a part of an upload: S3 takes 10,000 parts, which is 156 GiB."""
+_CHUNK = 1 << 20
 
 Put = Callable[[str, Callable[[], Iterable[Any]], Digest], None]
 
@@ -83,7 +82,7 @@ class StagedObject:
 
 def _pieces_of(path: str) -> Iterator[bytes]:
     with open(path, "rb") as file:
-        while data := file.read(PART):
+        while data := file.read(_CHUNK):
             yield data
 
 

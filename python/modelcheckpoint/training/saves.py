@@ -25,6 +25,11 @@ from modelcheckpoint.training.run import Run
 
 __all__ = ["Saves"]
 
+_NOT_IN_TIME = (
+    "the store did not confirm it in the time that MODELCHECKPOINT_UPLOAD_TIMEOUT "
+    "allows"
+)
+
 _AWAY = (errno.EIO, errno.ETIMEDOUT)
 """What a store that cannot be reached, or does not answer in time, is reported as."""
 
@@ -75,7 +80,10 @@ class Saves:
             FieldError: If a field has no value, likewise.
         """
         if isinstance(decision, Order):
-            self._save(decision, leaving)
+            if self._background.busy:
+                self._skip(decision)
+            else:
+                self._save(decision, leaving)
         elif decision is not None and self._fit.chief:
             self._reporter.skipped(decision, self._fit.progress.within)
 
@@ -85,9 +93,10 @@ class Saves:
         Args:
             wait: Whether to wait for its end.
         """
+        storage = self._commit.storage
         if wait:
-            self._commit.storage.hurry()
-            self._background.wait()
+            storage.hurry()
+            self._background.wait(storage.is_stuck)
         outcome = self._background.outcome()
         if outcome is None:
             return
@@ -119,8 +128,11 @@ class Saves:
         """Report what came of the last save, once it has ended or its time is over."""
         seconds = self._commit.storage.end_in_time()
         if seconds is not None and self._order is not None:
-            with self._reporter.waiting(self._order.path, seconds) as meanwhile:
-                self._background.wait(meanwhile)
+            with self._reporter.waiting(self._order.path, seconds) as is_over:
+                self._background.wait(is_over)
+            if self._background.busy and self._background.outcome() is None:
+                self._fail(self._order, TimeoutError(errno.ETIMEDOUT, _NOT_IN_TIME))
+                return
         self.settle(wait=True)
 
     def release(self) -> None:
@@ -154,11 +166,15 @@ class Saves:
         else:
             self._only_take_part(model, order)
 
+    def _skip(self, order: Order) -> None:
+        assert self._order is not None  # it is under way
+        path, before = map(self._reporter.path, (order.path, self._order.path))
+        self._reporter.failed(messages.stuck(path, before))
+        self.unsaved = True
+
     def _write(self, model: Any, order: Order, record: Record) -> None:
         self._within = self._fit.progress.within
         self._reporter.counters_in_logs(self._settings.template.fields, order)
-        if self._background.busy:
-            raise RuntimeError("a save is under way")
         self._order = order
         soon = self._pipeline.begin(model, record)
         if self._waits(soon):
