@@ -5,15 +5,22 @@ from __future__ import annotations
 import itertools
 import json
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import pytest
 from conftest import drop_key, lines
+from model_state import assert_equal
 from restoring import FORMATS, X, Y, load, optimizer_values, save
 
 from modelcheckpoint import ModelCheckpoint, restore_checkpoint
 from modelcheckpoint.errors import CheckpointWarning
-from modelcheckpoint.formats.optimizer_state import OptimizerState, build
+from modelcheckpoint.formats.optimizer_state import (
+    OptimizerState,
+    StoredOptimizer,
+    build,
+    look,
+)
 from modelcheckpoint.records import Record
 
 keras = pytest.importorskip("keras")
@@ -45,6 +52,7 @@ OPTIMIZERS = {
 for name in ("Lamb", "Muon"):  # newer Keras has them, and no name for one in HDF5
     if hasattr(optimizers, name):
         OPTIMIZERS[name] = partial(getattr(optimizers, name), 0.001)
+ALIKE = {"SGD", "SGD scaled"}, {"Adam", "Adam scaled"}
 
 
 def model_with(optimizer):
@@ -59,39 +67,66 @@ def state(model):
     return [np.array(v) for v in (*model.variables, *optimizer_values(model))]
 
 
-def test_another_optimizers_state_is_never_filled_in(tmp_path):
-    """The weights come back, and the optimizer is as it was, with the reason.
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """What was saved of a model with each optimizer, whose state moved on since then.
 
-    Each pair of optimizers meets in one format; the formats take turns.
+    Returns the models by the names of their optimizers, and the paths and records by
+    suffix and name.
     """
-    records, models = {}, {}
+    folder, models, files = tmp_path_factory.mktemp("saved"), {}, {}
     for number, (name, make) in enumerate(OPTIMIZERS.items()):
         models[name] = model = model_with(make())
         build(model)
         for suffix, only in FORMATS:
             if (suffix, name) != (".h5", "Lamb"):
-                save(model, tmp_path / f"{number}{suffix}", save_weights_only=only)
-                record = Record.from_line(json.dumps(lines(tmp_path)[-1]))
-                records[suffix, name] = record
+                path = folder / f"{number}{suffix}"
+                save(model, path, save_weights_only=only)
+                record = Record.from_line(json.dumps(lines(folder)[-1]))
+                files[suffix, name] = str(path), record
         for variable in model.optimizer.variables:
             variable.assign(variable + 1)
-    pairs = itertools.permutations(OPTIMIZERS, 2)
-    for (suffix, _), (current, saved) in zip(itertools.cycle(FORMATS), pairs):
-        if not {(suffix, current), (suffix, saved)} <= records.keys():
-            continue
-        model, record = models[current], records[suffix, saved]
-        before = optimizer_values(model)
-        found = load(model, str(tmp_path / record.path), record)
-        assert not found.fits, (saved, current)
-        # Scaled or not, it is the same optimizer, with other variables.
-        alike = {saved, current} in ({"SGD", "SGD scaled"}, {"Adam", "Adam scaled"})
-        why = "with other variables" if alike else "another optimizer ("
-        assert why in found.note, (saved, current)
-        for a, b in zip(before, optimizer_values(model)):
-            np.testing.assert_array_equal(a, b)
-    for (suffix, name), record in records.items():
-        own = load(models[name], str(tmp_path / record.path), record)
-        assert own == OptimizerState(True), (suffix, name)
+    return models, files
+
+
+def assert_another(state, here, in_file):
+    """Check what is said of a file with the state of another optimizer."""
+    assert not state.fits, (in_file, here)
+    # Scaled or not, it is the same optimizer, with other variables.
+    alike = {in_file, here} in ALIKE
+    why = "with other variables" if alike else "another optimizer ("
+    assert why in state.note, (in_file, here)
+
+
+def test_each_optimizer_is_told_from_each_other(saved):
+    """By what a file has and its line says, whatever the format."""
+    models, files = saved
+    stored = {
+        name: StoredOptimizer([value.shape for value in optimizer_values(model)])
+        for name, model in models.items()
+    }
+    for here, in_file in itertools.permutations(OPTIMIZERS, 2):
+        _, record = files[".weights.h5", in_file]
+        assert_another(look(models[here], stored[in_file], record), here, in_file)
+
+
+def test_another_optimizers_state_is_never_filled_in(saved):
+    """The optimizer stays as it was, with the reason; its own state comes back.
+
+    Each optimizer meets another one in each format, and one like it, if there is one.
+    """
+    models, files = saved
+    pairs = [pair for alike in ALIKE for pair in itertools.permutations(alike)]
+    for step, (suffix, _) in enumerate(FORMATS, 1):
+        others = [*islice(OPTIMIZERS, step, None), *islice(OPTIMIZERS, step)]
+        for here, in_file in [*pairs, *zip(OPTIMIZERS, others)]:
+            if not {(suffix, here), (suffix, in_file)} <= files.keys():
+                continue
+            before = optimizer_values(models[here])
+            assert_another(load(models[here], *files[suffix, in_file]), here, in_file)
+            assert_equal("optimizer", before, optimizer_values(models[here]))
+    for (suffix, name), file in files.items():
+        assert load(models[name], *file) == OptimizerState(True), (suffix, name)
 
 
 @pytest.mark.parametrize(("suffix", "only"), FORMATS)
