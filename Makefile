@@ -104,6 +104,7 @@ bench:
 		--keras keras $(less_noise); done; \
 	else echo "JAX and Torch are not here; make test-backends installs them."; fi
 	@$(py) benchmarks/saving.py $(less_noise)
+	@$(py) benchmarks/remote.py $(less_noise)
 
 ## make setup        only the set-up that the others do first
 setup:

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,16 @@ class Child:
         python: Its interpreter.
         folder: Where it saves.
         quick: Whether it measures small states, and few of them.
+        script: What it runs, of the scripts beside this one.
+        environment: What its environment has beside that of this process.
     """
 
     backend: str
     python: str
     folder: str
     quick: bool
+    script: str = "saving_run.py"
+    environment: dict[str, str] = field(default_factory=dict)
 
     def run(self, what: str, *more: str) -> dict[str, Any]:
         """Measure one thing in a process of its own.
@@ -62,7 +66,7 @@ class Child:
             # In a process that ends, so that the memory is free again.
             subprocess.run([self.python, Path(__file__).with_name("saving_machine.py")])
         out = os.path.join(self.folder, "found.json")
-        script = str(Path(__file__).with_name("saving_run.py"))
+        script = str(Path(__file__).with_name(self.script))
         command = [self.python, script, what, "--out", out, "--folder", self.folder]
         done = subprocess.run(
             [*command, *more, *(["--quick"] if self.quick else [])],
@@ -79,6 +83,7 @@ class Child:
         paths = [str(PACKAGE), os.environ.get("PYTHONPATH", "")]
         return {
             **os.environ,
+            **self.environment,
             "KERAS_BACKEND": self.backend,
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -111,6 +116,11 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--case", action="append", choices=list(CASES))
     parser.add_argument("--folder", help="where checkpoints go; else a temporary one")
     parser.add_argument("--json", help="file for every number that was measured")
+    add_interpreters(parser)
+    return parser.parse_args()
+
+
+def add_interpreters(parser: argparse.ArgumentParser) -> None:
     for backend, python in BACKENDS.items():
         variable = f"BENCH_{backend.upper()}"
         parser.add_argument(
@@ -119,7 +129,6 @@ def parsed() -> argparse.Namespace:
             metavar="PYTHON",
             help=f"the interpreter with it; else ${variable}, else {python}",
         )
-    return parser.parse_args()
 
 
 def on_backend(child: Child, cases: list[str]) -> dict[str, Any] | None:

@@ -19,13 +19,12 @@ from importlib.metadata import version
 from typing import Any
 
 import keras
+from saving_callbacks import Maker, callback_of
 from saving_cases import (
     CASES,
     OURS,
     QUICK,
     Case,
-    arguments,
-    callback_class,
     callbacks_here,
     model_of,
     trainer_of,
@@ -95,8 +94,7 @@ def fits(
     for (maker, suffix), found in rows.items():
         if maker == OURS:
             with tempfile.TemporaryDirectory(dir=folder) as own:
-                path, more = arguments(maker, suffix, own)
-                callback = timed(callback_class(maker))(path, **more)
+                callback = callback_of((maker, suffix), own)
                 found.update(compare(train, callback, case.pairs))
     state = sum(v.nbytes for v in map(numpy_of, variables_of(model)))
     return {
@@ -123,12 +121,14 @@ def turns(
     return {"rows": rows}
 
 
-def warm_up(kinds: list[tuple[str, str]], folder: str) -> None:
+def warm_up(
+    kinds: list[tuple[str, str]], folder: str, make: Maker = callback_of
+) -> None:
     """Save another, tiny model with each callback, so that all is imported."""
     case = QUICK["tiny"]
     train = trainer_of(model_of(case), case)
     for kind in kinds:
-        one_fit(train, case, 1, kind, folder)
+        one_fit(train, case, 1, kind, folder, make)
 
 
 def steps_of(train: Any, seconds: float) -> int:
@@ -148,11 +148,16 @@ def seconds_of(train: Any, steps: int) -> float:
 
 
 def one_fit(
-    train: Any, case: Case, steps: int, kind: tuple[str, str] | None, folder: str
+    train: Any,
+    case: Case,
+    steps: int,
+    kind: tuple[str, str] | None,
+    folder: str,
+    make: Maker = callback_of,
 ) -> dict[str, Any]:
     """Measure one fit, with a callback or without any."""
     with tempfile.TemporaryDirectory(dir=folder) as own:
-        watched = [] if kind is None else [callback_of(kind, own)]
+        watched = [] if kind is None else [make(kind, own)]
         peak = Peak()
         gc.collect()
         peak.reset()
@@ -164,33 +169,6 @@ def one_fit(
             found.update(stalls=watched[0].stalls, end=watched[0].end)
             found["fallback"] = fallback_of(watched[0])
     return found
-
-
-def callback_of(kind: tuple[str, str], folder: str) -> Any:
-    path, more = arguments(*kind, folder)
-    return timed(callback_class(kind[0]))(path, **more)
-
-
-def timed(base: type) -> type:
-    """Return the callback, which takes the time of its hooks that save or wait."""
-
-    class Timed(base):  # type: ignore[misc,valid-type]
-        def on_train_begin(self, logs: Any = None) -> None:
-            self.stalls: list[float] = []
-            super().on_train_begin(logs)
-
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            before = time.perf_counter()
-            super().on_epoch_end(epoch, logs)
-            self.ended = time.perf_counter()
-            self.stalls.append(self.ended - before)
-
-        def on_train_end(self, logs: Any = None) -> None:
-            before = time.perf_counter()
-            super().on_train_end(logs)
-            self.end = time.perf_counter() - before
-
-    return Timed
 
 
 def row(maker: str, suffix: str) -> dict[str, Any]:

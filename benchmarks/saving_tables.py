@@ -7,7 +7,10 @@ from typing import Any
 
 from saving_bars import Bar, added, figure
 
-COLUMNS = (
+Columns = tuple[tuple[str, str, float], ...]
+"""Each with its head, the key of its numbers, and what they are multiplied by."""
+
+COLUMNS: Columns = (
     ("first", "first", 1e3),
     ("stall", "later", 1e3),
     ("max", "max", 1e3),
@@ -25,17 +28,19 @@ COLUMNS = (
 )
 
 
-def print_table(backend: str, case: str, found: dict[str, Any]) -> None:
+def print_table(
+    backend: str, case: str, found: dict[str, Any], columns: Columns = COLUMNS
+) -> None:
     print(
         f"\n{backend}, {case}: {found['state'] / 1e6:.1f} MB of state in "
         f"{found['variables']} variables; {found['epochs']} epochs of "
         f"{found['steps']} batches, {epoch_seconds(found):.2f} s each without one"
     )
-    print(" " * 30 + "".join(f"{name:>9}" for name, _, _ in COLUMNS))
+    print(" " * 30 + "".join(f"{name:>9}" for name, _, _ in columns))
     rows = found["rows"]
     without = {"wall": all_of(rows, "plain_wall"), "cpu": all_of(rows, "plain_cpu")}
     for name, row in [("no checkpoint", without), *((label(r), r) for r in rows)]:
-        print(f"{name:30}" + "".join(cell(row, *column) for column in COLUMNS))
+        print(f"{name:30}" + "".join(cell(row, *column) for column in columns))
         if row.get("fallback"):
             print(f"  {row['fallback']}")
 
@@ -49,7 +54,11 @@ def epoch_seconds(found: dict[str, Any]) -> float:
 
 
 def label(row: dict[str, Any]) -> str:
-    names = {"keras": "Keras' own", "orbax": "OrbaxCheckpoint"}
+    names = {
+        "keras": "Keras' own",
+        "keras, copied": "Keras' own + copy",
+        "orbax": "OrbaxCheckpoint",
+    }
     return f"{names.get(row['maker'], row['maker'])} {row['suffix']}".rstrip()
 
 

