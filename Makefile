@@ -18,8 +18,8 @@ tensorflow := (port|cpu_feature_guard|cudart_stub|cuda_platform)\.cc:
 less_noise := 2> >(grep -Ev '^[IWE]0000 .*$(tensorflow)|^(WARNING: All log messages \
 	before absl|To enable the following instructions)' >&2)
 
-.PHONY: help setup demo demo-python test test-fast test-backends test-versions \
-	test-canary test-r-current soak lint check dist docs bench clean
+.PHONY: help setup demo demo-python test test-fast test-remote test-backends \
+	test-versions test-canary test-r-current soak lint check dist docs bench clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -41,7 +41,12 @@ test:
 ## make test-fast    pytest without what takes long, in under two minutes
 test-fast:
 	@tools/setup.sh python
-	@$(py) -m pytest -q --numprocesses=2 --dist=loadfile -m "not slow" $(less_noise)
+	@$(py) -m pytest -q --numprocesses=2 --dist=loadfile -m "not slow and not remote" $(less_noise)
+
+## make test-remote  pytest on real servers of objects, on this machine
+test-remote:
+	@tools/setup.sh python
+	@tools/test-remote.sh $(less_noise)
 
 ## make test-backends  pytest once more, on JAX and on Torch
 test-backends:

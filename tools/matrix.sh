@@ -148,7 +148,7 @@ suite() { # suite environment backend [what pytest is told]...
   local out=.setup/pytest-$1-$2.txt name last python=.venvs/$1/bin/python
   name=$(describe "$1" "$2")
   printf '\n==> %s\n' "$name"
-  KERAS_BACKEND=$2 "$python" -m pytest -p no:cacheprovider --keras2=all "${@:3}" \
+  KERAS_BACKEND=$2 "$python" -m pytest -p no:cacheprovider --keras2=all -m "not remote" "${@:3}" \
     $(printf -- '--ignore=tests/python/test_%s.py ' "${pure[@]}") | tee "$out" ||
     failed=1
   last=$(grep -E '^=+ .* in [0-9.]+s' "$out" | tail -n 1 | tr -d '=')

@@ -10,7 +10,7 @@ NOT_CRAN=true Rscript tools/testthat.R .setup/testthat.txt >.setup/testthat.log 
 testthat=$!
 # In the order of tests/python/conftest.py, not of the number of tests in a file.
 .venv/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder \
-  "$@" --junitxml=.setup/pytest.xml || failed=1
+  -m "not remote" "$@" --junitxml=.setup/pytest.xml || failed=1
 echo
 wait "$testthat" || failed=1
 cat .setup/testthat.log

@@ -20,6 +20,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import numpy as np
 import pytest
 from object_server import bucket, server  # noqa: F401 - fixtures
+from storage_fixtures import place, servers  # noqa: F401
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and with them
 # the processes that they start and interrupt.

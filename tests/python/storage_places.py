@@ -9,13 +9,15 @@ from memory_storage import MemoryStorage, left_behind
 
 from modelcheckpoint.storage import storage_for
 from modelcheckpoint.storage.journals import JOURNAL
+from modelcheckpoint.storage.object_listing import journals_in
+from modelcheckpoint.storage.object_store import SMALL, store_at
 
 
 class Local:
     """A folder on a disk, and what others do to it."""
 
     leaves_pieces = True
-    resolution = 0
+    resolution, copies = 0, True
 
     def __init__(self, folder):
         self.folder = folder
@@ -39,7 +41,7 @@ class InMemory:
     """A storage in memory, and what others do to it."""
 
     leaves_pieces = True
-    resolution = 0
+    resolution, copies = 0, True
 
     def __init__(self, folder):
         self.storage = MemoryStorage()
@@ -55,26 +57,32 @@ class InMemory:
 
 
 class Objects:
-    """A bucket of a real S3 server, and what others do to it."""
+    """A bucket of a real server, and what others do to it."""
 
     leaves_pieces = False
     resolution = 2.1
 
     def __init__(self, server, name):
-        self.folder, self._server = server.bucket(name), server
-        self.storage = storage_for(f"s3://{name}/run", depth=1)
+        server.bucket(name)
+        self.address = f"{server.scheme}://{name}/run"
+        self.storage = storage_for(self.address, depth=1)
+        self.copies = server.copies
 
     def write_journal(self, data):
-        (self.folder / "run").mkdir(exist_ok=True)
-        self._journal().write_bytes(data)
-        self._server.refresh()
+        import obstore
+
+        obstore.put(self._store(), self._journal(), data)
 
     def read_journal(self):
-        return self._journal().read_bytes()
+        import obstore
+
+        return bytes(obstore.get(self._store(), self._journal()).bytes())
+
+    def _store(self):
+        return store_at(self.address, SMALL)
 
     def _journal(self):
-        (path, *_) = [
-            *(self.folder / "run").glob("modelcheckpoint.*.jsonl"),
-            self.folder / "run" / JOURNAL,
-        ]
-        return path
+        import obstore
+
+        journals = journals_in(obstore, self._store())
+        return journals[0].name if journals else JOURNAL

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import pathlib
 import time
 from zlib import crc32
 
 import pytest
-from storage_places import InMemory, Local, Objects
 
 from modelcheckpoint.storage.base import Digest, digest_of
 
 SUFFIXES = (".keras", ".h5")
-NUMBERS = itertools.count()
 DATA, OTHER = b"a whole model", b"another one"
-
-
-@pytest.fixture(params=["local", "memory", "objects"])
-def place(request, tmp_path, monkeypatch):
-    """A storage of each kind, empty."""
-    if request.param == "local":
-        return Local(tmp_path / "checkpoints")
-    if request.param == "memory":
-        return InMemory(tmp_path / "checkpoints")
-    server = request.getfixturevalue("server")
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    return Objects(server, f"bucket{next(NUMBERS)}")
 
 
 @pytest.fixture
@@ -150,7 +134,7 @@ def test_entries(storage):
     assert entry == storage.entry("notes.txt")
 
 
-def test_there_is_no_such_file(storage):
+def test_there_is_no_such_file(place, storage):
     """It has no entry and no digest, and cannot be opened or copied."""
     publish(storage, "w.keras")
     for name in ("missing.keras", "w.keras/x.keras", "a/b.keras"):
@@ -158,9 +142,11 @@ def test_there_is_no_such_file(storage):
         assert digest_of(storage, name) is None
         with pytest.raises(FileNotFoundError):
             storage.open(name)
-    with pytest.raises(FileNotFoundError):
-        storage.copy("missing.keras", "second.keras")
     assert names(storage) == ["w.keras"]
+    if place.copies:
+        with pytest.raises(FileNotFoundError):
+            storage.copy("missing.keras", "second.keras")
+        assert names(storage) == ["w.keras"]
 
 
 def test_a_file_is_told_from_the_one_before(place, storage):
@@ -190,8 +176,10 @@ def test_a_file_is_deleted_if_it_still_is_the_same(storage):
     assert names(storage) == []
 
 
-def test_a_second_name(storage):
+def test_a_second_name(place, storage):
     """It stands for the same contents when the first one gets others."""
+    if not place.copies:
+        pytest.skip("this server does not know the header of Google's copy")
     publish(storage, "w.keras")
     storage.copy("w.keras", "second.keras")
     publish(storage, "w.keras", OTHER)
