@@ -82,8 +82,8 @@ def test_an_interrupt_before_keras_writes(tmp_path, monkeypatch):
     callback = callback_in(tmp_path / "folder", "{epoch}.weights.h5")
     wait = Background.wait
 
-    def interrupted(background):
-        wait(background)
+    def interrupted(background, *arguments):
+        wait(background, *arguments)
         if background.outcome() is not None:
             monkeypatch.undo()
             raise KeyboardInterrupt
