@@ -81,14 +81,13 @@ def pytest_collection_modifyitems(items):
 def _clean_heap():
     """Leave the next file a heap without the models of this one.
 
-    What is still alive (Keras, TensorFlow) is frozen: `gc.collect()` passes over it,
-    and tests that collect many times do not get slower as the suite goes on.
+    What is alive when a file begins (Keras, TensorFlow) is frozen for good:
+    `gc.collect()` passes over it, here and in the tests that collect many times.
     """
     gc.freeze()
     yield
     if "keras" in sys.modules:
         sys.modules["keras"].backend.clear_session()
-    gc.unfreeze()
     gc.collect()
 
 

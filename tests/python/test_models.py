@@ -67,8 +67,7 @@ def run(request, tmp_path_factory):
     run = Run(pytest.importorskip(module), CASES[name], tmp_path_factory.mktemp(name))
     if KERAS_2 and not run.case.keras2:
         pytest.skip("a model of Keras 3")
-    # The models before it are left where they lie: to pass over them takes long.
-    gc.freeze()
+    gc.collect()  # the model before it, over which later collections would pass
     with run.case.policy(run.K):
         train_for_all(run)
         yield run
