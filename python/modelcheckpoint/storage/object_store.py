@@ -11,7 +11,14 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-__all__ = ["CHECK", "LARGE", "SMALL", "as_system_errors", "store_at"]
+__all__ = [
+    "CHECK",
+    "LARGE",
+    "SMALL",
+    "as_system_errors",
+    "as_upload_errors",
+    "store_at",
+]
 
 _KEYS = (
     "its keys come from the environment (AWS_*, GOOGLE_* or AZURE_*), or from the "
@@ -35,7 +42,7 @@ LARGE = {"connect_timeout": "3s", "read_timeout": "150s", "timeout": "1day"}
 """Limits of a request that sends a part, gets an object, or has the store copy one.
 
 An answer must begin within the second one, which holds for a part from when it is
-sent: so four parts at once need about 1 Mbit/s.
+sent: so four parts at once need about 2 Mbit/s.
 """
 
 _ALLOW_HTTP = ("AWS_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP", "AZURE_ALLOW_HTTP")
@@ -91,6 +98,22 @@ def as_system_errors(address: str) -> Iterator[None]:
         raise FileNotFoundError(errno.ENOENT, what, address) from None
     except (BaseError, ValueError) as error:
         raise _translated(error, address) from None
+
+
+@contextlib.contextmanager
+def as_upload_errors(address: str) -> Iterator[None]:
+    """Raise as `as_system_errors` does, for an upload, of which parts can be lost.
+
+    A store that was started again in the meantime may not know the upload any more:
+    it has to be sent again from its beginning.
+    """
+    try:
+        with as_system_errors(address):
+            yield
+    except FileNotFoundError as error:
+        if error.strerror == _BUCKET_IS_MISSING:
+            raise
+        raise OSError(errno.EIO, "the store has lost the upload", address) from None
 
 
 def _translated(error: Exception, address: str) -> OSError:

@@ -20,6 +20,7 @@ from modelcheckpoint.storage.object_store import (
     LARGE,
     SMALL,
     as_system_errors,
+    as_upload_errors,
     store_at,
 )
 from modelcheckpoint.storage.patience import Patience, upload_timeout
@@ -269,7 +270,8 @@ class ObjectStorage:
         """Send an object, as often as it takes."""
 
         def put(library: Any, store: Any) -> None:
-            upload(store, name, pieces(), digest, self._patience.check)
+            with as_upload_errors(self.path(name)):
+                upload(store, name, pieces(), digest, self._patience.check)
 
         self._ask(name, put, self._large)
 
