@@ -43,7 +43,7 @@ test-fast:
 	@tools/setup.sh python
 	@$(py) -m pytest -q --numprocesses=2 --dist=loadfile -m "not slow and not remote" $(less_noise)
 
-## make test-remote  pytest on real servers of objects, on this machine
+## make test-remote  pytest on real servers of objects (KILLS=100: so many kills)
 test-remote:
 	@tools/setup.sh python
 	@tools/test-remote.sh $(less_noise)

@@ -2,11 +2,13 @@
 
     run_training.py FOLDER JOB
 
-JOB, in JSON: `name`, `weights_only`, `background`, `save_freq`, `width`, `best`. Before
-each save all weights are set to one number, the moment's, which is `value` in the
-journal: a file of two moments would hold two numbers. First, all that earlier trainings
-left is loaded by Keras and looked at; "whole N" says how many there were. "saving" is
-said before the first save, and "durable NAME VALUE" of each file.
+FOLDER is a path or an address. JOB, in JSON: `name`, `weights_only`, `background`,
+`save_freq`, `width`, `best` and, if need be, `keep_latest` and `resume`. Before each
+save all weights are set to one number, the moment's, which is `value` in the journal: a
+file of two moments would hold two numbers. First, all that earlier trainings left is
+loaded by Keras and looked at; "whole N" says how many there were. Where it is to
+resume, "resumed VALUE" says from what. "saving" is said before the first save, and
+"durable NAME VALUE" of each file.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -21,7 +24,8 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import keras
 import numpy as np
 
-from modelcheckpoint import ModelCheckpoint, verify_checkpoints
+from modelcheckpoint import ModelCheckpoint, fetch_checkpoint, verify_checkpoints
+from modelcheckpoint.addresses import is_address
 
 
 class Mark(keras.callbacks.Callback):
@@ -48,18 +52,39 @@ class Mark(keras.callbacks.Callback):
         logs.update(moment=float(self.moment), slot=float(self.moment % 3))
 
 
+class Start(keras.callbacks.Callback):
+    """Looks at what a training resumes from."""
+
+    def __init__(self, checkpoint):
+        super().__init__()
+        self.checkpoint = checkpoint
+
+    def on_train_begin(self, logs=None):
+        restored = self.checkpoint.restored
+        if restored is not None:
+            for array in self.model.get_weights():
+                assert np.all(array == restored.value), (restored, np.unique(array))
+        print("resumed", "" if restored is None else restored.value, flush=True)
+
+
+def load(model, folder, job, name):
+    """Return a model with the weights of a checkpoint, which Keras reads."""
+    path = f"{folder}/{name}"
+    with tempfile.TemporaryDirectory() as scratch:
+        if is_address(folder):
+            path = fetch_checkpoint(path, scratch)
+        if not job["weights_only"]:
+            return keras.models.load_model(path)
+        model.load_weights(path)
+        return model
+
+
 def check(folder, job, model):
     """Return the newest moment, after each file was loaded and compared."""
     newest = 0.0
     found = [f for f in verify_checkpoints(folder) if f.status == "good"]
     for one in found:
-        path = os.path.join(folder, one.path)
-        if job["weights_only"]:
-            model.load_weights(path)
-            loaded = model
-        else:
-            loaded = keras.models.load_model(path)
-        for array in loaded.get_weights():
+        for array in load(model, folder, job, one.path).get_weights():
             assert np.all(array == one.record.value), (one, np.unique(array))
         newest = max(newest, one.record.value)
     print("whole", len(found), flush=True)
@@ -68,23 +93,28 @@ def check(folder, job, model):
 
 def main():
     folder, job = sys.argv[1], json.loads(sys.argv[2])
-    os.makedirs(folder, exist_ok=True)
+    if not is_address(folder):
+        os.makedirs(folder, exist_ok=True)
     width = job["width"]
     model = keras.Sequential([keras.Input((width,)), keras.layers.Dense(width)])
     model.compile("sgd", "mean_squared_error")
     mark = Mark(check(folder, job, model))
     callback = ModelCheckpoint(
-        os.path.join(folder, job["name"]),
+        f"{folder}/{job['name']}",
         monitor="moment",
         mode="max",
         save_best_only=job["best"],
         save_weights_only=job["weights_only"],
         save_freq=job["save_freq"],
         background=job["background"],
+        keep_latest=job.get("keep_latest"),
+        resume=job.get("resume", False),
         on_saved=lambda record: print("durable", record.path, record.value, flush=True),
     )
     x = np.zeros((8, width), "float32")
     arguments = {"batch_size": 4, "verbose": 0, "callbacks": [mark, callback]}
+    if job.get("resume"):
+        arguments["callbacks"].append(Start(callback))
     model.fit(x, x, epochs=100_000, **arguments)
 
 

@@ -52,17 +52,29 @@ def jobs():
 
 
 class Folder:
-    """A folder that is trained into, and what was found wrong with it."""
+    """A folder that is trained into, and what was found wrong with it.
 
-    def __init__(self, path, job):
+    Args:
+        path: Of the folder, or its address in a store.
+        job: What it is trained with; see `run_training.py`.
+        environment: More variables of the process that trains.
+    """
+
+    def __init__(self, path, job, environment=None):
         self.path, self.job = str(path), job
+        self._environment = environment
         self.durable = {}
         self.kills = self.loaded = 0
         self.wrong = []
 
     def kill(self, chance):
         """Train until a random moment, kill, and look."""
-        process = KerasProcess("run_training.py", self.path, json.dumps(self.job))
+        process = KerasProcess(
+            "run_training.py",
+            self.path,
+            json.dumps(self.job),
+            environment=self._environment,
+        )
         # The first save takes seconds where Keras imports TensorFlow for it, and
         # kills from there alone might never come to a second.
         alive = self._follow(process, until=chance.choice(["saving", "durable"]))
@@ -82,6 +94,8 @@ class Folder:
             word, *rest = line.split() or [""]
             if word == "whole":
                 self.loaded += int(rest[0])
+            if word == "resumed":
+                self.wrong += self._not_resumed(rest)
             if word == "durable" and line.endswith("\n"):
                 self.durable[rest[0]] = float(rest[1])
             if word == until:
@@ -94,18 +108,24 @@ class Folder:
             aside = one.status == "unknown" and ".run-" in one.path
             if one.status != "good" and not aside:
                 yield f"{one.status}: {one.path}: {one.reason}"
-        for name, value in self.durable.items():
+        for name, value in self._stays():
             one = found.get(name)
             if one is None or one.record is None or one.record.value < value:
                 yield f"{name} was told durable with {value}, and there is {one}"
 
+    def _stays(self):
+        """Return the names and values of what was told durable and is to be there."""
+        saved = sorted(self.durable.items(), key=lambda item: item[1])
+        return saved[-1:] if self.job.get("keep_latest") else saved
 
-def soak(kills, seed, workers, root, say=print, turn=0):
-    """Kill so many times, and return the folders; each turn has other moments."""
-    every = list(jobs())
-    random.Random(seed).shuffle(every)
-    folders = [Folder(root / str(n), job) for n, job in enumerate(every[:kills])]
-    chance = random.Random(f"{seed}, {turn}")
+    def _not_resumed(self, values):
+        newest = max(self.durable.values(), default=None)
+        if newest is not None and (not values or float(values[0]) < newest):
+            yield f"resumed from {values}, and {newest} was told durable"
+
+
+def soak(folders, kills, chance, workers=2, say=print):
+    """Kill so many times, in each folder as often, as many at once as workers."""
     turns = [(folders[n % len(folders)], chance.random()) for n in range(kills)]
     shares = [
         [turn for turn in turns if folders.index(turn[0]) % workers == number]
@@ -120,7 +140,13 @@ def soak(kills, seed, workers, root, say=print, turn=0):
 
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         list(pool.map(work, shares))
-    return folders
+
+
+def folders_in(root, count, chance):
+    """Return so many folders to be trained into, each with another job."""
+    every = list(jobs())
+    chance.shuffle(every)
+    return [Folder(root / str(n), job) for n, job in enumerate(every[:count])]
 
 
 def main():
@@ -130,8 +156,10 @@ def main():
     parser.add_argument("--jobs", type=int, default=2, help="processes at once")
     options = parser.parse_args()
     print(f"seed {options.seed}")
+    chance = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as root:
-        folders = soak(options.kills, options.seed, options.jobs, Path(root))
+        folders = folders_in(Path(root), options.kills, chance)
+        soak(folders, options.kills, chance, options.jobs)
     wrong = [what for folder in folders for what in folder.wrong]
     loaded = sum(folder.loaded for folder in folders)
     kills = sum(folder.kills for folder in folders)
