@@ -3,7 +3,7 @@
     run_resumed.py FOLDER JOB
 
 JOB, in JSON: `name`, the template, and what may be left out: `keras` (`"keras"` or
-`"tf_keras"`), `kill` (`["epoch", 4]`: at the end of epoch 4, from 1, after the
+`"tf_keras"`), `kill` (`["epoch", 3]`: at the end of epoch 3, from 1, after the
 callback; `["batch", 23]`: after 23 batches of this process), `callback` and `fit`
 (arguments), `dropout` (whether there is one), `build` (`"input"`, `"none"`: a model
 that is built by its first batch, or `"subclassed"`), `width`, `optimizer`. At the end,
@@ -101,7 +101,7 @@ def main():
     callback = ModelCheckpoint(path, **job.get("callback", {}))
     # The killer comes last: what dies is a training whose save has just begun.
     callbacks = [callback, killer(K, job.get("kill"))]
-    arguments = {"epochs": 10, "batch_size": 4, "shuffle": False, "verbose": 0}
+    arguments = {"epochs": 6, "batch_size": 4, "shuffle": False, "verbose": 0}
     arguments |= {"validation_split": 0.25, **job.get("fit", {})}
     history = model.fit(x, y, callbacks=callbacks, **arguments)
     print("epochs", json.dumps([epoch + 1 for epoch in history.epoch]))
