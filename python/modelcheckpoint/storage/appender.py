@@ -100,7 +100,8 @@ class Appender:
         """
         size = 0
         for look in range(_LOOKS):
-            time.sleep(0.001 * look)
+            if look:  # to sleep for no time at all lets other processes run
+                time.sleep(0.001 * look)
             size = self._os.lseek(journal, 0, os.SEEK_END)
             if not size or self._last_byte(journal, size) == b"\n":
                 return size, False
