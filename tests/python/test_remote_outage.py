@@ -1,17 +1,19 @@
-"""A store that goes away while a checkpoint is on its way to it, and comes back."""
+"""A store that is slow, or away, while large checkpoints are on their way to it."""
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 
 import keras
 import numpy as np
 import pytest
+from object_server import object_server
 from remote_runs import at, names, statuses
 from tcp_proxy import proxy_of
 
-from modelcheckpoint import ModelCheckpoint
+from modelcheckpoint import CheckpointWarning, ModelCheckpoint
 
 pytestmark = pytest.mark.remote
 
@@ -56,3 +58,60 @@ def test_a_server_that_starts_again_in_the_middle_of_an_upload(
         assert callback.problems == []
         assert names(bucket) == ["w.1.keras"]
         assert statuses(bucket) == {"w.1.keras": "good"}
+
+
+def test_a_server_that_is_slow(tmp_path, monkeypatch):
+    """Training goes on while a checkpoint is under way, and each one comes."""
+    with object_server(tmp_path, "--bwlimit=16M") as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        bucket = server.bucket("bucket")
+        seen = []
+        model, data = large_model()
+        callback = ModelCheckpoint(
+            at(bucket, "w.{epoch}.keras"),
+            monitor="loss",
+            save_freq=4 * len(data[0]),
+            on_saved=lambda record: seen.append(record.path),
+        )
+        batches = keras.callbacks.LambdaCallback(
+            on_batch_end=lambda batch, logs: seen.append("batch")
+        )
+        model.fit(*data, callbacks=[callback, batches], epochs=8, verbose=0)
+        assert callback.problems == []
+        saved = [f"w.{epoch}.keras" for epoch in (4, 8)]
+        assert [what for what in seen if what != "batch"] == saved
+        assert set(statuses(bucket).values()) == {"good"}
+        assert seen.index(saved[0]) >= 4, "the fourth batch waited for the store"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_server_that_does_not_come_back(server, bucket, monkeypatch):
+    """Nothing piles up, and `fit` ends in the time that it has for uploads."""
+    monkeypatch.setenv("MODELCHECKPOINT_UPLOAD_TIMEOUT", "2")
+    memory = []
+
+    def begin_epoch(epoch, logs):
+        if epoch == 2:
+            callback.wait()
+            server.stop()
+        memory.append(resident_bytes())
+
+    model, data = large_model()
+    callback = ModelCheckpoint(at(bucket, "w.{epoch}.keras"), monitor="loss")
+    outage = keras.callbacks.LambdaCallback(on_epoch_begin=begin_epoch)
+    begun = time.monotonic()
+    try:
+        with pytest.warns(CheckpointWarning, match="the store cannot be reached"):
+            model.fit(*data, callbacks=[callback, outage], epochs=14, verbose=0)
+        assert time.monotonic() - begun < 120, "it waits for the store"
+    finally:
+        server.start()
+    assert len(callback.problems) == 12
+    assert names(bucket) == ["w.1.keras", "w.2.keras"]
+    assert memory[-1] - memory[5] < 4 * (48 << 20), "of the eight saves in between"
+
+
+def resident_bytes():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
