@@ -2,11 +2,11 @@
 
     run_save.py FOLDER JOB
 
-JOB, in JSON: `image`, the path of the file's contents; `name`, `format`, `value`,
-`run`, `parts`, `keep`; `sweep`, whether to sweep the folder as well; `saves`, how
-often. It says "ready", waits for a line before each save, and says "durable" once the
-file is, or what went wrong. test_kill.py kills it at each system call in turn,
-test_injected.py has each of them fail.
+FOLDER is a path or an address. JOB, in JSON: `image`, the path of the file's contents;
+`name`, `format`, `value`, `run`, `parts`, `keep`; `sweep`, whether to sweep the folder
+as well; `saves`, how often. It says "ready", waits for a line before each save, and
+says "durable" once the file is, or what went wrong. test_kill.py kills it at each
+system call in turn, test_injected.py has each of them fail.
 """
 
 from __future__ import annotations
@@ -17,17 +17,23 @@ import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
+from modelcheckpoint.addresses import is_address
 from modelcheckpoint.decide.retention import Keep
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.records import Record
 from modelcheckpoint.results import Receipt
 from modelcheckpoint.save.commit import Commit
+from modelcheckpoint.storage import storage_for
 from modelcheckpoint.storage.local import LocalStorage
 
 
 def commit_for(folder, job, system=os):
     """Return what commits the checkpoints of one run, as the callback has it."""
-    storage = LocalStorage(str(folder), job["name"].count("/"), system=system)
+    depth = job["name"].count("/")
+    if is_address(str(folder)):
+        storage = storage_for(str(folder), depth)
+    else:
+        storage = LocalStorage(str(folder), depth, system=system)
     suffix = "." + job["name"].partition(".")[2]
     keep = Keep(**job.get("keep", {}))
     return Commit(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -11,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from checkpoint_files import weights
+from save_process import save_process
 
 from modelcheckpoint import verify_checkpoints
 from modelcheckpoint.journal import log
@@ -30,30 +29,14 @@ pytest.importorskip("h5py")
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 
 
-def writer(tmp_path, run, name):
-    """Start a process that saves many times as soon as it can."""
-    image = tmp_path / f"{run}.image"
-    image.write_bytes(weights(float(len(run)), (400, 100)))
-    job = {"image": str(image), "name": name, "format": "weights.h5", "value": 1.0}
-    job.update(run=run, saves=SAVES, sweep=True, parts=4)
-    command = [sys.executable, HERE / "run_save.py", tmp_path / "checkpoints"]
-    process = subprocess.Popen(
-        [*command, json.dumps(job)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    process.stdin.write("go\n" * SAVES)
-    process.stdin.close()
-    return process
-
-
 @pytest.mark.parametrize("name", ["w.weights.h5", "a/b/w.weights.h5"])
 def test_two_writers_a_reader_and_a_sweeper(tmp_path, name):
     """Each name is one whole file of one of them, and every save comes."""
     folder = tmp_path / "checkpoints"
     folder.mkdir()
-    writers = [writer(tmp_path, run, name) for run in ("one", "second")]
+    writers = [
+        save_process(tmp_path, folder, run, name, SAVES) for run in ("one", "second")
+    ]
     looks = 0
     while any(process.poll() is None for process in writers):
         assert [f for f in verify_checkpoints(folder) if f.status != "good"] == []
