@@ -22,6 +22,25 @@
 #' first batch says that `load_model()` does not rebuild it,
 #' that `load_model_weights()` takes the same file, and how to mend the class.
 #'
+#' @section Object stores:
+#' `filepath` may begin with `s3://`, `gs://`, `az://` or `abfs://`, followed by
+#' a bucket and a name: `"s3://bucket/run/{epoch:02d}.keras"`. All arguments work
+#' as they do with a folder. It needs the Python package obstore
+#' (`reticulate::py_install("obstore")`). Keys and endpoint come from the
+#' environment (`AWS_*`, `GOOGLE_*`, `AZURE_*`) or from the machine itself; set
+#' them by `Sys.setenv()` before Python starts, or outside of R.
+#'
+#' A file appears whole, and counts as saved once the store has confirmed it.
+#' Uploads go on in the background, the first one too. A request that the store
+#' does not serve is made again for up to a minute, but not beyond the time at
+#' which the next save falls due. `fit()` waits at its end for as many seconds as
+#' the environment variable `MODELCHECKPOINT_UPLOAD_TIMEOUT` says (600 if it is
+#' not set). What does not come by then is reported as `on_error` says. An object
+#' of another run gets a second name, `<name>.run-<id><suffix>`, before its own is
+#' taken. No bucket, no permission, a wrong key and no network are errors before
+#' the first batch. [fetch_checkpoint()] copies a checkpoint to this machine; see
+#' `vignette("object-storage", "modelcheckpoint")`.
+#'
 #' @section Going on:
 #' With `resume = TRUE` the newest checkpoint of the same `filepath` (below its
 #' folder, which may have moved) and format is loaded when `fit()` begins, if

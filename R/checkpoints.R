@@ -16,8 +16,8 @@
 #' `modelcheckpoint verify <folder>` does the same in a shell, where the Python
 #' package is installed with its extra `cli`.
 #'
-#' @param folder The folder with the journal, one string. `~` is the home
-#'   folder.
+#' @param folder The folder with the journal, or its address in an object store
+#'   (`"s3://bucket/run"`), one string. `~` is the home folder.
 #' @return A data frame with one row for each checkpoint, in the order of the
 #'   journal, then files of which it says nothing, by name:
 #'   \describe{

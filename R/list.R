@@ -18,7 +18,8 @@
 #' package is installed with its extra `cli`.
 #'
 #' @param folder The folder with the checkpoints, and their journal, if there is
-#'   one; one string. `~` is the home folder.
+#'   one, or its address in an object store (`"s3://bucket/run"`); one string.
+#'   `~` is the home folder.
 #' @return A data frame of class `modelcheckpoint_list` with one row for each
 #'   checkpoint; `NA` stands for what is not known, and `time` is a `POSIXct`:
 #'   \describe{

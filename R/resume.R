@@ -33,7 +33,8 @@
 #' @param model A Keras model, compiled if the optimizer is to be restored. Where
 #'   it is not built yet, it is built if the journal tells how.
 #' @param path The file, one string: `.keras`, `.weights.h5`, `.h5` or `.hdf5`.
-#'   `~` is the home folder.
+#'   `~` is the home folder. Or the address of one in an object store, which is
+#'   copied to a temporary folder first.
 #' @return A named list of
 #'   \describe{
 #'     \item{`path`}{the absolute path of the file}

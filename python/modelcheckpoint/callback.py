@@ -38,21 +38,33 @@ class ModelCheckpoint(Hooks, keras.callbacks.Callback):  # type: ignore[misc]
     when all are durable. The first save of a `fit`, and every save of a small model (up
     to 8 MiB and 1000 arrays), is durable when its hook returns.
 
-    Beside the files, `modelcheckpoint.jsonl` gets one line of JSON for each save. What
+    In an object store a file appears whole as well, and is durable once the store has
+    confirmed it. Uploads go on in the background, the first one too. A request that the
+    store does not serve is made again for up to a minute, but not beyond the time at
+    which the next save falls due. `fit` waits at its end for as many seconds as the
+    environment variable `MODELCHECKPOINT_UPLOAD_TIMEOUT` says (600 if it is not set).
+    What does not come by then is reported as `on_error` says. An object of another run
+    gets a second name, `<name>.run-<id><suffix>`, before its own is taken.
+
+    Beside the files, `modelcheckpoint.jsonl` gets one line of JSON for each save; in an
+    object store, each run has journals of its own, `modelcheckpoint.*.jsonl`. What
     the files hold is what Keras itself writes; they load with plain Keras.
 
     Args:
         filepath: Where to save; a string or a path object. Missing folders are made,
-            `~` is the home folder. May hold named fields with a format for numbers,
-            such as `weights.{epoch:02d}-{val_loss:.2f}.hdf5`: `epoch` (from 1), the
-            keys in `logs` and, with an integer `save_freq`, `save_seconds` or
-            `save_on_exit`, `batch` (of this epoch, from 1) and `samples` (since
-            training began). Any metric can stand in a field, also `{F1 score:.2f}` or
-            `{out/acc:.3f}`, unless its name has `.`, `[`, `]`, `!`, `:` or a brace in
-            it; only its number reaches the path. `epoch`, `batch` and `samples` are
-            always the callback's own counts: a metric of such a name is reported once.
-            A field that has no value when a save happens is written as `nan`, and told
-            once. The suffix tells the format: `.keras` (full model),
+            `~` is the home folder. It may be an address in an object store (`s3://`,
+            `gs://`, `az://` or `abfs://`, then a bucket and a name), which needs the
+            extra `remote`; keys and endpoint come from the environment, or from the
+            machine, as the package obstore reads them. It may hold fields with a
+            format for numbers, such as `weights.{epoch:02d}-{val_loss:.2f}.hdf5`:
+            `epoch` (from 1), the keys in `logs` and, with an integer `save_freq`,
+            `save_seconds` or `save_on_exit`, `batch` (of this epoch, from 1) and
+            `samples` (since training began). Any metric can stand in a field, also `{F1
+            score:.2f}` or `{out/acc:.3f}`, unless its name has `.`, `[`, `]`, `!`, `:`
+            or a brace in it; only its number reaches the path. `epoch`, `batch` and
+            `samples` are always the callback's own counts: a metric of such a name is
+            reported once. A field that has no value when a save happens is written as
+            `nan`, and told once. The suffix tells the format: `.keras` (full model),
             `.weights.h5` (weights and optimizer state, with `save_weights_only`), `.h5`
             or `.hdf5` (HDF5: full model, or weights). A symbolic link that has the name
             of the file is replaced by it; what the link points to stays as it is.
@@ -77,8 +89,9 @@ class ModelCheckpoint(Hooks, keras.callbacks.Callback):  # type: ignore[misc]
         on_error: What a save that fails in mid-training does: `"warn"` tells it,
             training goes on, and the next save that falls due is tried; `"raise"`
             raises `SaveError` (and `FieldError`, a `KeyError`, for a field without a
-            value). The first save of a `fit` always raises. What fails in the
-            background is told or raised by the next hook.
+            value). The first save of a `fit` always raises, unless an object store
+            only did not serve it. What fails in the background is told or raised by the
+            next hook.
         background: Whether files are written on a thread of their own while training
             goes on. One save is in flight at most: the next waits for it. The copy
             takes as much memory as the model's state. Models of Keras before 3.4, of

@@ -48,7 +48,8 @@ def list_checkpoints(folder: Folder) -> CheckpointList:
     their suffix tells. Temporary files, links, and files that are gone are not listed.
 
     Args:
-        folder: The folder with the checkpoints, and their journal, if there is one.
+        folder: The folder with the checkpoints, and their journal, if there is one; or
+            its address in an object store, such as `s3://bucket/run`.
 
     Returns:
         A list of `Checkpoint`, with `to_dataframe()`.
@@ -161,7 +162,7 @@ def verify_checkpoints(
     waited for; those of other processes may go on.
 
     Args:
-        folder: The folder with the journal.
+        folder: The folder with the journal, or its address in an object store.
         progress: Is called with how many bytes were read, and how many there are.
 
     Returns:

@@ -110,10 +110,11 @@ def restore_checkpoint(model: Any, path: str | os.PathLike[str]) -> Restored:
         model: Compiled, if its optimizer is to be restored. Where it is not built yet,
             it is built if the journal tells how.
         path: The file: `.keras`, `.weights.h5`, `.h5` or `.hdf5`. `~` is the home
-            folder. Weights alone in `.h5` or `.hdf5` have no optimizer state. If the
-            file has the state of another optimizer (another class, or the same with
-            other variables), the weights are restored, the optimizer starts from
-            scratch, and a `CheckpointWarning` says so.
+            folder. Or the address of one in an object store, which is copied to a
+            temporary folder first. Weights alone in `.h5` or `.hdf5` have no optimizer
+            state. If the file has the state of another optimizer (another class, or the
+            same with other variables), the weights are restored, the optimizer starts
+            from scratch, and a `CheckpointWarning` says so.
 
     Returns:
         What was restored.
