@@ -5,6 +5,10 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 failed=0
 
+# Some hundred processes load the package, and each would compile it again. pytest
+# keeps its rewritten tests in the same way.
+unset PYTHONDONTWRITEBYTECODE
+
 rm -f .setup/pytest.xml .setup/testthat.txt
 NOT_CRAN=true Rscript tools/testthat.R .setup/testthat.txt >.setup/testthat.log 2>&1 &
 testthat=$!

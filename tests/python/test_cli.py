@@ -255,15 +255,13 @@ def test_how_long_it_takes(tmp_path):
     put_ten_thousand(tmp_path)
 
     def seconds(*arguments):
-        taken = []
-        for _ in range(3):
-            began = time.perf_counter()
-            assert run_command(*arguments).returncode == 0
-            taken.append(time.perf_counter() - began)
-        return min(taken)
+        began = time.perf_counter()
+        assert run_command(*arguments).returncode == 0
+        return time.perf_counter() - began
 
-    assert seconds("--help") < 1.5
-    assert seconds("list", tmp_path) < 4
+    # Of three tries the quickest counts; most often the first is quick enough.
+    assert any(seconds("--help") < 1.5 for _ in range(3))
+    assert any(seconds("list", tmp_path) < 4 for _ in range(3))
 
 
 def test_a_reader_that_has_enough(tmp_path):
