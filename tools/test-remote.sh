@@ -29,9 +29,17 @@ azurite() {
   command -v npm && npm install --no-audit --no-fund --prefix "$folder" "azurite@^3"
 }
 
+faketime() {
+  "$folder/bin/python" -m pip install --disable-pip-version-check --no-input \
+    "libfaketime>=3"
+}
+
 install() ( # in a subshell: the lock goes with it
   if command -v flock >/dev/null; then exec 9>.venvs/lock && flock 9; fi
   if [[ ! -x $folder/bin/moto_server ]]; then attempt "moto (S3)" moto; fi
+  if ! compgen -G "$folder/lib/*/site-packages/libfaketime" >/dev/null; then
+    attempt "libfaketime (a clock that is off)" faketime
+  fi
   if [[ ! -x $folder/node_modules/.bin/azurite-blob ]]; then
     attempt "azurite (Azure)" azurite
   fi

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 __all__ = [
     "CHECK",
@@ -25,6 +25,9 @@ _KEYS = (
     "machine itself"
 )
 
+
+_CLOCK = "RequestTimeTooSkewed|The difference between the request time and the "
+_CLOCK_IS_OFF = "the store refuses access, as the clock of this machine is off: set it"
 
 _NO_BUCKET = "NoSuchBucket|ContainerNotFound|bucket does not exist"
 _BUCKET_IS_MISSING = "there is no such bucket: make it, or mend the address"
@@ -45,6 +48,14 @@ An answer must begin within the second one, which holds for a part from when it 
 sent: so four parts at once need about 2 Mbit/s.
 """
 
+_ENDPOINTS = {
+    "s3": ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"),
+    "gs": ("GOOGLE_BASE_URL",),
+    "az": ("AZURE_ENDPOINT", "AZURE_STORAGE_ENDPOINT"),
+    "abfs": ("AZURE_ENDPOINT", "AZURE_STORAGE_ENDPOINT"),
+}
+"""Where the environment says which server to ask, by scheme."""
+
 _ALLOW_HTTP = ("AWS_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP", "AZURE_ALLOW_HTTP")
 
 
@@ -60,6 +71,7 @@ def store_at(root: str, limits: Mapping[str, str]) -> Any:
 
     Raises:
         OSError: If the environment lacks something without which there is no store.
+        ValueError: If it names a server that is not the address of one.
     """
     from obstore.store import from_url
 
@@ -67,11 +79,32 @@ def store_at(root: str, limits: Mapping[str, str]) -> Any:
     allowed = any(os.environ.get(n, "").lower() in ("true", "1") for n in _ALLOW_HTTP)
     options: dict[str, Any] = {"allow_http": allowed, **limits}
     scheme, _, path = root.partition("://")
+    _check_endpoints(scheme)
     make: Any = from_url
     with as_system_errors(root):
         return make(
             f"{scheme}://{quote(path)}", client_options=options, retry_config=_RETRIES
         )
+
+
+def _check_endpoints(scheme: str) -> None:
+    # The library panics at these, with a trace that no `except Exception` catches.
+    for name in _ENDPOINTS.get(scheme, ()):
+        value = os.environ.get(name)
+        if value is not None and not _is_server(value):  # it can hold a password
+            rule = (
+                "must be the address of a server, as https://host or http://host:9000"
+            )
+            raise ValueError(f"The environment variable {name} {rule}.")
+
+
+def _is_server(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        has_port = parts.port is None or parts.port > 0
+    except ValueError:  # it is no number, or too large a one
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and has_port
 
 
 @contextlib.contextmanager
@@ -122,6 +155,8 @@ def _translated(error: Exception, address: str) -> OSError:
     text = str(error).partition("\n\nDebug source")[0]
     if re.search(_NO_BUCKET, text):
         return FileNotFoundError(errno.ENOENT, _BUCKET_IS_MISSING, address)
+    if re.search(_CLOCK, text):
+        return PermissionError(errno.EACCES, _CLOCK_IS_OFF, address)
     message = re.search("<Message>(.+?)</Message>", text, re.DOTALL)
     refused = isinstance(error, (PermissionDeniedError, UnauthenticatedError))
     if refused or re.search("status code: 40[13]", text):

@@ -1,0 +1,64 @@
+"""What the environment says of an object store, and the clock of the machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from other_servers import INSTALLED
+
+from modelcheckpoint import list_checkpoints
+
+pytestmark = pytest.mark.remote
+
+CHECK = """
+from modelcheckpoint.storage import storage_for
+try:
+    storage_for("s3://{bucket}/run").check("w.keras")
+except OSError as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize("shift", ["+1h", "-1h"])
+def test_a_clock_that_is_off(bucket, shift):
+    """The way out is the clock, and not the keys."""
+    libraries = INSTALLED.glob("lib/*/site-packages/libfaketime/**/libfaketime.so.1")
+    library = next(libraries, None)
+    if library is None:
+        pytest.skip("libfaketime is not here: make test-remote installs it")
+    wrong = {"FAKETIME": shift, "DONT_FAKE_MONOTONIC": "1", "LD_PRELOAD": str(library)}
+    process = subprocess.run(
+        [sys.executable, "-c", CHECK.format(bucket=bucket.name)],
+        env={**os.environ, **wrong},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "the clock of this machine is off: set it" in process.stdout, process
+    assert process.stdout.startswith("PermissionError")
+
+
+@pytest.mark.parametrize(
+    ("address", "name", "value"),
+    [
+        ("s3://bucket/run", "AWS_ENDPOINT_URL", "127.0.0.1:9000"),
+        ("s3://bucket/run", "AWS_ENDPOINT_URL", "http://127.0.0.1:99999"),
+        ("s3://bucket/run", "AWS_ENDPOINT", ""),
+        ("s3://bucket/run", "AWS_ENDPOINT_URL_S3", "http://"),
+        ("gs://bucket/run", "GOOGLE_BASE_URL", "storage.googleapis.com"),
+        ("az://bucket/run", "AZURE_STORAGE_ENDPOINT", "ftp://somebody:secret@host"),
+        ("abfs://bucket/run", "AZURE_ENDPOINT", "host"),
+    ],
+)
+def test_what_is_not_the_address_of_a_server(monkeypatch, address, name, value):
+    """It is named, and not shown: it can hold a password."""
+    pytest.importorskip("obstore")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(
+        ValueError, match=f"{name} must be the address of a ser"
+    ) as raised:
+        list_checkpoints(address)
+    assert "secret" not in str(raised.value)
