@@ -26,7 +26,20 @@ ask_python <- function(call, question, keras = FALSE) {
     check_keras(call)
     the$keras <- TRUE
   }
+  hand_on_environment(for_r)
   tryCatch(question(for_r), error = function(e) abort(python_message(e), call))
+}
+
+# Python's os.environ is a copy from the moment at which Python started: what
+# Sys.setenv() has set since then it does not see.
+hand_on_environment <- function(for_r) {
+  all <- Sys.getenv()
+  own <- all[grepl("^(AWS|GOOGLE|AZURE|MODELCHECKPOINT)_", names(all))]
+  if (!identical(own, the$environment)) {
+    names <- as.list(names(own))
+    for_r$take_environment(reticulate::py_dict(names, as.list(unname(own))))
+    the$environment <- own
+  }
 }
 
 python_for_r <- function(call) {

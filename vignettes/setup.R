@@ -34,9 +34,49 @@ has_pandas <- has_keras && reticulate::py_module_available("pandas")
 has_command <- has_keras && .Platform$OS.type == "unix" &&
   nzchar(Sys.which("modelcheckpoint")) &&
   system2("modelcheckpoint", "--version", stdout = FALSE, stderr = FALSE) == 0
+rclone <- file.path(dirname(Sys.getenv("RETICULATE_PYTHON")), "rclone")
+has_store <- has_command && file.exists(rclone) &&
+  reticulate::py_module_available("obstore")
 
 if (Sys.getenv("MODELCHECKPOINT_DOCUMENTS") == "all") {
-  stopifnot(has_keras, has_matplotlib, has_pandas, has_command)
+  stopifnot(has_keras, has_matplotlib, has_pandas, has_command, has_store)
+}
+
+# Starts an S3 server over a folder, on this machine, and sets the variables by which
+# what follows finds it. It ends with this session.
+start_store <- function(buckets) {
+  for (bucket in buckets) {
+    dir.create(file.path(tempdir(), "store", bucket), recursive = TRUE)
+  }
+  socket <- reticulate::import("socket")$create_server(reticulate::tuple("127.0.0.1", 0L))
+  port <- socket$getsockname()[[2]]
+  socket$close()
+  Sys.setenv(
+    AWS_ACCESS_KEY_ID = "vignette-key", AWS_SECRET_ACCESS_KEY = "vignette-secret",
+    AWS_ENDPOINT_URL = paste0("http://127.0.0.1:", port), AWS_ALLOW_HTTP = "true",
+    AWS_REGION = "us-east-1"
+  )
+  subprocess <- reticulate::import("subprocess")
+  server <- subprocess$Popen(
+    list(
+      rclone, "serve", "s3", "--auth-key=vignette-key,vignette-secret",
+      paste0("--addr=127.0.0.1:", port), file.path(tempdir(), "store")
+    ),
+    stdout = subprocess$DEVNULL, stderr = subprocess$DEVNULL
+  )
+  reg.finalizer(globalenv(), function(e) server$kill(), onexit = TRUE)
+  for (attempt in 1:200) {
+    answers <- tryCatch(
+      {
+        close(socketConnection("127.0.0.1", port, open = "r+", timeout = 5))
+        TRUE
+      },
+      error = function(e) FALSE, warning = function(w) FALSE
+    )
+    if (answers) break
+    Sys.sleep(0.1)
+  }
+  invisible(server)
 }
 
 knitr::opts_chunk$set(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from pathlib import Path
 
@@ -62,6 +63,7 @@ def test_the_names():
         "printed_columns",
         "prune_checkpoints",
         "restore_checkpoint",
+        "take_environment",
         "verify_checkpoints",
         "wait_for_all",
     ]
@@ -78,6 +80,18 @@ def test_r_imports_this_module_and_no_other(code):
     imported = re.findall(r"\bimport\w*\(\s*\"(modelcheckpoint[^\"]*)\"", code)
     assert sorted(imported) == ["modelcheckpoint", "modelcheckpoint.for_r"]
     assert re.findall(r"\bpy(thon)?\$", code) == []
+
+
+def test_what_r_has_set_reaches_python(monkeypatch):
+    """And what it has removed is gone; other variables stay."""
+    monkeypatch.setenv("AWS_REGION", "old")
+    monkeypatch.setenv("AZURE_ALLOW_HTTP", "true")
+    monkeypatch.setenv("HOME_OF_OTHERS", "stays")
+    for_r.take_environment({"AWS_REGION": "new", "AWS_ENDPOINT_URL": "http://host"})
+    assert os.environ["AWS_REGION"] == "new"
+    assert os.environ.pop("AWS_ENDPOINT_URL") == "http://host"
+    assert "AZURE_ALLOW_HTTP" not in os.environ
+    assert os.environ["HOME_OF_OTHERS"] == "stays"
 
 
 def test_the_help_page_has_every_column():

@@ -5,6 +5,7 @@ What is returned holds only what reticulate converts without loss.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,9 +42,12 @@ __all__ = [
     "printed_columns",
     "prune_checkpoints",
     "restore_checkpoint",
+    "take_environment",
     "verify_checkpoints",
     "wait_for_all",
 ]
+
+_OF_STORES = ("AWS_", "GOOGLE_", "AZURE_", "MODELCHECKPOINT_")
 
 Columns = Mapping[str, Mapping[str, Sequence[Any]]]
 
@@ -74,6 +78,18 @@ def restore_checkpoint(model: Any, path: str) -> dict[str, Any]:
 def list_checkpoints(folder: str) -> dict[str, Any]:
     """Return the `columns` of the checkpoints in a folder, its path, and the curve."""
     return list_frames(queries.found_in(folder))
+
+
+def take_environment(variables: Mapping[str, str]) -> None:
+    """Take over the variables of R's environment that object stores are set up by.
+
+    Args:
+        variables: All of them that begin as those in `os.environ` that they replace.
+    """
+    for name in [name for name in os.environ if name.startswith(_OF_STORES)]:
+        if name not in variables:
+            del os.environ[name]
+    os.environ.update(variables)
 
 
 def fetch_checkpoint(path: str, to: str) -> str:
