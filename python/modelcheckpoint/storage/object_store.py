@@ -29,6 +29,12 @@ _KEYS = (
 _CLOCK = "RequestTimeTooSkewed|The difference between the request time and the "
 _CLOCK_IS_OFF = "the store refuses access, as the clock of this machine is off: set it"
 
+_COPY_LIMIT = "maximum allowable size for a copy source"
+_IS_TOO_LARGE = (
+    "the store copies objects of up to 5 GiB only, and this one is to be kept under a "
+    "second name: give the run another `filepath`"
+)
+
 _NO_BUCKET = "NoSuchBucket|ContainerNotFound|bucket does not exist"
 _BUCKET_IS_MISSING = "there is no such bucket: make it, or mend the address"
 
@@ -155,6 +161,8 @@ def _translated(error: Exception, address: str) -> OSError:
     text = str(error).partition("\n\nDebug source")[0]
     if re.search(_NO_BUCKET, text):
         return FileNotFoundError(errno.ENOENT, _BUCKET_IS_MISSING, address)
+    if _COPY_LIMIT in text:
+        return OSError(errno.EFBIG, _IS_TOO_LARGE, address)
     if re.search(_CLOCK, text):
         return PermissionError(errno.EACCES, _CLOCK_IS_OFF, address)
     message = re.search("<Message>(.+?)</Message>", text, re.DOTALL)
