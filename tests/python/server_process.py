@@ -8,6 +8,8 @@ import time
 import urllib.error
 import urllib.request
 
+_SECONDS, _TRIES = 60, 3
+
 
 def free_port():
     with socket.socket() as probe:
@@ -27,9 +29,12 @@ class ServerProcess:
 
     def __init__(self, program):
         self._program = program
-        self.port = free_port()
         self._process = None
-        self.start()
+        for _ in range(_TRIES):  # somebody else may take a port that was free
+            self.port = free_port()
+            if self._starts():
+                return
+        raise AssertionError(f"{self._program} does not start")
 
     @property
     def url(self):
@@ -40,19 +45,31 @@ class ServerProcess:
         raise NotImplementedError
 
     def start(self):
-        self._process = subprocess.Popen(
-            [str(self._program), *self.arguments()],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        deadline = time.monotonic() + 60
-        while not self._answers():
+        """Start it again, on its port, which a client may have meanwhile."""
+        deadline = time.monotonic() + _SECONDS
+        while not self._starts():
             assert time.monotonic() < deadline, f"{self._program} does not start"
-            time.sleep(0.02)
+            time.sleep(0.1)
 
     def stop(self):
         self._process.kill()
         self._process.wait()
+
+    def _starts(self):
+        """Start it, and return whether it answers; it has ended if it does not."""
+        self._process = subprocess.Popen(
+            [str(self._program), *self.arguments()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + _SECONDS
+        while self._process.poll() is None and time.monotonic() < deadline:
+            if self._answers():
+                return True
+            time.sleep(0.02)
+        self.stop()
+        return False
 
     def _answers(self):
         try:
