@@ -73,5 +73,5 @@ test_that("what is wrong with a store is an error before the first batch", {
   expect_error(tiny_fit(tiny_model(), refused), "the store refuses access")
   # What Sys.setenv() sets while Python runs already is heeded.
   withr::local_envvar(AWS_ALLOW_HTTP = NA)
-  expect_error(list_checkpoints(store$address), "cannot be reached")
+  expect_error(list_checkpoints(store$address), "set AWS_ALLOW_HTTP=true")
 })

@@ -85,7 +85,7 @@ def store_at(root: str, limits: Mapping[str, str]) -> Any:
     allowed = any(os.environ.get(n, "").lower() in ("true", "1") for n in _ALLOW_HTTP)
     options: dict[str, Any] = {"allow_http": allowed, **limits}
     scheme, _, path = root.partition("://")
-    _check_endpoints(scheme)
+    _check_endpoints(scheme, allowed)
     make: Any = from_url
     with as_system_errors(root):
         return make(
@@ -93,7 +93,7 @@ def store_at(root: str, limits: Mapping[str, str]) -> Any:
         )
 
 
-def _check_endpoints(scheme: str) -> None:
+def _check_endpoints(scheme: str, http: bool) -> None:
     # The library panics at these, with a trace that no `except Exception` catches.
     for name in _ENDPOINTS.get(scheme, ()):
         value = os.environ.get(name)
@@ -102,6 +102,13 @@ def _check_endpoints(scheme: str) -> None:
                 "must be the address of a server, as https://host or http://host:9000"
             )
             raise ValueError(f"The environment variable {name} {rule}.")
+        if value is not None and value.startswith("http:") and not http:
+            cloud = name.partition("_")[0]
+            raise ValueError(
+                f"The environment variable {name} names a server by http://, where keys "
+                f"and models travel unencrypted: use https://, or set {cloud}_ALLOW_HTTP"
+                "=true."
+            )
 
 
 def _is_server(address: str) -> bool:
