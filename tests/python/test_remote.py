@@ -175,7 +175,9 @@ def test_no_server(bucket, monkeypatch):
 def test_http_is_for_those_who_say_so(bucket, data, monkeypatch):
     """Else keys and checkpoints could be read on the way."""
     monkeypatch.delenv("AWS_ALLOW_HTTP")
-    with pytest.raises(ValueError, match="AWS_ENDPOINT_URL .* set AWS_ALLOW_HTTP=true"):
+    with pytest.raises(
+        ValueError, match=r"AWS_ENDPOINT_URL .* set AWS_ALLOW_HTTP=true"
+    ):
         trained(bucket, data)
     assert list(bucket.iterdir()) == []
 

@@ -105,9 +105,9 @@ def _check_endpoints(scheme: str, http: bool) -> None:
         if value is not None and value.startswith("http:") and not http:
             cloud = name.partition("_")[0]
             raise ValueError(
-                f"The environment variable {name} names a server by http://, where keys "
-                f"and models travel unencrypted: use https://, or set {cloud}_ALLOW_HTTP"
-                "=true."
+                f"The environment variable {name} names a server by http://, where "
+                "keys and models travel unencrypted: use https://, or set "
+                f"{cloud}_ALLOW_HTTP=true."
             )
 
 
