@@ -6,9 +6,10 @@ JOB, in JSON: `name`, the template, and what may be left out: `keras` (`"keras"`
 `"tf_keras"`), `kill` (`["epoch", 3]`: at the end of epoch 3, from 1, after the
 callback; `["batch", 23]`: after 23 batches of this process), `callback` and `fit`
 (arguments), `dropout` (whether there is one), `build` (`"input"`, `"none"`: a model
-that is built by its first batch, or `"subclassed"`), `width`, `optimizer`. At the end,
-all weights, variables of the optimizer and seeds are in `FOLDER/end.npz`, and the
-epochs of this process are printed.
+that is built by its first batch, or `"subclassed"`), `width`, `optimizer`, `store` (an
+address, to which the checkpoints go in place of FOLDER). At the end, all weights,
+variables of the optimizer and seeds are in `FOLDER/end.npz`, and the epochs of this
+process are printed.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def main():
     x = random.normal(size=(24, 3)).astype("float32")
     y = x.sum(axis=1, keepdims=True)
     model = model_of(K, job)
-    path = os.path.join(folder, job["name"])
+    path = f"{job.get('store', folder)}/{job['name']}"
     callback = ModelCheckpoint(path, **job.get("callback", {}))
     # The killer comes last: what dies is a training whose save has just begun.
     callbacks = [callback, killer(K, job.get("kill"))]

@@ -20,10 +20,13 @@ FORMATS = {
 }
 
 
-def run(folder, **job):
+def run(folder, environment=None, **job):
     """Run the script; return what it printed, or None where it was killed."""
     folder.mkdir(exist_ok=True)
-    status, said, errors = run_with_keras("run_resumed.py", folder, json.dumps(job))
+    arguments = (folder, json.dumps(job))
+    status, said, errors = run_with_keras(
+        "run_resumed.py", *arguments, environment=environment
+    )
     if status == -signal.SIGKILL:
         return None
     assert status == 0, errors
@@ -92,6 +95,20 @@ def test_a_kill_while_a_save_is_in_flight(tmp_path):
     out = resumed(tmp_path, ["epoch", 3], **job)
     assert "epochs [3, 4, 5, 6]" in out or "epochs [4, 5, 6]" in out
     assert_same_end(end_of(tmp_path), end_of(unbroken))
+
+
+@pytest.mark.remote
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_kill_and_another_machine(name, server, bucket, tmp_path, unbroken):
+    """What was confirmed by the object store is all that the second one needs."""
+    job = {"name": name, "store": f"s3://{bucket.name}/run"}
+    job["callback"] = {"resume": True, "save_weights_only": FORMATS[name]}
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert run(first, server.environment, kill=["epoch", 4], **job) is None
+    out = run(second, server.environment, **job)
+    assert "epochs [4, 5, 6]" in out or "epochs [5, 6]" in out
+    assert "problems []" in out
+    assert_same_end(end_of(second), unbroken)
 
 
 @pytest.mark.skipif(not TF_KERAS, reason="tf_keras is not here")
