@@ -62,3 +62,25 @@ def test_what_is_not_the_address_of_a_server(monkeypatch, address, name, value):
     ) as raised:
         list_checkpoints(address)
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "variables", "reason"),
+    [
+        ("s3://bucket/run", {"AWS_ACCESS_KEY_ID": "a-key"}, "Missing SecretAccessKey"),
+        ("az://bucket/run", {}, "Account must be specified"),
+        ("gs://bucket/run", {"GOOGLE_SERVICE_ACCOUNT": "/no/file"}, "Unable to open"),
+    ],
+)
+def test_half_of_the_keys(monkeypatch, address, variables, reason):
+    """What is missing is named, and where it is to be."""
+    pytest.importorskip("obstore")
+    for name in [*os.environ]:
+        if name.startswith(("AWS_", "AZURE_", "GOOGLE_")):
+            monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(OSError, match=f"does not say how .*{reason}") as raised:
+        list_checkpoints(address)
+    assert "its keys come from the environment" in str(raised.value)
+    assert "a-key" not in str(raised.value)

@@ -79,6 +79,7 @@ def store_at(root: str, limits: Mapping[str, str]) -> Any:
         OSError: If the environment lacks something without which there is no store.
         ValueError: If it names a server that is not the address of one.
     """
+    from obstore.exceptions import BaseError
     from obstore.store import from_url
 
     # The library forgets what the environment says of this where it is given options.
@@ -87,10 +88,13 @@ def store_at(root: str, limits: Mapping[str, str]) -> Any:
     scheme, _, path = root.partition("://")
     _check_endpoints(scheme, allowed)
     make: Any = from_url
-    with as_system_errors(root):
+    try:
         return make(
             f"{scheme}://{quote(path)}", client_options=options, retry_config=_RETRIES
         )
+    except (BaseError, ValueError) as error:
+        what = f"the environment does not say how to reach the store ({_cause(error)})"
+        raise OSError(errno.EINVAL, f"{what}; {_KEYS}", root) from None
 
 
 def _check_endpoints(scheme: str, http: bool) -> None:
@@ -165,7 +169,7 @@ def as_upload_errors(address: str) -> Iterator[None]:
 def _translated(error: Exception, address: str) -> OSError:
     from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
 
-    text = str(error).partition("\n\nDebug source")[0]
+    text = _text(error)
     if re.search(_NO_BUCKET, text):
         return FileNotFoundError(errno.ENOENT, _BUCKET_IS_MISSING, address)
     if _COPY_LIMIT in text:
@@ -182,5 +186,14 @@ def _translated(error: Exception, address: str) -> OSError:
     if answer:
         why = message[1].strip().rstrip(".") if message else answer[1].strip()
         return OSError(errno.EIO, f"the store does not serve it ({why})", address)
-    cause = " ".join(text.split()).rpartition(" - ")[2].rstrip(".")[:300]
-    return OSError(errno.EIO, f"the store cannot be reached ({cause})", address)
+    return OSError(errno.EIO, f"the store cannot be reached ({_cause(error)})", address)
+
+
+def _text(error: Exception) -> str:
+    """Return what the library says to people; the rest is for its developers."""
+    return str(error).partition("\n\nDebug source")[0]
+
+
+def _cause(error: Exception) -> str:
+    cause = " ".join(_text(error).split()).rpartition(" - ")[2]
+    return re.sub("^Generic [^:]* error: ", "", cause).rstrip(".")[:300]
