@@ -60,6 +60,31 @@ def test_a_server_that_starts_again_in_the_middle_of_an_upload(
         assert statuses(bucket) == {"w.1.keras": "good"}
 
 
+def test_a_server_that_stops_in_the_middle_of_an_upload(server, bucket, monkeypatch):
+    """The journal has the line of the save by then, and says later that it never came."""
+
+    def begin_epoch(epoch, logs):
+        if epoch == 1:
+            callback.wait()
+            outages.append(when_sent(proxy, proxy.sent + (20 << 20), server.stop))
+        if epoch == 2:
+            outages[0].join()
+        if epoch == 3:
+            server.start()
+
+    with proxy_of(server, monkeypatch) as proxy:
+        outages = []
+        model, data = large_model()
+        callback = ModelCheckpoint(at(bucket, "w.{epoch}.keras"), monitor="loss")
+        outage = keras.callbacks.LambdaCallback(on_epoch_begin=begin_epoch)
+        with pytest.warns(CheckpointWarning, match=r"w\.2\.keras failed: "):
+            model.fit(*data, callbacks=[callback, outage], epochs=5, verbose=0)
+        now = statuses(bucket)
+        assert "w.2.keras" not in now
+        assert set(now) >= {"w.1.keras", "w.4.keras", "w.5.keras"}
+        assert set(now.values()) == {"good"}
+
+
 def test_a_server_that_is_slow(tmp_path, monkeypatch):
     """Training goes on while a checkpoint is under way, and each one comes."""
     with object_server(tmp_path, "--bwlimit=16M") as server:

@@ -58,6 +58,7 @@ class Commit:
     ) -> None:
         self.storage = storage
         self._suffix = suffix
+        self._never_came: list[Record] = []
         self._retirement = Retirement(storage, keep or Keep(), run, template)
         self._replacement = Replacement(
             storage,
@@ -98,6 +99,7 @@ class Commit:
         """Go through all steps but the first, which is done; raises as `save` does."""
         record = replace(record, bytes=digest.bytes, crc32=digest.crc32)
         replaced = self._replacement.prepare(record)
+        self._note_failures()
         # The line before the name: were the process killed between a rename and a
         # later line, a good file would have a fixed name that the journal calls
         # damaged. A line whose file never came is no error to any reader.
@@ -108,13 +110,17 @@ class Commit:
             self._replacement.done(record, replaced)
             raise
         except OSError:
-            self._note_failure(staged, record)
+            if not staged.published:
+                self._never_came.append(record)
+                with contextlib.suppress(OSError):  # or it is noted at the next save
+                    self._note_failures()
             raise
         self._replacement.done(record, replaced)
         # Only now: whatever happens before, as much as was asked for is there.
         return Receipt(record, replaced, self._retirement.retire(record))
 
-    def _note_failure(self, staged: Staged, record: Record) -> None:
-        if not staged.published:
-            with contextlib.suppress(OSError):
-                log.note_removals(self.storage, [record], never_came=True)
+    def _note_failures(self) -> None:
+        """Note the files that never came, which the journal would call missing."""
+        if self._never_came:
+            log.note_removals(self.storage, self._never_came, never_came=True)
+            self._never_came = []
