@@ -61,7 +61,7 @@ def test_a_server_that_starts_again_in_the_middle_of_an_upload(
 
 
 def test_a_server_that_stops_in_the_middle_of_an_upload(server, bucket, monkeypatch):
-    """The journal has the line of the save by then, and says later that it never came."""
+    """The journal has the line of that save, and says later that it never came."""
 
     def begin_epoch(epoch, logs):
         if epoch == 1:
