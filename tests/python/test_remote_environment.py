@@ -10,6 +10,7 @@ import pytest
 from other_servers import INSTALLED
 
 from modelcheckpoint import list_checkpoints
+from modelcheckpoint.storage import storage_for
 
 pytestmark = pytest.mark.remote
 
@@ -70,6 +71,15 @@ def test_what_is_not_the_address_of_a_server(monkeypatch, address, name, value):
         ("s3://bucket/run", {"AWS_ACCESS_KEY_ID": "a-key"}, "Missing SecretAccessKey"),
         ("az://bucket/run", {}, "Account must be specified"),
         ("gs://bucket/run", {"GOOGLE_SERVICE_ACCOUNT": "/no/file"}, "Unable to open"),
+        ("gs://bucket/run", {"GOOGLE_SERVICE_ACCOUNT_KEY": '"a-key"'}, "Unable to dec"),
+        (
+            "az://bucket/run",
+            {
+                "AZURE_STORAGE_ACCOUNT_NAME": "name",
+                "AZURE_STORAGE_ACCOUNT_KEY": "a-key",
+            },
+            r"Invalid Access Key\)",
+        ),
     ],
 )
 def test_half_of_the_keys(monkeypatch, address, variables, reason):
@@ -84,3 +94,25 @@ def test_half_of_the_keys(monkeypatch, address, variables, reason):
         list_checkpoints(address)
     assert "its keys come from the environment" in str(raised.value)
     assert "a-key" not in str(raised.value)
+
+
+def test_a_wrong_key_of_azure(servers, monkeypatch):
+    """Its answer is one sentence, too."""
+    server = servers("azurite")
+    server.bucket("bucket")
+    variables = {
+        "AZURE_STORAGE_ACCOUNT_NAME": "devstoreaccount1",
+        "AZURE_STORAGE_ACCOUNT_KEY": "YW5vdGhlciBrZXk=",
+        "AZURE_STORAGE_ENDPOINT": f"{server.url}/devstoreaccount1",
+        "AZURE_ALLOW_HTTP": "true",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(PermissionError, match="the store refuses access") as raised:
+        storage_for("az://bucket/run").check("w.keras")
+    assert "\n" not in str(raised.value)
+    assert "RequestId" not in str(raised.value)
+    monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", f"{server.url}/nobody")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "nobody")
+    with pytest.raises(FileNotFoundError, match="there is no such bucket"):
+        storage_for("az://bucket/run").check("w.keras")

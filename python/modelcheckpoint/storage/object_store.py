@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import html
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from urllib.parse import quote, urlsplit
 __all__ = [
     "CHECK",
     "LARGE",
+    "NO_BUCKET",
     "SMALL",
     "as_system_errors",
     "as_upload_errors",
@@ -29,14 +31,18 @@ _KEYS = (
 _CLOCK = "RequestTimeTooSkewed|The difference between the request time and the "
 _CLOCK_IS_OFF = "the store refuses access, as the clock of this machine is off: set it"
 
+_QUOTES_KEYS = "Invalid Access Key|Unable to decode service account file"
+"""What the library says of a broken key; behind it, it quotes parts of the key."""
+
 _COPY_LIMIT = "maximum allowable size for a copy source"
 _IS_TOO_LARGE = (
     "the store copies objects of up to 5 GiB only, and this one is to be kept under a "
     "second name: give the run another `filepath`"
 )
 
-_NO_BUCKET = "NoSuchBucket|ContainerNotFound|bucket does not exist"
-_BUCKET_IS_MISSING = "there is no such bucket: make it, or mend the address"
+_SAYS_NO_BUCKET = "NoSuchBucket|ContainerNotFound|bucket does not exist"
+NO_BUCKET = "there is no such bucket: make it, or mend the address"
+_NO_OBJECT = "there is no such object"
 
 # What is tried for longer, `Patience` tries: it can be told to hurry.
 _RETRIES = {"max_retries": 1, "retry_timeout": timedelta(seconds=3)}
@@ -125,11 +131,12 @@ def _is_server(address: str) -> bool:
 
 
 @contextlib.contextmanager
-def as_system_errors(address: str) -> Iterator[None]:
+def as_system_errors(address: str, missing: str = _NO_OBJECT) -> Iterator[None]:
     """Raise, in place of the library's errors, those that a file system would.
 
     Args:
         address: Of what is asked for; errors name it.
+        missing: What it means that the store has not got it.
 
     Raises:
         FileNotFoundError: If there is no such object, or no such bucket.
@@ -143,8 +150,7 @@ def as_system_errors(address: str) -> Iterator[None]:
     except FileNotFoundError as error:
         if error.errno is not None:
             raise
-        missing = re.search(_NO_BUCKET, str(error))
-        what = _BUCKET_IS_MISSING if missing else "there is no such object"
+        what = NO_BUCKET if re.search(_SAYS_NO_BUCKET, str(error)) else missing
         raise FileNotFoundError(errno.ENOENT, what, address) from None
     except (BaseError, ValueError) as error:
         raise _translated(error, address) from None
@@ -161,7 +167,7 @@ def as_upload_errors(address: str) -> Iterator[None]:
         with as_system_errors(address):
             yield
     except FileNotFoundError as error:
-        if error.strerror == _BUCKET_IS_MISSING:
+        if error.strerror == NO_BUCKET:
             raise
         raise OSError(errno.EIO, "the store has lost the upload", address) from None
 
@@ -170,21 +176,21 @@ def _translated(error: Exception, address: str) -> OSError:
     from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
 
     text = _text(error)
-    if re.search(_NO_BUCKET, text):
-        return FileNotFoundError(errno.ENOENT, _BUCKET_IS_MISSING, address)
+    if re.search(_SAYS_NO_BUCKET, text):
+        return FileNotFoundError(errno.ENOENT, NO_BUCKET, address)
     if _COPY_LIMIT in text:
         return OSError(errno.EFBIG, _IS_TOO_LARGE, address)
     if re.search(_CLOCK, text):
         return PermissionError(errno.EACCES, _CLOCK_IS_OFF, address)
-    message = re.search("<Message>(.+?)</Message>", text, re.DOTALL)
+    message = _message(text)
     refused = isinstance(error, (PermissionDeniedError, UnauthenticatedError))
     if refused or re.search("status code: 40[13]", text):
-        why = f" ({message[1].strip().rstrip('.')})" if message else ""
+        why = f" ({message})" if message else ""
         what = f"the store refuses access{why}; {_KEYS}"
         return PermissionError(errno.EACCES, what, address)
     answer = re.search("status code: ([^:<]+)", text)
     if answer:
-        why = message[1].strip().rstrip(".") if message else answer[1].strip()
+        why = message or answer[1].strip()
         return OSError(errno.EIO, f"the store does not serve it ({why})", address)
     return OSError(errno.EIO, f"the store cannot be reached ({_cause(error)})", address)
 
@@ -194,6 +200,14 @@ def _text(error: Exception) -> str:
     return str(error).partition("\n\nDebug source")[0]
 
 
+def _message(text: str) -> str | None:
+    """Return what the store itself says is wrong, where it does."""
+    # Azure adds the number of the request, and its time, on lines of their own.
+    message = re.search(r"<Message>\s*(.+?)\s*(\n.*)?</Message>", text, re.DOTALL)
+    return html.unescape(message[1]).rstrip(".") if message else None
+
+
 def _cause(error: Exception) -> str:
     cause = " ".join(_text(error).split()).rpartition(" - ")[2]
+    cause = re.sub(f"({_QUOTES_KEYS}): .*", r"\1", cause)
     return re.sub("^Generic [^:]* error: ", "", cause).rstrip(".")[:300]

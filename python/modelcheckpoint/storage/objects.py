@@ -18,6 +18,7 @@ from modelcheckpoint.storage.object_listing import JOURNALS, entry_of, journals_
 from modelcheckpoint.storage.object_store import (
     CHECK,
     LARGE,
+    NO_BUCKET,
     SMALL,
     as_system_errors,
     as_upload_errors,
@@ -91,7 +92,7 @@ class ObjectStorage:
 
         upload_timeout()
         store = store_at(self.root, CHECK)
-        with as_system_errors(given or self.root):
+        with as_system_errors(given or self.root, missing=NO_BUCKET):
             obstore.put(store, _PROBE, b"checkpoints can be written here\n")
             below = [] if name is None else next(iter(obstore.list(store, name)), [])
         with contextlib.suppress(Exception):  # who may not delete can still save
