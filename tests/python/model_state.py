@@ -33,12 +33,18 @@ def slots_of(K, model):
     return arrays(v for o in optimizers.values() for v in o.variables)
 
 
+def first_batch(values):
+    """Return the first four samples: of an array, or of each in a dictionary."""
+    if isinstance(values, dict):
+        return {key: value[:4] for key, value in values.items()}
+    return values[:4]
+
+
 def predict(K, model, x):
-    first = {k: v[:4] for k, v in x.items()} if isinstance(x, dict) else x[:4]
     for layer in model.layers:
         if isinstance(layer, K.layers.RNN) and layer.stateful:
             layer.reset_state()  # no format of Keras holds it
-    outputs = model(first, training=False)
+    outputs = model(first_batch(x), training=False)
     outputs = outputs if isinstance(outputs, dict) else {"": outputs}
     return arrays(outputs[key] for key in sorted(outputs))
 

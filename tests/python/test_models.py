@@ -17,6 +17,7 @@ from model_state import (
     arrays,
     assert_equal,
     equal,
+    first_batch,
     predict,
     slots_of,
     variables_of,
@@ -184,7 +185,9 @@ def train(run, suffixes, possible):
     order = [
         callbacks[s] for s in (".h5", ".hdf5", ".keras", ".weights.h5") if s in possible
     ]
-    model.fit(x, y, batch_size=4, epochs=2, verbose=0, callbacks=[*order, last])
+    # What is not traced takes each step anew, and one in an epoch is enough.
+    data = (first_batch(x), first_batch(y)) if model.run_eagerly else (x, y)
+    model.fit(*data, batch_size=4, epochs=2, verbose=0, callbacks=[*order, last])
     # At its end fit may put other weights into the model: with EMA it does.
     for variable, value in zip(variables_of(model), weights):
         variable.assign(value)
