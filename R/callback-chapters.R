@@ -27,18 +27,19 @@
 #' a bucket and a name: `"s3://bucket/run/{epoch:02d}.keras"`. All arguments work
 #' as they do with a folder. It needs the Python package obstore
 #' (`reticulate::py_install("obstore")`). Keys and endpoint come from the
-#' environment (`AWS_*`, `GOOGLE_*`, `AZURE_*`) or from the machine itself; set
-#' them by `Sys.setenv()` before Python starts, or outside of R.
+#' environment (`AWS_*`, `GOOGLE_*`, `AZURE_*`) or from the role of the machine.
+#' Set them in the shell, or by `Sys.setenv()` before the callback is created.
 #'
 #' A file appears whole, and counts as saved once the store has confirmed it.
-#' Uploads go on in the background, the first one too. A request that the store
-#' does not serve is made again for up to a minute, but not beyond the time at
-#' which the next save falls due. `fit()` waits at its end for as many seconds as
-#' the environment variable `MODELCHECKPOINT_UPLOAD_TIMEOUT` says (600 if it is
-#' not set). What does not come by then is reported as `on_error` says. An object
-#' of another run gets a second name, `<name>.run-<id><suffix>`, before its own is
-#' taken. No bucket, no permission, a wrong key and no network are errors before
-#' the first batch. [fetch_checkpoint()] copies a checkpoint to this machine; see
+#' Uploads run in the background, the first one too. A request that fails is
+#' repeated for up to a minute, but only until the next save is due. At its end,
+#' `fit()` waits for the last upload for as many seconds as the environment
+#' variable `MODELCHECKPOINT_UPLOAD_TIMEOUT` says (600 if it is not set). An upload
+#' that has not ended by then is reported as `on_error` says. If another run left
+#' an object of the same name, that object is first copied to
+#' `<name>.run-<id><suffix>`. A missing bucket, a missing permission, a wrong key
+#' and a missing network are errors before the first batch. [fetch_checkpoint()]
+#' copies a checkpoint to this machine; see
 #' `vignette("object-storage", "modelcheckpoint")`.
 #'
 #' @section Going on:

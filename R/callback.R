@@ -32,7 +32,8 @@
 #'
 #' @param filepath Where to save: one string, the path of a local file or an
 #'   address in an object store, see the section *Object stores*. It may hold
-#'   named fields, which are filled for each save: `{epoch}`, counted from 1, and the name of each metric that training logs, such as `{loss}` or
+#'   named fields, which are filled for each save: `{epoch}`, counted from 1, and
+#'   the name of each metric that training logs, such as `{loss}` or
 #'   `{val_loss}`; with a number as `save_freq`, with `save_seconds` or
 #'   `save_on_exit` also `{batch}` (of this epoch, from 1) and `{samples}` (seen
 #'   since training began, over all its epochs). These three are always the
@@ -92,9 +93,10 @@
 #'   tries again when the next save falls due; `"raise"` ends `fit()` with an
 #'   error. What is wrong from the start (an argument, a folder without
 #'   permission to write) is an error before the first batch, and the first save
-#'   of a `fit()` is an error when it fails, in either case, unless an object
-#'   store only did not serve it. What fails in the
-#'   background is told by the next hook, or is its error. May be abbreviated.
+#'   of a `fit()` is an error when it fails, in either case. (An object store that
+#'   stops answering is an exception: it may be back for the next save.) What
+#'   fails in the background is reported by the next hook, or is its error. May be
+#'   abbreviated.
 #' @param background `TRUE` to write files on a thread of their own while
 #'   training goes on; `FALSE` to have training wait. One save is in flight at
 #'   most: the next waits for it. The copy takes as much memory as the model's

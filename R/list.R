@@ -82,8 +82,10 @@ list_checkpoints <- function(folder) {
 #'   saved. `NULL`: what the newest checkpoint monitors.
 #' @param mode `"min"` or `"max"`. `NULL`: as it was saved, else as the name of
 #'   the quantity tells.
-#' @return An absolute path that `load_model()` and `load_weights()` take. If
-#'   there is none, `NULL`, and a message that says so.
+#' @return An absolute path that `load_model()` and `load_weights()` take. In an
+#'   object store it is the address of the checkpoint: Keras cannot load that, but
+#'   [fetch_checkpoint()] copies it to a path that Keras takes. If there is no
+#'   checkpoint, `NULL`, and a message that says so.
 #' @seealso [list_checkpoints()], [verify_checkpoints()]
 #' @examplesIf reticulate::py_available() && reticulate::py_module_available("keras")
 #' # These lines run in a session in which Python runs already.

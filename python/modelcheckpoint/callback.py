@@ -39,12 +39,12 @@ class ModelCheckpoint(Hooks, keras.callbacks.Callback):  # type: ignore[misc]
     to 8 MiB and 1000 arrays), is durable when its hook returns.
 
     In an object store a file appears whole as well, and is durable once the store has
-    confirmed it. Uploads go on in the background, the first one too. A request that the
-    store does not serve is made again for up to a minute, but not beyond the time at
-    which the next save falls due. `fit` waits at its end for as many seconds as the
-    environment variable `MODELCHECKPOINT_UPLOAD_TIMEOUT` says (600 if it is not set).
-    What does not come by then is reported as `on_error` says. An object of another run
-    gets a second name, `<name>.run-<id><suffix>`, before its own is taken.
+    confirmed it. Uploads run in the background, the first one too. A request that fails
+    is repeated for up to a minute, but only until the next save is due. At its end,
+    `fit` waits for the last upload for as many seconds as the environment variable
+    `MODELCHECKPOINT_UPLOAD_TIMEOUT` says (600 if it is not set). An upload that has not
+    ended by then is reported as `on_error` says. If another run left an object of the
+    same name, that object is first copied to `<name>.run-<id><suffix>`.
 
     Beside the files, `modelcheckpoint.jsonl` gets one line of JSON for each save; in an
     object store, each run has journals of its own, `modelcheckpoint.*.jsonl`. What
@@ -89,9 +89,9 @@ class ModelCheckpoint(Hooks, keras.callbacks.Callback):  # type: ignore[misc]
         on_error: What a save that fails in mid-training does: `"warn"` tells it,
             training goes on, and the next save that falls due is tried; `"raise"`
             raises `SaveError` (and `FieldError`, a `KeyError`, for a field without a
-            value). The first save of a `fit` always raises, unless an object store
-            only did not serve it. What fails in the background is told or raised by the
-            next hook.
+            value). The first save of a `fit` always raises, except if an object store
+            stops answering: it may be back for the next save. What fails in the
+            background is reported or raised by the next hook.
         background: Whether files are written on a thread of their own while training
             goes on. One save is in flight at most: the next waits for it. The copy
             takes as much memory as the model's state. Models of Keras before 3.4, of

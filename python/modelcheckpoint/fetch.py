@@ -25,31 +25,31 @@ def fetch_checkpoint(
 ) -> str:
     """Copy a checkpoint to a folder of this machine, and return the copy's path.
 
-    Keras loads no address, so this comes before `keras.models.load_model`:
+    Keras cannot load an address, so call this before `keras.models.load_model`:
 
         best = modelcheckpoint.best_checkpoint("s3://bucket/run")
         model = keras.models.load_model(modelcheckpoint.fetch_checkpoint(best))
 
-    What arrives is compared with the journal beside the checkpoint, if that tells of
-    it: one flipped bit is an error. The copy appears under its name when it is
-    complete and durable. Where there is the same file already, it is kept, and nothing
-    is copied but what is needed to know that.
+    The copy is compared with the journal beside the checkpoint, if that describes it: a
+    single flipped bit raises an error. The copy appears under its name once it is
+    complete and durable. Saves that are under way in this process are waited for.
 
     Args:
         path: Address of a checkpoint, as `best_checkpoint` and `latest_checkpoint`
             return it, or its path.
-        to: The folder, which is made if it is not there; `~` is the home folder. The
-            copy has the name of the checkpoint, without what leads to it.
+        to: The folder. It is created if it does not exist; `~` is the home folder. The
+            copy has the file name of the checkpoint. If the folder already has the same
+            file, the result is the same as if it did not.
 
     Returns:
         The absolute path of the copy.
 
     Raises:
-        ValueError: If one of them is no path, or the address cannot be one.
+        ValueError: If an argument is no path, or the address is invalid.
         FileNotFoundError: If there is no such checkpoint.
-        FileExistsError: If the folder has another file of that name; it stays.
-        RestoreError: If it is not what the journal says. Nothing of it is left.
-        OSError: If it cannot be read, or not be written here.
+        FileExistsError: If the folder has another file of that name, which stays.
+        RestoreError: If the checkpoint is damaged. Nothing of it is left.
+        OSError: If the checkpoint cannot be read, or the copy not be written.
     """
     file = absolute_path("path", path)
     folder = os.path.abspath(os.path.expanduser(arguments.path("to", to)))

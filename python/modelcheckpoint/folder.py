@@ -71,8 +71,9 @@ def latest_checkpoint(folder: Folder) -> str | None:
         folder: As for `list_checkpoints`.
 
     Returns:
-        An absolute path that `load_model` or `load_weights` takes. If there is none,
-        None, and a line is printed.
+        An absolute path that `load_model` or `load_weights` takes; in an object store
+        the address, which `fetch_checkpoint` turns into such a path. If there is no
+        checkpoint, None, and a line is printed.
 
     Raises:
         ValueError: If `folder` is no path.
@@ -97,8 +98,9 @@ def best_checkpoint(
         mode: `"min"` or `"max"`. None: as it was saved, else as the name tells.
 
     Returns:
-        An absolute path that `load_model` or `load_weights` takes. If there is none,
-        None, and a line is printed.
+        An absolute path that `load_model` or `load_weights` takes; in an object store
+        the address, which `fetch_checkpoint` turns into such a path. If there is no
+        checkpoint, None, and a line is printed.
 
     Raises:
         ValueError: If an argument is wrong, or the direction is not known.
