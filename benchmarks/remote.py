@@ -35,6 +35,7 @@ COLUMNS: Columns = (
     ("added", "added cpu", 1),
     ("MB first", "peak_first", 1e-6),
     ("MB later", "peak_later", 1e-6),
+    ("stall'", "stall", 1e3),
     ("in store", "confirmed", 1e3),
     ("upload", "upload", 1e3),
 )
@@ -126,7 +127,7 @@ def ratios(row: Row, keras: Row) -> dict[str, float]:
             ours / bare for ours, bare in zip(row["confirmed"], row["upload"])
         ),
         "in store / Keras' own + copy": of_medians(row, keras, "confirmed"),
-        "stall / Keras' own + copy": of_medians(row, keras, "later"),
+        "stall / Keras' own + copy": of_medians(row, keras, "stall"),
         "wall time added / Keras' own + copy": median(added(row, "wall"))
         / median(added(keras, "wall")),
     }

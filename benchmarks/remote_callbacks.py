@@ -29,8 +29,8 @@ class CopiedCheckpoint(keras.callbacks.ModelCheckpoint):
     Training waits for both.
 
     Args:
-        filepath: Where Keras saves.
-        root: Address below which the copy gets the name of the file.
+        filepath: Where Keras saves, with a field for the epoch.
+        root: Address below which each copy gets the name of its file.
         more: Further arguments of Keras' callback.
     """
 
@@ -40,7 +40,8 @@ class CopiedCheckpoint(keras.callbacks.ModelCheckpoint):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         super().on_epoch_end(epoch, logs)
-        obstore.put(self._store, os.path.basename(self.filepath), Path(self.filepath))
+        file = Path(self.filepath.format(epoch=epoch + 1))
+        obstore.put(self._store, file.name, file)
 
 
 def remote_callback(kind: tuple[str, str], folder: str) -> Any:
@@ -53,12 +54,12 @@ def remote_callback(kind: tuple[str, str], folder: str) -> Any:
     empty()
     root = root_of(folder)
     maker, suffix = kind
+    name = f"model-{{epoch}}{suffix}"
+    _, more = arguments(maker, suffix, folder)
     if maker == OURS:
-        path, more = arguments(maker, suffix, root)
-        return timed(callback_class(maker))(path, **more)
+        return timed(callback_class(maker))(f"{root}/{name}", **more)
     if maker == COPIED:
-        path, more = arguments(maker, suffix, folder)
-        return timed(CopiedCheckpoint)(path, root, **more)
+        return timed(CopiedCheckpoint)(os.path.join(folder, name), root, **more)
     return timed(callback_class(ORBAX))(root)
 
 

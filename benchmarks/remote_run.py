@@ -76,7 +76,7 @@ def case_of(quick: bool) -> Case:
     """Return the big model, with epochs that leave time for an upload."""
     if quick:
         return replace(QUICK["big"], seconds=1.0, turns=1, pairs=1)
-    return replace(CASES["big"], seconds=6.0, epochs=3, turns=4, pairs=2)
+    return replace(CASES["big"], seconds=6.0, epochs=3, turns=3, pairs=3)
 
 
 def all_versions() -> dict[str, Any]:
@@ -97,7 +97,10 @@ def turns(case: Case, kinds: list[Kind], folder: str) -> dict[str, Any]:
     warm_up(kinds, folder, remote_callback)
     train(1, 2, [])
     steps = steps_of(train, case.seconds)
-    rows = {kind: {**row(*kind), "confirmed": [], "upload": []} for kind in kinds}
+    rows = {
+        kind: {**row(*kind), "stall": [], "confirmed": [], "upload": []}
+        for kind in kinds
+    }
     for turn in range(case.turns):
         order = [None, *kinds][:: -1 if turn % 2 else 1]
         fits = {
@@ -137,6 +140,7 @@ def compare(
         pair = Pair(callback, root_of(own))
         gc.collect()
         train(pairs + 1, 2, [callback, pair])
+    found["stall"] += callback.stalls[1:]
     found["confirmed"] += pair.confirmed
     found["upload"] += pair.upload
     found["bytes"] = pair.bytes
@@ -152,7 +156,7 @@ class Pair(keras.callbacks.Callback):
     Attributes:
         confirmed: Seconds from where a save began to the store's confirmation.
         upload: Seconds of a bare upload from memory.
-        bytes: Size of the checkpoint, with its journal.
+        bytes: Size of the checkpoint, in one object.
     """
 
     def __init__(self, callback: Any, root: str) -> None:
@@ -169,7 +173,7 @@ class Pair(keras.callbacks.Callback):
         if epoch == 0:
             return
         self.confirmed.append(now - self.callback.ended + self.callback.stalls[-1])
-        self.bytes = sum(
+        self.bytes = max(
             entry["size"] for page in obstore.list(self._store) for entry in page
         )
         self.upload.append(bare_upload(self._store, self.bytes))
