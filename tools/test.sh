@@ -12,8 +12,9 @@ unset PYTHONDONTWRITEBYTECODE
 rm -f .setup/pytest.xml .setup/testthat.txt
 NOT_CRAN=true Rscript tools/testthat.R .setup/testthat.txt >.setup/testthat.log 2>&1 &
 testthat=$!
-# In the order of tests/python/conftest.py, not of the number of tests in a file.
-.venv/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder \
+# Three processes on two cores: each waits a fifth of its time, mostly for the disk. In the
+# order of tests/python/conftest.py, not of the number of tests in a file.
+.venv/bin/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder \
   -m "not remote" "$@" --junitxml=.setup/pytest.xml || failed=1
 echo
 wait "$testthat" || failed=1
