@@ -203,5 +203,12 @@ python_message <- function(e) {
   text <- sub("^[A-Za-z_.]*(Error|Exception): ", "", text)
   text <- sub("^\\[Errno -?[0-9]+\\] ", "", text)
   advice <- "\n(Detailed traceback|Run `?reticulate::py_last_error).*$"
-  trimws(sub(advice, "", text))
+  in_r_words(trimws(sub(advice, "", text)))
+}
+
+# How a missing package is installed for Python, in the words of R.
+in_r_words <- function(text) {
+  python <- "pip install \"modelcheckpoint[remote]\""
+  r <- "install it there by `reticulate::py_install(\"obstore\")`"
+  sub(python, r, text, fixed = TRUE)
 }

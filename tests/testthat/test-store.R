@@ -75,3 +75,17 @@ test_that("what is wrong with a store is an error before the first batch", {
   withr::local_envvar(AWS_ALLOW_HTTP = NA)
   expect_error(list_checkpoints(store$address), "set AWS_ALLOW_HTTP=true")
 })
+
+test_that("without obstore an error says how R users install it", {
+  skip_if_no_keras()
+  # What Python takes for a package that is not there.
+  reticulate::py_run_string("import sys; sys.modules['obstore'] = None")
+  withr::defer(reticulate::py_run_string("del sys.modules['obstore']"))
+  way_out <- "install it there by `reticulate::py_install(\"obstore\")`"
+  expect_error(
+    callback_model_checkpoint("s3://bucket/run/w.keras"), way_out,
+    fixed = TRUE
+  )
+  expect_error(list_checkpoints("s3://bucket/run"), way_out, fixed = TRUE)
+  expect_error(fetch_checkpoint("s3://bucket/run/w.keras"), way_out, fixed = TRUE)
+})
