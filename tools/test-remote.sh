@@ -46,7 +46,9 @@ install() ( # in a subshell: the lock goes with it
 )
 
 install
-.venv/bin/python -m pytest --numprocesses=2 --dist=loadfile -m remote "$@" |
+# The slow files first, as tests/python/conftest.py has them.
+.venv/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder \
+  -m remote "$@" |
   tee .setup/remote.txt
 status=${PIPESTATUS[0]}
 last=$(grep -E '^=+ .* in [0-9.]+s' .setup/remote.txt | tail -n 1 | tr -d '=')

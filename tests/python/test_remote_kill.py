@@ -10,7 +10,7 @@ import pytest
 from object_server import object_server
 from soak import FORMATS, LARGE, SMALL, Folder, soak
 
-pytestmark = pytest.mark.remote
+pytestmark = [pytest.mark.remote, pytest.mark.slow]
 
 pytest.importorskip("keras", minversion="3.4")
 

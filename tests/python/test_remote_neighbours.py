@@ -16,7 +16,7 @@ from modelcheckpoint.journal import log
 from modelcheckpoint.storage import storage_for
 from modelcheckpoint.storage.objects import ObjectStorage
 
-pytestmark = pytest.mark.remote
+pytestmark = [pytest.mark.remote, pytest.mark.slow]
 
 SMALL, LARGE = (400, 100), (2000, 1200)  # the second goes up in parts
 RUNS = ("one", "second")

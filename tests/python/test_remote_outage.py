@@ -15,7 +15,7 @@ from tcp_proxy import proxy_of
 
 from modelcheckpoint import CheckpointWarning, ModelCheckpoint
 
-pytestmark = pytest.mark.remote
+pytestmark = [pytest.mark.remote, pytest.mark.slow]
 
 
 def large_model():

@@ -14,7 +14,7 @@ from tcp_proxy import proxy_of
 from modelcheckpoint import CheckpointWarning, ModelCheckpoint, list_checkpoints
 from modelcheckpoint.storage import objects
 
-pytestmark = pytest.mark.remote
+pytestmark = [pytest.mark.remote, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -261,9 +261,11 @@ class ObjectStorage:
         return self._ask("", journals_in)
 
     def _content(self, name: str) -> bytes:
-        return self._ask(
-            name, lambda library, store: bytes(library.get(store, name).bytes())
-        )
+        def get(library: Any, store: Any) -> bytes:
+            return bytes(library.get(store, name).bytes())
+
+        # Some servers break off where the writer sends the journal anew meanwhile.
+        return Patience().tried_within(2.0, lambda: self._ask(name, get))
 
     def _put(
         self, name: str, pieces: Callable[[], Iterable[Any]], digest: Digest

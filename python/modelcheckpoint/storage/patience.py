@@ -87,6 +87,11 @@ class Patience:
                     raise
             pause = min(2 * pause, _LONGEST_PAUSE)
 
+    def tried_within(self, seconds: float, what: Callable[[], Answer]) -> Answer:
+        """Return what comes of a call, as `tried`, with patience of so many seconds."""
+        with self.for_a_while(seconds):
+            return self.tried(what)
+
     def _pause(self, begun: float, pause: float) -> bool:
         """Wait a while, and return whether there is time for another try."""
         with self._change:
