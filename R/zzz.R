@@ -36,8 +36,8 @@ hand_on_environment <- function(for_r) {
   all <- Sys.getenv()
   own <- all[grepl("^(AWS|GOOGLE|AZURE|MODELCHECKPOINT)_", names(all))]
   if (!identical(own, the$environment)) {
-    names <- as.list(names(own))
-    for_r$take_environment(reticulate::py_dict(names, as.list(unname(own))))
+    # A named list becomes a dict.
+    for_r$take_environment(as.list(own))
     the$environment <- own
   }
 }

@@ -20,9 +20,12 @@ use_python_or_skip <- function(row, frame = parent.frame()) {
   if (row$when != "constructor") {
     skip_if_no_keras()
   } else if (!has_keras()) {
-    the$for_r <- list(callback = function(...) {
-      skip("this row is for Python to judge, and there is no Keras")
-    })
+    the$for_r <- list(
+      callback = function(...) {
+        skip("this row is for Python to judge, and there is no Keras")
+      },
+      take_environment = function(variables) NULL
+    )
     the$keras <- TRUE
     withr::defer(the$for_r <- the$keras <- NULL, envir = frame)
   }
