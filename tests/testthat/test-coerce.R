@@ -140,7 +140,6 @@ test_that("an error names the argument, the rule, what came, and the way out", {
   expect_snapshot(cran = TRUE, {
     said(callback_model_checkpoint())
     said(callback_model_checkpoint(NA))
-    said(callback_model_checkpoint("https://host/w.{epoch:02d}.keras"))
     said(callback_model_checkpoint(c("w.{epoch:02d}.h5", "b.h5")))
     said(callback_model_checkpoint(sprintf("w.{epoch}.%03d.h5", 1:100)))
     said(callback_model_checkpoint(mtcars))
