@@ -104,8 +104,6 @@ def checked(**given: Any) -> Settings:
     timed = values["save_seconds"] is not None
     watches = counts or timed or values["save_on_exit"]
     template = Template(path, watches)
-    if is_address(path):
-        check_library(path)
     values["restore_best"] = arguments.restore_best(
         given["restore_best"], path, template.fields, only_best
     )
@@ -113,6 +111,8 @@ def checked(**given: Any) -> Settings:
     arguments.keeps_several(
         {name: values[name] for name in _KEEP}, path, template.fields
     )
+    if is_address(path):  # the last: what is wrong with the arguments stays wrong
+        check_library(path)
     return Settings(
         **values,
         counts_batches=counts,
