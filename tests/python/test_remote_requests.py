@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 
 import keras
 import pytest
-from conftest import fit, make_model
+from conftest import SAMPLES, fit, make_model
 from remote_runs import at, names, statuses, trained
 from tcp_proxy import proxy_of
 
@@ -115,6 +116,40 @@ def test_a_store_that_stops_answering(proxy, bucket, data, monkeypatch):
     ]
     assert names(bucket) == saved
     assert set(statuses(bucket).values()) == {"good"}
+
+
+def test_who_waits_for_a_store_that_hangs(proxy, bucket, data, monkeypatch):
+    """`wait` returns once it is confirmed, and the next `fit` loses nothing."""
+    monkeypatch.setattr(objects, "_QUIET", 0.2)
+    monkeypatch.setenv("MODELCHECKPOINT_UPLOAD_TIMEOUT", "1")
+    saved = []
+    callback = ModelCheckpoint(
+        at(bucket, "w.{samples}.keras"),
+        save_freq=SAMPLES,
+        on_saved=lambda record: saved.append(record.path),
+    )
+
+    def hang_for_a_while(logs=None):
+        proxy.hang()
+        threading.Timer(4, proxy.go_on).start()
+
+    def begin_epoch(epoch, logs):
+        if epoch == 1:
+            callback.wait()
+            assert len(saved) == 1
+
+    model = make_model(keras)
+    outage = keras.callbacks.LambdaCallback(
+        on_train_begin=hang_for_a_while, on_epoch_begin=begin_epoch
+    )
+    model.fit(*data, callbacks=[callback, outage], epochs=2, verbose=0)
+    assert len(saved) == 2
+    outage = keras.callbacks.LambdaCallback(on_train_begin=hang_for_a_while)
+    with pytest.warns(CheckpointWarning, match="the store did not confirm it in the"):
+        model.fit(*data, callbacks=[callback, outage], epochs=1, verbose=0)
+    fit(model, data, callback, epochs=1)
+    assert len(saved) == 4, "a later fit begins with samples, and names, from the start"
+    assert sorted(set(saved)) == sorted(names(bucket))
 
 
 def test_a_store_that_answers_nothing_to_the_end(proxy, bucket, data, monkeypatch):

@@ -91,7 +91,7 @@ class Saves:
         """Report what came of the save that was begun last, if it has ended.
 
         Args:
-            wait: Whether to wait for its end.
+            wait: Whether to wait for its end, unless the storage is stuck.
         """
         storage = self._commit.storage
         if wait:
@@ -121,7 +121,7 @@ class Saves:
             self._fail(self._order, error)
 
     def wait(self) -> None:
-        """Return when no save is under way."""
+        """Return when no save is under way, however long that takes."""
         self._background.wait()
 
     def end(self) -> None:

@@ -87,7 +87,9 @@ class Training:
             model: That is trained; None where nobody has set one.
             callback: Whose hooks drive this; it is not kept alive.
         """
-        self.settle(wait=True)
+        if self._ever_begun:  # what came of the fit before is not to be lost
+            self._saves.wait()
+        self.settle(wait=False)
         if model is None:
             raise CheckpointError(
                 "ModelCheckpoint has no model: call `set_model(model)` before it."
@@ -136,11 +138,11 @@ class Training:
 
     def wait(self) -> None:
         """Return once everything that was saved is durable."""
-        if self._ever_begun and not self._fit.on_its_thread:
-            # Only the training's own thread reports what came of a save.
+        if self._ever_begun:
             self._saves.wait()
-        else:
-            self.settle(wait=True)
+            # Only the training's own thread reports what came of a save.
+            if self._fit.on_its_thread:
+                self.settle(wait=False)
 
     # Its events
 
