@@ -22,19 +22,10 @@ from remote_server import RCLONE, object_server
 from saving import BACKENDS, PACKAGE, Child, add_interpreters
 from saving_bars import added
 from saving_machine import machine
-from saving_tables import Columns, print_table
+from saving_tables import OF_A_FIT, Columns, print_table
 
 COLUMNS: Columns = (
-    ("first", "first", 1e3),
-    ("stall", "later", 1e3),
-    ("max", "max", 1e3),
-    ("end", "end", 1e3),
-    ("fit s", "wall", 1),
-    ("added s", "added wall", 1),
-    ("CPU s", "cpu", 1),
-    ("added", "added cpu", 1),
-    ("MB first", "peak_first", 1e-6),
-    ("MB later", "peak_later", 1e-6),
+    *OF_A_FIT,
     ("stall'", "stall", 1e3),
     ("in store", "confirmed", 1e3),
     ("upload", "upload", 1e3),

@@ -10,7 +10,7 @@ from saving_bars import Bar, added, figure
 Columns = tuple[tuple[str, str, float], ...]
 """Each with its head, the key of its numbers, and what they are multiplied by."""
 
-COLUMNS: Columns = (
+OF_A_FIT: Columns = (
     ("first", "first", 1e3),
     ("stall", "later", 1e3),
     ("max", "max", 1e3),
@@ -21,6 +21,10 @@ COLUMNS: Columns = (
     ("added", "added cpu", 1),
     ("MB first", "peak_first", 1e-6),
     ("MB later", "peak_later", 1e-6),
+)
+
+COLUMNS: Columns = (
+    *OF_A_FIT,
     ("durable", "durable", 1e3),
     ("write", "plain_write", 1e3),
     ("stall'", "stall", 1e3),
