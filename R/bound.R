@@ -1,4 +1,4 @@
-# Rows of several lists in one are a list, too, without what was true of one alone.
+# Bound rows of several lists are a list too, without the attributes of one.
 
 #' @export
 rbind.modelcheckpoint_list <- function(...) {
@@ -10,13 +10,13 @@ rbind.modelcheckpoint_list <- function(...) {
   forget_stale(NextMethod())
 }
 
-# What dplyr's bind_rows(), filter() and others do with their result.
+# dplyr's bind_rows(), filter() and other verbs call this for their result.
 #' @exportS3Method dplyr::dplyr_reconstruct
 dplyr_reconstruct.modelcheckpoint_list <- function(data, template) {
   forget_stale(NextMethod())
 }
 
-# The folder that a list came with, and its curve, as far as they are its own.
+# The folder and the curve of a list, as far as they still belong to it.
 forget_stale <- function(x) {
   if (!is.data.frame(x)) {
     return(x)
@@ -30,7 +30,7 @@ forget_stale <- function(x) {
   x
 }
 
-# Has the curve points for the files in these rows, and for no others?
+# Does the curve have points for the files in these rows, and only for them?
 has_own_curve <- function(x) {
   curve <- attr(x, "curve")
   if (is.null(curve) || !all(c("name", "monitor") %in% names(x))) {
@@ -42,8 +42,8 @@ has_own_curve <- function(x) {
     setequal(drawn, kept)
 }
 
-# The folders that were listed: what a path has before the name. Without rows,
-# or without those columns, what the list came with.
+# The folders that were listed: the part of each path before the name. Without
+# rows or without these columns, the folder that the list came with.
 folders_of <- function(x) {
   if (nrow(x) == 0 || !all(c("path", "name") %in% names(x))) {
     return(attr(x, "folder"))

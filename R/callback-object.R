@@ -1,16 +1,16 @@
-# The callback in R: a Python object, whose arguments can be read from it.
+# The callback in R: a Python object from which its arguments can be read.
 
-# The arguments that are whole numbers of any size.
+# The arguments that can be whole numbers of any size.
 whole_numbers <- c(
   "period", "save_freq", "keep_latest", "keep_best", "keep_every"
 )
 
-# A Python object ends with its session, and saveRDS() writes an empty shell of
-# it, of which reticulate says that each value is NULL.
+# A Python object ends with its session. saveRDS() writes an empty shell of it,
+# for which reticulate returns NULL as every value.
 lost_callback <- paste(
   "This callback is lost: saveRDS() and save() cannot keep a Python object, nor",
-  "can a new R session. Make it again with callback_model_checkpoint();",
-  "`resume = TRUE` goes on from its newest checkpoint."
+  "can a new R session. Create it again with callback_model_checkpoint();",
+  "`resume = TRUE` continues from its newest checkpoint."
 )
 
 check_alive <- function(x, call) {
@@ -25,7 +25,7 @@ check_alive <- function(x, call) {
   if (!name %in% whole_numbers) {
     return(NextMethod())
   }
-  # reticulate makes 0 of a Python integer above 2^31.
+  # reticulate converts a Python integer above 2^31 to 0.
   shown <- reticulate::py_str(reticulate::py_get_attr(x, name))
   if (shown == "None") {
     return(NULL)

@@ -1,41 +1,44 @@
-#' Are the checkpoints of a folder whole?
+#' Check the checkpoints in a folder for damage
 #'
 #' Reads each file that the journal `modelcheckpoint.jsonl` names, and compares
-#' its size and checksum (crc32) with its line there. Of other files only the
-#' outer structure is looked at: the directory of an archive, the signature of
-#' HDF5.
+#' its size and checksum (crc32) with the journal; for a `.orbax` folder, it reads
+#' every file in it. Of files that the journal does not name, only the outer
+#' structure is checked: the directory of an archive, the signature of HDF5, the
+#' names in a folder.
 #'
-#' No Keras is needed. Nothing is unpacked or unpickled, no code in a file is
-#' run, and no file outside the folder is touched, whatever the folder holds.
-#' One flipped bit anywhere in a file that a line names makes it damaged. Saves
-#' that are under way in this session are waited for; those of other processes
-#' may go on, and a file that is exchanged meanwhile is looked at anew. Each
-#' file is read once, so this takes as long as reading all of them; an
-#' interactive session shows how far it is.
+#' One flipped bit anywhere in a file that the journal names makes it damaged.
+#' Keras is not needed. Nothing is unpacked or unpickled, no code in a file is
+#' run, and no file outside the folder is touched, whatever the folder contains.
+#' Saves that are in progress in this session are completed first; other processes
+#' may continue to save, and a file that is replaced during the check is checked
+#' again. Each file is read once, so this takes as long as reading all of them; an
+#' interactive session shows the progress.
 #'
-#' `modelcheckpoint verify <folder>` does the same in a shell, where the Python
+#' In a shell, `modelcheckpoint verify <folder>` does the same, if the Python
 #' package is installed with its extra `cli`.
 #'
 #' @param folder The folder with the journal, or its address in an object store
 #'   (`"s3://bucket/run"`), one string. `~` is the home folder.
-#' @return A data frame with one row for each checkpoint, in the order of the
-#'   journal, then files of which it says nothing, by name:
+#' @return A data frame with one row per checkpoint, in the order of the journal,
+#'   followed by the files that the journal does not name, by name:
 #'   \describe{
 #'     \item{`path`}{name of the file, relative to `folder`}
-#'     \item{`status`}{`"good"`; `"damaged"`; `"missing"`, where no line of the
-#'       journal says that it was deleted or never came; or `"unknown"`, where
-#'       no line names the file, as where Keras itself wrote it, or where it is
-#'       the last save of a run in an object store, which may have ended before
+#'     \item{`status`}{`"good"`; `"damaged"`; `"missing"`, if the file does not
+#'       exist and the journal does not say why; or `"unknown"`, if the journal
+#'       does not name the file (Keras itself may have written it), or if it is
+#'       the last save of a run to an object store, which may have ended before
 #'       the upload did}
 #'     \item{`reason`}{what is wrong, or `NA`}
-#'     \item{`epoch`, `value`, `bytes`, `time`, `run`}{what the journal says:
+#'     \item{`epoch`, `value`, `bytes`, `time`, `run`}{what the journal records:
 #'       the epoch from 1, the value of `monitor`, the size in bytes, when it
 #'       was saved (`POSIXct`, UTC), and the run that saved it}
 #'   }
-#'   With no checkpoints it has the same columns and no rows.
-#' @seealso `vignette("crash-safety", "modelcheckpoint")`
+#'   Without checkpoints, it has the same columns and no rows. In a document that
+#'   knitr renders to HTML, `path`, `status` and `reason` are shown as a table.
+#' @seealso `vignette("crash-safety", "modelcheckpoint")` says what to do with a
+#'   damaged file.
 #' @examplesIf reticulate::py_available() && reticulate::py_module_available("keras")
-#' # These lines run in a session in which Python runs already.
+#' # This example runs only if Python is already running in this session.
 #' keras <- reticulate::import("keras")
 #' model <- keras$Sequential(list(keras$layers$Dense(1L)))
 #' model$compile(optimizer = "sgd", loss = "mse")
@@ -58,12 +61,20 @@
 verify_checkpoints <- function(folder) {
   path <- as_filepath(folder)
   progress <- reading_bar()
-  frame_of(ask_python(sys.call(), function(for_r) {
+  verification_frame(ask_python(sys.call(), function(for_r) {
     for_r$verify_checkpoints(path, progress)
   }))
 }
 
-# What Python calls with the bytes that were read, and how many there are.
+# Only knitr uses this class.
+verification_frame <- function(columns) {
+  structure(
+    frame_of(columns),
+    class = c("modelcheckpoint_verification", "data.frame")
+  )
+}
+
+# Python calls this with the number of bytes read, and the number in all.
 reading_bar <- function(shown = interactive(), frame = parent.frame()) {
   if (!shown) {
     return(NULL)

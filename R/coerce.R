@@ -1,7 +1,7 @@
-# Every argument is coerced and checked here, in R, before Python is asked:
-# reticulate would hand on `100` as a float, `NA` as True and `c("a", "b")` as
-# a list. What comes out has one shape only, and an error stops the user's own
-# call with one sentence: `arg` must be <rule>, not <what came>.
+# Every argument is coerced and checked here, in R, before Python is called:
+# reticulate would pass on `100` as a float, `NA` as True and `c("a", "b")` as a
+# list. Each function returns one type only, or raises an error from the user's
+# own call with one sentence: `arg` must be <rule>, not <what came>.
 
 as_filepath <- function(
   x,
@@ -13,7 +13,7 @@ as_filepath <- function(
   if (windows) {
     path <- gsub("\\", "/", path, fixed = TRUE)
   }
-  # path.expand() translates to the native encoding: not more than it has to.
+  # path.expand() translates to the native encoding, so call it only if needed.
   enc2utf8(if (startsWith(path, "~")) path.expand(path) else path)
 }
 
@@ -27,7 +27,7 @@ as_string <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
   as.character(x)
 }
 
-# What Python alone can tell apart, Python checks: is it a model of Keras?
+# Only Python can check whether this is a Keras model.
 as_model <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
   if (missing(x)) {
     abort_argument("a Keras model", quote(expr = ), arg, call)
@@ -55,8 +55,7 @@ as_verbose <- function(x, arg = deparse(substitute(x)), call = sys.call(-1)) {
   as.integer(x)
 }
 
-# One string out of `choices`, as match.arg() would find it, with one sentence
-# where it finds none.
+# One of `choices`, as match.arg() would find it, or an error in one sentence.
 as_choice <- function(
   x,
   choices,
@@ -141,14 +140,14 @@ takes_one <- function(x) {
   is.null(arguments) || length(formals(arguments)) > 0
 }
 
-# An integer where R has one for it; above, a double, which is exact up to
+# An integer if R can hold it as one; otherwise a double, which is exact up to
 # 2^53 and becomes a Python integer in as_python().
 as_whole <- function(x) {
   if (x <= .Machine$integer.max) as.integer(x) else as.double(x)
 }
 
 # Doubles that stand for whole numbers too large for R's integers. reticulate
-# would make a Python float of them.
+# would convert them to Python floats.
 as_python_int <- function(x) {
   reticulate::import_builtins(convert = FALSE)$int(sprintf("%.0f", x))
 }
@@ -157,8 +156,8 @@ is_one <- function(x) length(x) == 1 && !is.na(x)
 
 is_flag <- function(x) is.logical(x) && !is.object(x) && is_one(x)
 
-# No classed number: a Date, a difftime or an integer64 means something else
-# than the double that it is stored in.
+# Not a classed number: a Date, a difftime or an integer64 means something else
+# than the double in which it is stored.
 is_number <- function(x) is.numeric(x) && !is.object(x) && is_one(x)
 
 is_count <- function(x) {
@@ -181,7 +180,7 @@ one_of <- function(choices) {
   paste(paste(quoted[-last], collapse = ", "), "or", quoted[[last]])
 }
 
-# What came, as the user would type it, on one short line.
+# A value as the user would type it, on one short line.
 show_value <- function(x) {
   if (identical(x, quote(expr = ))) {
     return("missing")
@@ -197,7 +196,7 @@ choice_of <- function(choices) {
   function(x, arg, call) as_choice(x, choices, arg, call)
 }
 
-# What callback_model_checkpoint() makes of its arguments, but of `filepath`.
+# How callback_model_checkpoint() coerces its arguments, except `filepath`.
 argument_types <- list(
   monitor = as_string,
   verbose = as_verbose,

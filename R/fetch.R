@@ -1,19 +1,20 @@
-#' Bring a checkpoint to this machine
+#' Copy a checkpoint to this machine
 #'
-#' Copies a checkpoint to a folder of this machine, whole or not at all. Keras
-#' cannot load an address such as `"s3://bucket/run/07.keras"`, so call this
-#' before `load_model()`. The copy is compared with the journal beside the
-#' checkpoint, if that describes it: a single flipped bit raises an error. Saves
-#' that are under way in this session are waited for.
+#' Copies a checkpoint to a folder on this machine, completely or not at all.
+#' Keras cannot load an address such as `"s3://bucket/run/07.keras"`, so call this
+#' before `load_model()`. If the journal beside the checkpoint describes it, the
+#' copy is compared with that: a single flipped bit raises an error. A `.orbax`
+#' folder is copied with everything in it. Saves that are in progress in this
+#' session are completed first.
 #'
 #' `modelcheckpoint fetch <path> <folder>` does the same in a shell.
 #'
 #' @param path Address of a checkpoint, as [best_checkpoint()] and
 #'   [latest_checkpoint()] return it, or its path, one string.
 #' @param to The folder, one string. It is created if it does not exist; `~` is
-#'   the home folder. The copy has the file name of the checkpoint. If the folder
-#'   already has the same file, that file is kept. If it has another file of this
-#'   name, an error is raised, and that file stays as it is.
+#'   the home folder. The copy has the name of the checkpoint. If the folder
+#'   already has the same checkpoint, that one is kept. If it has something else
+#'   under this name, an error is raised and nothing changes.
 #' @return The absolute path of the copy, one string. If the checkpoint is
 #'   damaged, an error is raised, and nothing of it is left.
 #' @seealso `vignette("object-storage", "modelcheckpoint")`

@@ -1,5 +1,5 @@
-# Tables go from Python to R, and back, by whole columns. A column has a name, what it
-# holds, its values, and which of them are known.
+# Tables go from Python to R and back as whole columns. A column has a name,
+# what it holds, its values, and which of them are known.
 
 frame_of <- function(columns) {
   frame <- lapply(columns, vector_of)
@@ -8,7 +8,7 @@ frame_of <- function(columns) {
 }
 
 vector_of <- function(column) {
-  # An empty list of Python's becomes a list, and not an empty vector.
+  # An empty Python list becomes a list, not an empty vector.
   values <- unlist(column$values)
   vector <- switch(column$kind,
     text = as.character(values),
@@ -20,7 +20,7 @@ vector_of <- function(column) {
   vector
 }
 
-# These columns of a list, as Python takes them; those that are gone are not known.
+# These columns of a list, for Python; columns that are gone count as unknown.
 columns_for_python <- function(x, names) {
   columns <- lapply(names, function(name) {
     column_for_python(if (is.null(x[[name]])) rep(NA, nrow(x)) else x[[name]])
@@ -28,8 +28,8 @@ columns_for_python <- function(x, names) {
   stats::setNames(columns, names)
 }
 
-# In a list each value stays one, also where there is but one. What would move the
-# cursor is escaped, as R prints it.
+# As lists, because reticulate would convert a vector of one value to a scalar.
+# Characters that would move the cursor are escaped, as R prints them.
 column_for_python <- function(x) {
   known <- !is.na(x) | is.nan(x)
   if (is.character(x)) {
@@ -38,7 +38,7 @@ column_for_python <- function(x) {
   list(values = as.list(as.vector(unclass(x))), known = as.list(known))
 }
 
-# Has a column of a list still what it had, or has the user changed it?
+# Does a column still have its type, or has the user changed it?
 has_kind <- function(x, kind) {
   switch(kind,
     text = is.character(x),

@@ -1,42 +1,45 @@
-#' What checkpoints are in a folder?
+#' List the checkpoints in a folder
 #'
-#' Lists the checkpoints that are there now, in the order of saving, with what
-#' the journal `modelcheckpoint.jsonl` beside them says of each.
+#' Lists the existing checkpoints in the order of saving, with what the journal
+#' `modelcheckpoint.jsonl` beside them records about each.
 #'
-#' No file is opened but the journal: a file is taken for what the newest line
-#' of its name with its size says. Whether its contents are those that were
-#' saved only [verify_checkpoints()] tells, which reads all of them. No Keras is
-#' needed. Saves that are under way in this session are waited for; those of
-#' other processes may go on.
+#' Only the journal is opened: a file is described by the newest line with its
+#' name and its size. Whether the contents are intact is checked only by
+#' [verify_checkpoints()], which reads every file. Keras is not needed. Saves that
+#' are in progress in this session are completed first; other processes may
+#' continue to save.
 #'
-#' Files that no line fits, as where Keras itself wrote them, are listed before
-#' all others, by the time at which they were written, with their size and the
-#' format that their suffix tells. Temporary files, links, and files that are
-#' gone are not listed.
+#' Files that no line describes, such as those that Keras itself wrote, are listed
+#' first, by the time at which they were written, with their size and the format
+#' of their suffix. Temporary files, links and deleted files are not listed.
 #'
-#' `modelcheckpoint list <folder>` does the same in a shell, where the Python
+#' In a shell, `modelcheckpoint list <folder>` does the same, if the Python
 #' package is installed with its extra `cli`.
 #'
-#' @param folder The folder with the checkpoints, and their journal, if there is
+#' @param folder The folder with the checkpoints and their journal, if there is
 #'   one, or its address in an object store (`"s3://bucket/run"`); one string.
 #'   `~` is the home folder.
-#' @return A data frame of class `modelcheckpoint_list` with one row for each
-#'   checkpoint; `NA` stands for what is not known, and `time` is a `POSIXct`:
+#' @return A data frame of class `modelcheckpoint_list` with one row per
+#'   checkpoint. Unknown values are `NA`, and `time` is a `POSIXct`:
 #'   \describe{
 #'     `r column_items()`
 #'   }
-#'   Then a column for each metric that Keras reported; one that has the name of
-#'   a column above is called `logs.<name>`. With no checkpoints there are the
-#'   columns above and no rows. `print()` shows the columns that tell something,
-#'   under the same names, but for the value of a single `monitor`, which its
-#'   name heads. `plot()` draws it: see [plot.modelcheckpoint_list()].
+#'   These are followed by one column for each metric that Keras reported; if a
+#'   metric has the name of a column above, its column is called `logs.<name>`.
+#'   Without checkpoints, the result has the columns above and no rows. `print()`
+#'   shows the informative columns under the same names, except that the value of
+#'   a single `monitor` is shown under the metric's name. If the console is too
+#'   narrow, it omits `time`, `bytes`, `monitor` and `batch`, in this order, and
+#'   names the omitted columns below the table; only then does it shorten file
+#'   names. In a document that knitr renders to HTML, a list is shown as a table.
+#'   `plot()` draws the list: see [plot.modelcheckpoint_list()].
 #'
-#'   Lists can be bound by `rbind()` or `dplyr::bind_rows()`, also those of
-#'   several folders. Names are then printed as seen from the folder that is
-#'   above all of them, and each list keeps its best.
+#'   Lists can be combined with `rbind()` or `dplyr::bind_rows()`, also lists of
+#'   several folders. Names are then printed relative to the folder that contains
+#'   all of them, and each list keeps its best.
 #' @seealso [latest_checkpoint()], [prune_checkpoints()]
 #' @examplesIf reticulate::py_available() && reticulate::py_module_available("keras")
-#' # These lines run in a session in which Python runs already.
+#' # This example runs only if Python is already running in this session.
 #' keras <- reticulate::import("keras")
 #' model <- keras$Sequential(list(keras$layers$Dense(1L)))
 #' model$compile(optimizer = "sgd", loss = "mse")
@@ -63,32 +66,32 @@ list_checkpoints <- function(folder) {
   }))
 }
 
-#' Which checkpoint is the newest, and which the best?
+#' Find the newest or the best checkpoint
 #'
 #' `latest_checkpoint()` returns the path of the newest checkpoint in a folder,
-#' `best_checkpoint()` that of the best.
+#' `best_checkpoint()` the path of the best.
 #'
-#' The newest is the last of those that the journal describes, in its order.
-#' Where it describes none, it is the file that was written last. For the best,
-#' the files that are there and that the journal describes are compared, of any
-#' run. Of equal values the earlier is the better; NaN and the infinities never
-#' are. No file is opened but the journal, and no Keras is needed.
+#' The newest is the last checkpoint that the journal describes. If it describes
+#' none, it is the file that was written last. The best is chosen among the
+#' existing files that the journal describes, of any run. Of equal values, the
+#' earlier one is the better; NaN and infinite values never are. Only the journal
+#' is opened, and Keras is not needed.
 #'
-#' `modelcheckpoint latest <folder>` and `modelcheckpoint best <folder>` do the
-#' same in a shell, where the Python package is installed with its extra `cli`.
+#' In a shell, `modelcheckpoint latest <folder>` and `modelcheckpoint best
+#' <folder>` do the same, if the Python package is installed with its extra `cli`.
 #'
 #' @inheritParams list_checkpoints
-#' @param monitor What is compared: any quantity that Keras reported when it
-#'   saved. `NULL`: what the newest checkpoint monitors.
-#' @param mode `"min"` or `"max"`. `NULL`: as it was saved, else as the name of
-#'   the quantity tells.
-#' @return An absolute path that `load_model()` and `load_weights()` take. In an
-#'   object store it is the address of the checkpoint: Keras cannot load that, but
-#'   [fetch_checkpoint()] copies it to a path that Keras takes. If there is no
-#'   checkpoint, `NULL`, and a message that says so.
+#' @param monitor The metric to compare: any that Keras reported at the saves.
+#'   `NULL`: the one that the newest checkpoint monitors.
+#' @param mode `"min"` or `"max"`. `NULL`: as it was saved, or else as the
+#'   metric's name tells.
+#' @return An absolute path for `load_model()` or `load_weights()`. In an object
+#'   store it is the address of the checkpoint, which Keras cannot load;
+#'   [fetch_checkpoint()] copies it to a path that Keras can load. If there is no
+#'   checkpoint, `NULL`, and a message says why.
 #' @seealso [list_checkpoints()], [verify_checkpoints()]
 #' @examplesIf reticulate::py_available() && reticulate::py_module_available("keras")
-#' # These lines run in a session in which Python runs already.
+#' # This example runs only if Python is already running in this session.
 #' keras <- reticulate::import("keras")
 #' model <- keras$Sequential(list(keras$layers$Dense(1L)))
 #' model$compile(optimizer = "sgd", loss = "mse")
@@ -130,32 +133,33 @@ best_checkpoint <- function(folder, monitor = NULL, mode = NULL) {
   }))
 }
 
-#' Delete checkpoints, but for those that are to be kept
+#' Delete all checkpoints but a few
 #'
-#' What is kept is the union of what the three arguments ask for. The newest and
-#' the best are kept in any case. The folder is taken as a whole, whichever runs
-#' wrote into it: with `keep_latest = 3` three are left.
+#' Keeps every checkpoint that at least one of the three arguments selects, and
+#' always the newest and the best. The folder is treated as a whole, whichever
+#' runs wrote into it: with `keep_latest = 3` three are left.
 #'
-#' Only files that a line of the journal describes, by name and size, are
-#' deleted, and none behind a link; one that a run that goes on writes meanwhile
-#' stays. The journal says that a file is removed, durably, before it is.
-#' Folders that this leaves empty go too.
+#' Only files whose name and size are in the journal are deleted, and none behind
+#' a link; a file that a running training writes in the meantime stays. The
+#' journal records each removal, durably, before the file is deleted. Folders that
+#' become empty are deleted too.
 #'
-#' `modelcheckpoint prune <folder>` does the same in a shell, where the Python
+#' In a shell, `modelcheckpoint prune <folder>` does the same, if the Python
 #' package is installed with its extra `cli`.
 #'
 #' @inheritParams list_checkpoints
-#' @param keep_latest Keep the newest so many, a whole number >= 1.
-#' @param keep_best Keep the best so many, a whole number >= 1, of each
-#'   monitored quantity.
-#' @param keep_every Keep the last one of each epoch that is a multiple of this,
-#'   a whole number >= 1.
-#' @param dry_run Delete nothing, and only tell what would be.
-#' @return What was deleted, or would be: a data frame as [list_checkpoints()]
-#'   returns it, invisibly where something was deleted. A message sums it up.
+#' @param keep_latest How many of the newest to keep, a whole number >= 1.
+#' @param keep_best How many of the best to keep by each monitored metric, a
+#'   whole number >= 1.
+#' @param keep_every Keep the last one of each epoch that is a multiple of this
+#'   whole number >= 1.
+#' @param dry_run `TRUE` to delete nothing and only show what would be deleted.
+#' @return What was deleted, or would be deleted: a data frame like that of
+#'   [list_checkpoints()], invisibly if something was deleted. A message sums it
+#'   up.
 #' @seealso [list_checkpoints()]
 #' @examplesIf reticulate::py_available() && reticulate::py_module_available("keras")
-#' # These lines run in a session in which Python runs already.
+#' # This example runs only if Python is already running in this session.
 #' keras <- reticulate::import("keras")
 #' model <- keras$Sequential(list(keras$layers$Dense(1L)))
 #' model$compile(optimizer = "sgd", loss = "mse")
@@ -200,7 +204,7 @@ prune_checkpoints <- function(
   if (dry_run) pruned else invisible(pruned)
 }
 
-# Of a path, and a sentence that says why there is none.
+# The path in an answer; if there is none, prints the reason.
 path_or_null <- function(answer) {
   if (is.null(answer[[1]])) {
     message(answer[[2]])
@@ -208,7 +212,7 @@ path_or_null <- function(answer) {
   answer[[1]]
 }
 
-# The columns' part of the help page, for roxygen.
+# The help page's section on the columns, for roxygen.
 column_items <- function() {
   means <- ask_python(NULL, function(for_r) for_r$column_descriptions())
   paste0("\\item{`", names(means), "`}{", means, "}", collapse = "\n")

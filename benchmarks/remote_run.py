@@ -76,7 +76,7 @@ def case_of(quick: bool) -> Case:
     """Return the big model, with epochs that leave time for an upload."""
     if quick:
         return replace(QUICK["big"], seconds=1.0, turns=1, pairs=1)
-    return replace(CASES["big"], seconds=6.0, epochs=3, turns=3, pairs=3)
+    return replace(CASES["big"], seconds=10.0, epochs=3, turns=2, pairs=3)
 
 
 def all_versions() -> dict[str, Any]:

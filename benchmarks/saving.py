@@ -2,7 +2,7 @@
 
 Trains three models on each backend, with each callback that is installed and without
 any; prints one table for each and, at the end, the bars that this project sets itself.
-BENCHMARKS.md tells what the columns mean.
+`benchmarks/README.md` says what the columns mean.
 
 Run it by `make bench`, or with interpreters of your own. Each backend has a process
 of its own, and with the big model each callback has one, and all of them share one
@@ -22,12 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from result_file import ROOT, add_results, print_head, result_file
 from saving_bars import bars_of
 from saving_cases import CASES, QUICK
 from saving_machine import machine
 from saving_tables import print_bars, print_epoch_mode, print_table
 
-ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "python"
 BACKENDS = {
     "tensorflow": ".venv/bin/python",
@@ -60,7 +60,7 @@ class Child:
         """Measure one thing in a process of its own.
 
         Raises:
-            RuntimeError: If it fails; with the last lines that it wrote.
+            RuntimeError: If it fails; with its exit status and the last lines it wrote.
         """
         if not self.quick:
             # In a process that ends, so that the memory is free again.
@@ -75,7 +75,8 @@ class Child:
             text=True,
         )
         if done.returncode:
-            raise RuntimeError("\n".join(done.stderr.splitlines()[-5:]))
+            ended = f"{what} on {self.backend}: exit status {done.returncode}"
+            raise RuntimeError("\n".join([ended, *done.stderr.splitlines()[-5:]]))
         with open(out) as file:
             return json.load(file)
 
@@ -92,9 +93,14 @@ class Child:
 
 def main() -> None:
     options = parsed()
+    with result_file(options.results):
+        measure(options)
+
+
+def measure(options: argparse.Namespace) -> None:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-") as folder:
-        print(machine(folder), flush=True)
+        print_head(machine(folder))
         found = {}
         for backend in options.backend or BACKENDS:
             child = Child(backend, getattr(options, backend), folder, options.quick)
@@ -116,6 +122,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--case", action="append", choices=list(CASES))
     parser.add_argument("--folder", help="where checkpoints go; else a temporary one")
     parser.add_argument("--json", help="file for every number that was measured")
+    add_results(parser)
     add_interpreters(parser)
     return parser.parse_args()
 
@@ -131,17 +138,30 @@ def add_interpreters(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def on_backend(child: Child, cases: list[str]) -> dict[str, Any] | None:
+def presented(child: Child) -> dict[str, Any] | None:
+    """Print what will be measured, or that it is not here, and return its versions."""
     try:
         versions = child.run("versions")
     except (OSError, RuntimeError) as error:
         reason = str(error).strip().splitlines() or ["it says nothing"]
         print(f"\n{child.backend}: not installed, so not measured ({reason[-1]})")
         return None
+    print_versions(child.backend, versions)
+    return versions
+
+
+def print_versions(backend: str, versions: dict[str, Any]) -> None:
+    """Print what will be measured, and exit if it is another copy of the package."""
     if PACKAGE.resolve() not in Path(versions["package"]).resolve().parents:
         sys.exit(f"this would measure {versions['package']}, not {PACKAGE}")
     said = ", ".join(f"{name} {v}" for name, v in versions["versions"].items())
-    print(f"\n{child.backend}: Python {versions['python']}, {said}")
+    print_head(f"\n{backend}: Python {versions['python']}, {said}")
+
+
+def on_backend(child: Child, cases: list[str]) -> dict[str, Any] | None:
+    versions = presented(child)
+    if versions is None:
+        return None
     makers = {maker for maker, _ in versions["callbacks"]}
     if child.backend == "jax" and "orbax" not in makers:
         print("orbax is not installed, so OrbaxCheckpoint is not measured.")

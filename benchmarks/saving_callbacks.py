@@ -12,9 +12,9 @@ Maker = Callable[[tuple[str, str], str], Any]
 """Makes a callback of a kind that saves to a folder."""
 
 
-def callback_of(kind: tuple[str, str], folder: str) -> Any:
+def callback_of(kind: tuple[str, str], folder: str, **named: Any) -> Any:
     path, more = arguments(*kind, folder)
-    return timed(callback_class(kind[0]))(path, **more)
+    return timed(callback_class(kind[0]))(path, **more, **named)
 
 
 def timed(base: type) -> type:

@@ -11,6 +11,7 @@ from typing import Any
 OURS = "modelcheckpoint"
 KERAS = "keras"
 ORBAX = "orbax"
+NOTHING = "no checkpoint"
 
 FORMATS = {
     OURS: (".keras", ".weights.h5", ".h5", ".hdf5"),
@@ -34,6 +35,7 @@ class Case:
         turns: How many fits of those that all share a process, one after the other, for
             what a fit takes; 0 where the others share one as well.
         pairs: Saves of which each is compared with a plain copy and a plain write.
+        every: Batches between saves where the batch after each is timed; 0: none is.
     """
 
     width: int
@@ -44,6 +46,7 @@ class Case:
     rounds: int
     pairs: int
     turns: int = 0
+    every: int = 0
 
     @property
     def shared(self) -> bool:
@@ -52,12 +55,12 @@ class Case:
 
 
 CASES = {
-    "big": Case(2048, 6, 32, 1.0, epochs=5, rounds=2, pairs=8, turns=6),
+    "big": Case(2048, 6, 32, 1.0, epochs=5, rounds=2, pairs=8, turns=6, every=8),
     "layers": Case(25, 600, 8, 0.1, epochs=5, rounds=2, pairs=8),
     "tiny": Case(8, 2, 8, 0.1, epochs=5, rounds=5, pairs=8),
 }
 QUICK = {
-    "big": Case(1024, 3, 32, 0.2, epochs=3, rounds=1, pairs=4),
+    "big": Case(1024, 3, 32, 0.2, epochs=3, rounds=1, pairs=4, every=8),
     "layers": Case(25, 200, 8, 0.1, epochs=2, rounds=1, pairs=3),
     "tiny": Case(8, 2, 8, 0.1, epochs=3, rounds=2, pairs=4),
 }

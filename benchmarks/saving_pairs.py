@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 import modelcheckpoint
+from modelcheckpoint.formats.value_copies import Copies
 
 
 def compare(train: Any, callback: Any, pairs: int) -> dict[str, Any]:
@@ -78,7 +79,12 @@ def plain_copy(callback: Any, image: Any) -> float:
     from numpy import copyto
 
     arrays: list[Any] = []
-    image.fill = arrays.extend  # takes them, and copies nothing
+
+    def take(values: Any, as_float32: bool = False) -> Copies:
+        arrays.extend(value.array for value in values)
+        return Copies()  # of nothing
+
+    image.fill = take
     try:
         callback._training._saves._pipeline._snapshotter.take(callback.model)
     finally:
@@ -87,6 +93,46 @@ def plain_copy(callback: Any, image: Any) -> float:
     for place, array in zip(image.places, arrays):
         copyto(place, array)
     return time.perf_counter() - before
+
+
+class Batches(keras.callbacks.Callback):
+    """Stands before a callback that saves after some batches; takes the time of each.
+
+    Attributes:
+        seconds: What each batch took, without the hooks of those behind.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self._began = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.seconds.append(time.perf_counter() - self._began)
+
+
+def after_saves(
+    train: Any, callback: Any, saves: int, every: int
+) -> dict[str, list[float]]:
+    """Take the times of the batches after a save, and of all others.
+
+    Args:
+        train: Trains for some epochs of some batches.
+        callback: Of this project; it saves after `every` batches.
+        saves: How many; the first is waited for, and not counted.
+        every: Batches from a save to the next, enough that the file is then written.
+    """
+    batches = Batches()
+    gc.collect()
+    train(1, (saves + 2) * every, [batches, callback])
+    seconds = batches.seconds[2 * every :]  # what comes after the second save
+    after = seconds[::every]
+    return {
+        "after_save": after,
+        "other_batches": [s for at, s in enumerate(seconds) if at % every],
+    }
 
 
 def epoch_mode(pairs: int, seconds: float, folder: str) -> dict[str, Any]:

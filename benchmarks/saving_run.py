@@ -29,7 +29,7 @@ from saving_cases import (
     model_of,
     trainer_of,
 )
-from saving_pairs import compare, epoch_mode
+from saving_pairs import after_saves, compare, epoch_mode
 from saving_peak import Peak, peak_now
 
 import modelcheckpoint
@@ -96,6 +96,9 @@ def fits(
             with tempfile.TemporaryDirectory(dir=folder) as own:
                 callback = callback_of((maker, suffix), own)
                 found.update(compare(train, callback, case.pairs))
+            if case.every and keras.backend.backend() == "tensorflow":
+                with tempfile.TemporaryDirectory(dir=folder) as own:
+                    found.update(batches(train, case, (maker, suffix), own))
     state = sum(v.nbytes for v in map(numpy_of, variables_of(model)))
     return {
         "steps": steps,
@@ -103,6 +106,14 @@ def fits(
         "variables": len(variables_of(model)),
         "rows": list(rows.values()),
     }
+
+
+def batches(
+    train: Any, case: Case, kind: tuple[str, str], folder: str
+) -> dict[str, Any]:
+    """Measure the batches that follow a save, and the others."""
+    callback = callback_of(kind, folder, save_freq=case.every * case.batch)
+    return after_saves(train, callback, case.pairs, case.every)
 
 
 def turns(

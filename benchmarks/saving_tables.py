@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any
 
 from saving_bars import Bar, added, figure
+from saving_cases import NOTHING
 
 Columns = tuple[tuple[str, str, float], ...]
 """Each with its head, the key of its numbers, and what they are multiplied by."""
@@ -29,6 +30,8 @@ COLUMNS: Columns = (
     ("write", "plain_write", 1e3),
     ("stall'", "stall", 1e3),
     ("copy", "copy", 1e3),
+    ("after", "after_save", 1e3),
+    ("batch", "other_batches", 1e3),
 )
 
 
@@ -43,7 +46,7 @@ def print_table(
     print(" " * 30 + "".join(f"{name:>9}" for name, _, _ in columns))
     rows = found["rows"]
     without = {"wall": all_of(rows, "plain_wall"), "cpu": all_of(rows, "plain_cpu")}
-    for name, row in [("no checkpoint", without), *((label(r), r) for r in rows)]:
+    for name, row in [(NOTHING, without), *((label(r), r) for r in rows)]:
         print(f"{name:30}" + "".join(cell(row, *column) for column in columns))
         if row.get("fallback"):
             print(f"  {row['fallback']}")

@@ -1,9 +1,9 @@
 # Train a small classifier, save checkpoints, load the best one back.
 #
 #   make demo                (installs what is missing, then runs this file)
-#   Rscript examples/demo.R  (where R, Keras and modelcheckpoint are there)
+#   Rscript examples/demo.R  (if R, Keras and modelcheckpoint are installed)
 #
-# It writes into ./demo-output/r, which is emptied first.
+# It writes to ./demo-output/r, which is emptied first.
 
 library(modelcheckpoint)
 library(reticulate)
@@ -20,14 +20,14 @@ main <- function() {
   model <- new_model(keras)
   train_and_save(model, flowers)
 
-  heading("2. What was saved: checkpoints/modelcheckpoint.jsonl tells")
+  heading("2. What was saved, as checkpoints/modelcheckpoint.jsonl records it")
   saved <- read_journal("checkpoints/modelcheckpoint.jsonl")
   best <- saved[saved$file == "best.keras", ]
   twin <- saved[saved$epoch == best$epoch & saved$file != "best.keras", ]
   saved$best <- ifelse(saved$epoch == best$epoch, "<- best", "")
   print(saved, row.names = FALSE, right = FALSE)
 
-  heading("3. Load the best back, in two ways that know nothing of each other")
+  heading("3. Load the best back, in two independent ways")
   whole <- keras$models$load_model("checkpoints/best.keras")
   say("best.keras with Keras' load_model(), into a model that did not exist")
   filled <- new_model(keras)
@@ -144,7 +144,7 @@ print_losses <- function(epoch, told, losses) {
 print_flowers <- function(model, flowers) {
   guess <- levels(iris$Species)[max.col(predictions(model, flowers))]
   truth <- levels(iris$Species)[flowers$test[[2]] + 1L]
-  say(sum(guess == truth), " of ", length(truth), " unseen flowers named rightly")
+  say(sum(guess == truth), " of ", length(truth), " unseen flowers classified correctly")
 }
 
 heading <- function(...) cat("\n", ..., "\n\n", sep = "")

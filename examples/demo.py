@@ -1,9 +1,9 @@
 """Train a small classifier, save checkpoints, load the best one back.
 
     make demo-python          (installs what is missing, then runs this file)
-    python examples/demo.py   (where Keras and modelcheckpoint are there)
+    python examples/demo.py   (if Keras and modelcheckpoint are installed)
 
-It writes into ./demo-output/python, which is emptied first.
+It writes to ./demo-output/python, which is emptied first.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def main() -> None:
     model = new_model()
     train_and_save(model, train, test)
 
-    heading("2. What was saved: checkpoints/modelcheckpoint.jsonl tells")
+    heading("2. What was saved, as checkpoints/modelcheckpoint.jsonl records it")
     saved = read_journal(Path("checkpoints/modelcheckpoint.jsonl"))
     best = saved["best.keras"]
     print_saved(saved, best["epoch"])
 
-    heading("3. Load the best back, in two ways that know nothing of each other")
+    heading("3. Load the best back, in two independent ways")
     whole = keras.models.load_model("checkpoints/best.keras")
     say("best.keras with Keras' load_model(), into a model that did not exist")
     twin = next(name for name in saved if f".{best['epoch']:02d}-" in name)
@@ -52,7 +52,7 @@ def main() -> None:
     apart = np.abs(predictions(whole, test) - predictions(filled, test)).max()
     say(f"largest difference between their predictions: {apart:g}")
     right = predictions(whole, test).argmax(axis=1) == test[1]
-    say(f"{right.sum()} of {len(right)} unseen flowers named rightly")
+    say(f"{right.sum()} of {len(right)} unseen flowers classified correctly")
 
     if apart > 1e-6 or not np.allclose(losses[:2], told, atol=1e-5):
         raise SystemExit("The loaded models differ from what was saved.")

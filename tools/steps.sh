@@ -1,4 +1,4 @@
-# Read by setup.sh and test-r-current.sh, which name themselves in `who` and their log
+# Read by setup.sh and test-r-debian.sh, which name themselves in `who` and their log
 # in `log`: one line for each step, and all that it said in the log.
 
 step() { # step "what is done" command...

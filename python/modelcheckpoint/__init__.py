@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from modelcheckpoint.fetch import fetch_checkpoint
     from modelcheckpoint.folder import (
         Verification,
+        VerificationList,
         best_checkpoint,
         latest_checkpoint,
         list_checkpoints,
@@ -43,6 +44,7 @@ __all__ = [
     "SampleCountError",
     "SaveError",
     "Verification",
+    "VerificationList",
     "__version__",
     "best_checkpoint",
     "fetch_checkpoint",
@@ -55,7 +57,7 @@ __all__ = [
 ]
 
 # A literal: importlib.metadata cannot see the copy that the R package ships.
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 # Keras takes seconds to load, and a command line is to start at once.
@@ -65,6 +67,7 @@ _WHERE = {
     "ModelCheckpoint": "callback",
     "Restored": "restore",
     "Verification": "folder",
+    "VerificationList": "folder",
     "best_checkpoint": "folder",
     "fetch_checkpoint": "fetch",
     "latest_checkpoint": "folder",

@@ -20,7 +20,7 @@ def main() -> None:
         )
     from modelcheckpoint.cli import command
 
-    gc.disable()  # with thousands of records it takes its time, and frees nothing
+    gc.disable()  # with thousands of records it takes long and frees nothing
     command(prog_name="modelcheckpoint")
 
 

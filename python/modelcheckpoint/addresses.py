@@ -1,4 +1,4 @@
-"""Addresses in a store of objects: what they may look like."""
+"""Addresses in an object store, and the rules for them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 __all__ = ["SCHEMES", "check_address", "is_address"]
 
 SCHEMES = ("s3", "gs", "az", "abfs")
-"""Amazon S3 and what speaks as it does, Google Cloud Storage, Azure (twice)."""
+"""Amazon S3 and compatible stores, Google Cloud Storage, Azure (twice)."""
 
 _LONGEST_KEY = 1024
-"""Bytes of an object's name, in all three."""
+"""The maximal length of an object's name in bytes, in all three."""
 
 _LOCAL = {
     "file": "Give the path itself, without file://",
@@ -20,16 +20,16 @@ _LOCAL = {
 
 def is_address(text: str) -> bool:
     """Return whether a path is meant as an address."""
-    # Two letters at least: `C://models` is a drive.
+    # At least two letters: `C://models` is a drive.
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text) is not None
 
 
 def check_address(name: str, text: str) -> None:
-    """Raise if an address is none of a store that there is support for.
+    """Raise if an address is invalid or its store is not supported.
 
     Args:
         name: Of the argument.
-        text: Its value, which `is_address`.
+        text: Its value, for which `is_address` is true.
 
     Raises:
         ValueError: With a sentence that says what is wrong, and the way out.

@@ -8,10 +8,10 @@ __all__ = ["BatchHook", "TestBatchHook", "no_hook"]
 
 
 class BatchHook:
-    """A batch hook that is Keras' own empty one where no batch is watched.
+    """A batch hook that is Keras' own empty one while no batch is watched.
 
     Keras dispatches hooks asynchronously on JAX and Torch only if no callback has a
-    batch hook; it asks the method, which says so by `_is_default`.
+    batch hook. A method with the mark `_is_default` does not count as one.
     """
 
     needed_for = "watches_batches"
@@ -28,21 +28,21 @@ class BatchHook:
             return self.hook
         if getattr(callback._settings, self.needed_for):
             return self.hook.__get__(callback, owner)
-        # Looked up twice a batch: from now on it is found without asking. Not where a
-        # subclass has a hook of its own, which calls this one.
+        # It is looked up twice per batch, so store it where it is found directly; but
+        # not if a subclass has a hook of its own, which calls this one.
         if getattr(type(callback), self.name) is self.hook:
             vars(callback)[self.name] = no_hook
         return no_hook
 
 
 class TestBatchHook(BatchHook):
-    """The same, for the batches of a validation."""
+    """The same for the batches of a validation."""
 
     needed_for = "save_on_exit"
 
 
 def no_hook(batch: int, logs: Any = None) -> None:
-    """Do nothing; pool threads may call this at each batch."""
+    """Do nothing; pool threads may call this for each batch."""
 
 
 no_hook._is_default = True  # type: ignore[attr-defined]

@@ -18,18 +18,18 @@ __all__ = [
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Return whether somebody pressed Ctrl-C, so that it is no failure of a call.
+    """Return whether an error means that somebody pressed Ctrl-C.
 
-    In R the signal can become a RuntimeError, which says this, in whatever Python code
-    runs: reticulate asks R whether there was an interrupt, and R answers by one.
+    In R, the signal can become a RuntimeError with this text, in whatever Python code
+    is running: reticulate asks R whether there was an interrupt, and R raises one.
     """
     of_r = type(error) is RuntimeError and str(error) == "(Unknown exception occurred)"
     return of_r or not isinstance(error, Exception)
 
 
 def without_number(error: OSError) -> OSError:
-    """Return the same error, whose text begins with its sentence: no `[Errno 2]`."""
-    if error.filename is None:  # its text is its sentence already, or nearly so
+    """Return the same error with a text that does not begin with `[Errno 2]`."""
+    if error.filename is None:  # its text is already its sentence, or nearly so
         return error
     kind = _without_number(type(error))  # type: ignore[arg-type]
     return kind(error.errno, error.strerror, error.filename)
@@ -40,19 +40,19 @@ def _without_number(kind: type[OSError]) -> type[OSError]:
     def text(self: OSError) -> str:
         return f"{self.strerror}: {self.filename!r}"
 
-    # Users, and who catches it by name, see the class that it was.
+    # Users, and code that catches it by name, see the original class.
     names = {"__str__": text, "__module__": kind.__module__, "__doc__": kind.__doc__}
     return type(kind.__name__, (kind,), names)
 
 
 class CheckpointError(Exception):
-    """Base of every error that is about checkpoints and not about an argument."""
+    """Base class of all errors about checkpoints, as opposed to arguments."""
 
 
 class SaveError(CheckpointError, OSError):
     """A checkpoint could not be saved; the message names its path and the reason.
 
-    The checkpoint that was there before is untouched, and no temporary file is left.
+    The previous checkpoint is untouched, and no temporary file is left.
     """
 
 
@@ -67,7 +67,7 @@ class FormatError(CheckpointError, ValueError):
 
 
 class RestoreError(CheckpointError, ValueError):
-    """A checkpoint cannot be brought back into this model, which is as it was."""
+    """A checkpoint cannot be restored into this model, which is unchanged."""
 
 
 class SampleCountError(CheckpointError, ValueError):
@@ -75,10 +75,10 @@ class SampleCountError(CheckpointError, ValueError):
 
 
 class CheckpointWarning(UserWarning):
-    """Something that the user must know, and that did not stop training."""
+    """Something that the user must know, but that did not stop training."""
 
 
-# What users read in a traceback is where they find the name.
+# In a traceback, users read the place from which they import the name.
 for _name in __all__:
     if isinstance(globals()[_name], type):
         globals()[_name].__module__ = "modelcheckpoint"

@@ -1,7 +1,7 @@
 """Functions on a checkpoint folder: list, newest, best, prune, verify.
 
-Nothing here loads Keras. Saves that are under way in this process are waited for, and
-those of other processes may go on.
+Nothing here loads Keras. Saves that are in progress in this process are completed
+first; other processes may continue to save.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from modelcheckpoint.listing.queries import (
     opened,
     pruned,
 )
+from modelcheckpoint.listing.verification_list import VerificationList
 from modelcheckpoint.save.background import wait_for_all
 
 __all__ = [
     "Checkpoint",
     "CheckpointList",
     "Verification",
+    "VerificationList",
     "best_checkpoint",
     "latest_checkpoint",
     "list_checkpoints",
@@ -37,46 +39,46 @@ Progress = Callable[[int, int], object]
 
 
 def list_checkpoints(folder: Folder) -> CheckpointList:
-    """Return the checkpoints that are in a folder now, in the order of saving.
+    """Return the existing checkpoints in a folder, in the order of saving.
 
-    No file is opened but the journal `modelcheckpoint.jsonl`: a file is taken for what
-    the newest line of its name with its size says. Whether its contents are those that
-    were saved only `verify_checkpoints` tells, which reads all of them.
+    Only the journal `modelcheckpoint.jsonl` is opened: a file is described by the
+    newest line with its name and its size. Whether the contents are intact is checked
+    only by `verify_checkpoints`, which reads every file.
 
-    Files that no line fits, as where Keras itself wrote them, are listed before all
-    others, by the time at which they were written, with their size and the format that
-    their suffix tells. Temporary files, links, and files that are gone are not listed.
+    Files that no line describes, such as those that Keras itself wrote, are listed
+    first, by the time at which they were written, with their size and the format of
+    their suffix. Temporary files, links and deleted files are not listed.
 
     Args:
-        folder: The folder with the checkpoints, and their journal, if there is one; or
+        folder: The folder with the checkpoints and their journal, if there is one; or
             its address in an object store, such as `s3://bucket/run`.
 
     Returns:
-        A list of `Checkpoint`, with `to_dataframe()`.
+        A list of `Checkpoint`, with `to_dataframe()`; a notebook shows it as a table.
 
     Raises:
-        ValueError: If `folder` is no path.
+        ValueError: If `folder` is not a path.
         OSError: If there is no such folder, or it or its journal cannot be read.
     """
     return found_in(folder)
 
 
 def latest_checkpoint(folder: Folder) -> str | None:
-    """Return the path of the newest checkpoint in a folder, or None with a word why.
+    """Return the path of the newest checkpoint, or None after printing the reason.
 
-    The newest is the last of those that the journal describes, in its order. Where it
-    describes none, it is the file that was written last.
+    The newest is the last checkpoint that the journal describes. If it describes none,
+    it is the file that was written last.
 
     Args:
         folder: As for `list_checkpoints`.
 
     Returns:
-        An absolute path that `load_model` or `load_weights` takes; in an object store
-        the address, which `fetch_checkpoint` turns into such a path. If there is no
-        checkpoint, None, and a line is printed.
+        An absolute path for `load_model` or `load_weights`; in an object store the
+        address, which `fetch_checkpoint` turns into such a path. If there is no
+        checkpoint, None, and a line says why.
 
     Raises:
-        ValueError: If `folder` is no path.
+        ValueError: If `folder` is not a path.
         OSError: If there is no such folder, or it or its journal cannot be read.
     """
     found, why = find_latest(folder)
@@ -86,24 +88,25 @@ def latest_checkpoint(folder: Folder) -> str | None:
 def best_checkpoint(
     folder: Folder, monitor: str | None = None, mode: str | None = None
 ) -> str | None:
-    """Return the path of the best checkpoint in a folder, or None with a word why.
+    """Return the path of the best checkpoint, or None after printing the reason.
 
-    Compared are the files that are there and that the journal describes, of any run.
-    Of equal values the earlier is the better; NaN and the infinities never are.
+    It is chosen among the existing files that the journal describes, of any run. Of
+    equal values, the earlier one is the better; NaN and infinite values never are.
 
     Args:
         folder: As for `list_checkpoints`.
-        monitor: What is compared: any quantity that Keras reported when it saved.
-            None: what the newest checkpoint monitors.
-        mode: `"min"` or `"max"`. None: as it was saved, else as the name tells.
+        monitor: The metric to compare: any that Keras reported at the saves. None: the
+            one that the newest checkpoint monitors.
+        mode: `"min"` or `"max"`. None: as it was saved, or else as the metric's name
+            tells.
 
     Returns:
-        An absolute path that `load_model` or `load_weights` takes; in an object store
-        the address, which `fetch_checkpoint` turns into such a path. If there is no
-        checkpoint, None, and a line is printed.
+        An absolute path for `load_model` or `load_weights`; in an object store the
+        address, which `fetch_checkpoint` turns into such a path. If there is no
+        checkpoint, None, and a line says why.
 
     Raises:
-        ValueError: If an argument is wrong, or the direction is not known.
+        ValueError: If an argument is invalid, or the direction is not known.
         OSError: If there is no such folder, or it or its journal cannot be read.
     """
     found, why = find_best(folder, monitor, mode)
@@ -117,31 +120,31 @@ def prune_checkpoints(
     keep_every: int | None = None,
     dry_run: bool = True,
 ) -> CheckpointList:
-    """Delete checkpoints from a folder, but for those that are asked to be kept.
+    """Delete all checkpoints in a folder but a few.
 
-    What is kept is the union of what the three arguments ask for. The newest and the
-    best are kept in any case. The folder is taken as a whole, whichever runs wrote into
-    it: with `keep_latest=3` three are left.
+    Every checkpoint that at least one of the three arguments selects is kept, and
+    always the newest and the best. The folder is treated as a whole, whichever runs
+    wrote into it: with `keep_latest=3` three are left.
 
-    Only files that a line of the journal describes, by name and size, are deleted, and
-    none behind a link; one that a run that goes on writes meanwhile stays. The journal
-    says that a file is removed, durably, before it is. Folders that this leaves empty
-    go too.
+    Only files whose name and size are in the journal are deleted, and none behind a
+    link; a file that a running training writes in the meantime stays. The journal
+    records each removal, durably, before the file is deleted. Folders that become empty
+    are deleted too.
 
     Args:
         folder: As for `list_checkpoints`.
-        keep_latest: Keep the newest so many, >= 1.
-        keep_best: Keep the best so many, >= 1, of each monitored quantity.
+        keep_latest: How many of the newest to keep, >= 1.
+        keep_best: How many of the best to keep by each monitored metric, >= 1.
         keep_every: Keep the last one of each epoch that is a multiple of this, >= 1.
-        dry_run: Delete nothing, and only tell what would be.
+        dry_run: Delete nothing, and only show what would be deleted.
 
     Returns:
-        What was deleted, or would be; one line is printed that sums it up.
+        What was deleted, or would be deleted; a printed line sums it up.
 
     Raises:
-        ValueError: If an argument is wrong, or none says what to keep.
-        OSError: If there is no such folder, it or its journal cannot be read, or a
-            file cannot be deleted; the others then are.
+        ValueError: If an argument is invalid, or none says what to keep.
+        OSError: If there is no such folder, if it or its journal cannot be read, or if
+            a file cannot be deleted; the others are deleted all the same.
     """
     done = pruned(folder, keep_latest, keep_best, keep_every, dry_run)
     hint = " dry_run=False deletes them." if dry_run and done.found else ""
@@ -153,32 +156,35 @@ def prune_checkpoints(
 
 def verify_checkpoints(
     folder: Folder, *, progress: Progress | None = None
-) -> list[Verification]:
-    """Return, for each checkpoint of a folder, whether it is whole.
+) -> VerificationList:
+    """Check each checkpoint in a folder for damage.
 
     Each file that the journal `modelcheckpoint.jsonl` names is read once, and its size
-    and checksum (crc32) are compared with its line. Of other files only the outer
-    structure is looked at: the directory of an archive, the signature of HDF5. Nothing
+    and checksum (crc32) are compared with the journal; for a `.orbax` folder, every
+    file is read. For files that the journal does not name, only the outer structure is
+    checked: the directory of an archive, the signature of HDF5, the names in a folder.
+    One flipped bit anywhere in a file that the journal names makes it damaged. Nothing
     is unpacked or unpickled, no code in a file is run, and no file outside the folder
-    is touched, whatever the folder holds. Saves that are under way in this process are
-    waited for; those of other processes may go on.
+    is touched, whatever the folder contains. Saves that are in progress in this process
+    are completed first; other processes may continue to save.
 
     Args:
         folder: The folder with the journal, or its address in an object store.
-        progress: Is called with how many bytes were read, and how many there are.
+        progress: A function that is called with the number of bytes read so far, and
+            the number in all; or None.
 
     Returns:
-        In the order of the journal, then files of which it says nothing, by name. Each
-        has `path`, `status`, `reason` and `record`. The status is `"good"`,
-        `"damaged"`, `"missing"` (and no line says that it was deleted, or never came)
-        or `"unknown"` (no line names it, as where Keras itself wrote it; what is wrong
-        with its outer structure, if anything, is the reason). `"unknown"`, too, is the
-        last save of a run in an object store if there is no such object: the run may
-        have ended before the upload did. One flipped bit anywhere in a file that a line
-        names makes it damaged.
+        One result per checkpoint, in the order of the journal, followed by the files
+        that the journal does not name, by name; a notebook shows the list as a table.
+        Each has `path`, `status`, `reason` and `record`. The status is `"good"`;
+        `"damaged"`; `"missing"`, if the file does not
+        exist and the journal does not say why; or `"unknown"`, if the journal does not
+        name the file (Keras itself may have written it), or if it is the last save of a
+        run to an object store, which may have ended before the upload did. `reason`
+        says what is wrong.
 
     Raises:
-        ValueError: If `folder` is no path.
+        ValueError: If `folder` is not a path.
         OSError: If there is no such folder, or it cannot be read.
     """
     told = arguments.function_or_none("progress", progress, takes=2)
@@ -188,7 +194,7 @@ def verify_checkpoints(
     tally = _Tally(verifier.size(), told)
     verifier.read = tally.add
     found = [verifier.verify(name) for name in verifier.names()]
-    return [one for one in found if one is not None]
+    return VerificationList((one for one in found if one is not None), storage.root)
 
 
 def _told(found: str | None, why: str) -> str | None:
@@ -198,7 +204,7 @@ def _told(found: str | None, why: str) -> str | None:
 
 
 class _Tally:
-    """Adds up what was read, and tells it."""
+    """Adds up the bytes read, and reports the sum."""
 
     def __init__(self, whole: int, told: Progress | None) -> None:
         self.whole, self.done, self.told = whole, 0, told

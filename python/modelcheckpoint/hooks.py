@@ -18,15 +18,15 @@ from modelcheckpoint.training.training import Training
 __all__ = ["Hooks"]
 
 _ONE_FIT = (
-    "ModelCheckpoint serves one `fit` at a time, and one that is running has this "
-    "callback: give the `fit`, or `evaluate`, inside it a callback of its own."
+    "This ModelCheckpoint is already used by a running `fit`. Give the nested `fit` or "
+    "`evaluate` a callback of its own."
 )
 
 
 class Hooks:
-    """What `ModelCheckpoint` does at each hook: check who calls, and hand it on.
+    """The hooks of `ModelCheckpoint`, which check their caller and pass calls on.
 
-    Hooks count epochs and batches from 0, the training from 1.
+    Hooks count epochs and batches from 0; `Training` counts them from 1.
     """
 
     _settings: Settings
@@ -34,16 +34,16 @@ class Hooks:
     _graceful_exit: GracefulExit
     _training: Training
     _trained: Any
-    """The model that is trained; None where nobody has set one."""
+    """The model that is trained; None if nobody has set one."""
 
     def set_model(self, model: Any) -> None:
         """Take the model that is going to be trained.
 
-        Another model than before is another run: the best so far starts anew.
+        A different model is a new run: the best value so far is forgotten.
 
         Raises:
             CheckpointError: If a `fit` of another model is running with this callback.
-            ValueError: If it is no Keras model.
+            ValueError: If it is not a Keras model.
         """
         another = self._trained is not None and self._trained is not model
         if another and fits_that_call(self) > 0:
@@ -56,7 +56,7 @@ class Hooks:
         self._trained = model
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Check all that can be known before the first batch, and sweep leftovers.
+        """Check what can be known before the first batch, and delete leftovers.
 
         Raises:
             CheckpointError: If a `fit` is running already with this callback.
@@ -66,9 +66,9 @@ class Hooks:
         self._training.begin(self._trained, self)
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Wait for what is being saved, and sum up what went wrong.
+        """Wait for the save in progress, and sum up what went wrong.
 
-        Where nothing was ever saved, it says so loudly.
+        If nothing was ever saved, say so loudly.
         """
         try:
             self._training.end()
@@ -85,7 +85,7 @@ class Hooks:
 
     @BatchHook
     def on_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Take note that a batch begins (`batch` counts from 0)."""
+        """Note that a batch begins (`batch` counts from 0)."""
         self._running().begin_batch()
 
     @BatchHook
@@ -97,25 +97,25 @@ class Hooks:
     def on_test_batch_end(
         self, batch: int, logs: Mapping[str, Any] | None = None
     ) -> None:
-        """Save and leave, if a signal came that asks for it."""
+        """Save and leave, if a signal asks for it."""
         self._training.end_test_batch()
 
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Take note that Keras' metrics now hold what an evaluation put into them."""
+        """Note that Keras' metrics now hold the results of an evaluation."""
         self._training.end_test()
 
     def wait(self) -> None:
-        """Return once everything that was saved is durable, and report what came of it.
+        """Return once everything that was saved is durable, and report the result.
 
-        For code that needs the files while training goes on, or after a `fit` that
-        ended by an exception: of such an end no callback hears.
+        Use it in code that needs the files while training continues, or after a `fit`
+        that ended with an exception, because Keras does not tell callbacks about that.
 
         Raises:
             SaveError: If the save failed and `on_error` is `"raise"`.
         """
         self._training.wait()
 
-    # tf_keras asks these; Keras 3 looks at the methods.
+    # tf_keras calls these; Keras 3 looks at the methods.
 
     def _implements_train_batch_hooks(self) -> bool:
         watches = self._settings.watches_batches
@@ -134,7 +134,7 @@ class Hooks:
         return any(hooks & set(vars(cls)) for cls in below)
 
     def _running(self) -> Training:
-        """Return the training; it begins here where a loop calls other hooks only."""
+        """Return the training; it begins here if a loop calls only other hooks."""
         if not self._training.begun:
             self._training.begin(self._trained, self)
         return self._training

@@ -1,4 +1,4 @@
-"""Which journal tells of a file that somebody names?"""
+"""Finding the journal that describes a given file."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from modelcheckpoint.storage.base import Storage
 __all__ = ["absolute_path", "described"]
 
 _FOLDERS_UP = 8
-"""How far above a file its journal is looked for; templates are rarely as deep."""
+"""How far above a file to look for its journal; templates are rarely this deep."""
 
 
 def absolute_path(argument: str, value: object) -> str:
-    """Return the absolute path, or the address, that an argument names.
+    """Return the absolute path or the address that an argument names.
 
     Raises:
-        ValueError: If it is no path, or an address that cannot be one.
+        ValueError: If it is not a path, or an invalid address.
     """
     path = absolute(arguments.path(argument, value))
     if is_address(path):
@@ -34,7 +34,7 @@ def absolute_path(argument: str, value: object) -> str:
 def described(file: str) -> tuple[Storage, str, list[Record]]:
     """Return the storage with the journal of a file, its name there, and its lines.
 
-    Where no journal tells of it, the storage is the folder that it is in.
+    If no journal describes it, the storage is the file's own folder.
 
     Args:
         file: Absolute path, or address.
@@ -52,13 +52,13 @@ def described(file: str) -> tuple[Storage, str, list[Record]]:
 
 
 def _places(file: str) -> Iterator[tuple[str, str]]:
-    """Yield the folders whose journal may tell of a file, and its name from there."""
+    """Yield folders whose journal may describe a file, with its name from there."""
     folder, name = _split(file)
     for _ in range(_FOLDERS_UP + 1):
         yield folder, name
         above, last = _split(folder)
         if above == folder or (is_address(file) and not is_address(above)):
-            return  # nothing is above `/`, or a bucket
+            return  # nothing is above `/` or a bucket
         folder, name = above, f"{last}/{name}"
 
 

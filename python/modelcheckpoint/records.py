@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Union
 
+from modelcheckpoint.display.html import fields_html
+
 __all__ = ["SCHEMA", "Record", "Removal", "without_nan"]
 
 SCHEMA = 1
@@ -31,38 +33,40 @@ class Record:
         epoch: Epoch in which it was saved, from 1.
         batch: Batch of that epoch, from 1; None when saved at the epoch's end by
             `save_freq="epoch"`.
-        samples: Samples that training had seen; None where they cannot be counted.
+        samples: Samples that training had seen; None if they cannot be counted.
         logs: The numbers that Keras reported at that moment.
         monitor: Name of the monitored quantity.
-        value: Its value, None where `logs` had none.
+        value: Its value; None if `logs` had none.
         mode: `"min"` or `"max"`: which direction of `monitor` is better.
         best: Whether this was the best checkpoint of its run so far.
-        format: `"keras"`, `"weights.h5"`, `"hdf5"` or `"hdf5-weights"`.
-        bytes: Size of the file.
-        crc32: Checksum of the file, eight hexadecimal digits.
+        format: `"keras"`, `"weights.h5"`, `"hdf5"`, `"hdf5-weights"`, `"orbax"` or
+            `"orbax-weights"`.
+        bytes: Size of the file; for a folder, the size of all its files.
+        crc32: Checksum of the file, eight hexadecimal digits; for a folder, of the
+            sorted lines `name size crc32` of its files.
         time: When it was saved, UTC, ISO 8601.
         run: Identifier of the run that wrote it.
         template: `filepath` as the user gave it.
         versions: Versions of this package, Keras and the backend.
-        epochs_done: How many epochs were complete when it was saved. A line that does
-            not say it was of the epoch's end, unless it names a batch.
-        since: What had been counted, in epochs, batches or samples, since a save last
-            fell due; None where the line does not say.
+        epochs_done: How many epochs were complete when it was saved. A line without
+            this key was written at the epoch's end, unless it names a batch.
+        since: The epochs, batches or samples since the last due save; None if the line
+            does not say.
         seeds: The states of the model's seed generators, one after the other, which no
-            format of Keras holds; None where the line does not say.
+            format of Keras holds; None if the line does not say.
         random: The states of the backend's own random generators, packed (on Torch);
             else None.
-        global_seed: The state of Keras' global seed generator, from which layers draw
-            that have no seed of their own; None where nothing has drawn from it.
-        states: What stateful layers remember of the batches before, packed; None where
-            the model has none, or they are too large for a line.
+        global_seed: The state of Keras' global seed generator, from which layers
+            without a seed of their own draw; None if nothing has drawn from it.
+        states: What stateful layers remember of earlier batches, packed; None if the
+            model has no such layers, or the states are too large for a line.
         averaged: Whether the weights are averages, which Keras' SwapEMAWeights had put
-            in place of the trained ones; None where the line does not say.
-        build: What Keras needs to build the model, before weights can go into it; None
-            where that is not known.
-        optimizer: What tells the optimizer whose state the file holds from others
-            (`observe.optimizer`); None where the model had none, and in lines of
-            earlier versions.
+            in place of the trained ones; None if the line does not say.
+        build: What Keras needs to build the model before weights are loaded; None if
+            that is not known.
+        optimizer: What identifies the optimizer whose state the file holds
+            (`observe.optimizer`); None if the model had none, and in lines of earlier
+            versions.
         kept_by: The run that kept this file under a second name, before another
             checkpoint took its first; None for a checkpoint under its own name, and in
             lines of earlier versions.
@@ -96,10 +100,13 @@ class Record:
     kept_by: str | None = None
 
     def __post_init__(self) -> None:
-        """Derive what lines of earlier versions do not say."""
+        """Derive values that lines of earlier versions lack."""
         if getattr(self, "epochs_done", None) is None:
             done = self.epoch if self.batch is None else max(self.epoch - 1, 0)
             object.__setattr__(self, "epochs_done", done)
+
+    def _repr_html_(self) -> str:
+        return fields_html(vars(self), self.path)
 
     def to_line(self) -> str:
         """Return the record as one line of JSON, without its newline."""
@@ -107,10 +114,10 @@ class Record:
 
     @classmethod
     def from_line(cls, line: Line) -> Record | None:
-        """Return the record that a line holds, or None where it holds none.
+        """Return the record in a line, or None if it contains none.
 
-        A line that is torn, foreign, or of a newer schema is None, never an error:
-        a reader must get past it.
+        A torn or foreign line, or one of a newer schema, gives None, never an error: a
+        reader must get past it.
         """
         content = _content(line)
         known = _known(content, _TYPES)
@@ -123,15 +130,16 @@ class Record:
 
 @dataclass(frozen=True)
 class Removal:
-    """The end of a checkpoint, or that it never came: its file is not missed.
+    """A line saying that a file was deleted, or never came, so it is not missing.
 
     Attributes:
         removed: Name of the file, as in its record.
         bytes: Its size, as in its record.
         crc32: Its checksum, as in its record.
         run: Identifier of the run that wrote it.
-        never_came: Whether the file was never there; what had its name before still is.
-        time: When it was told, as in a record; empty in lines of earlier versions.
+        never_came: Whether the file never existed; the previous one still does.
+        time: When the line was written, as in a record; empty in lines of earlier
+            versions.
     """
 
     removed: str
@@ -154,7 +162,7 @@ class Removal:
 
     @classmethod
     def from_line(cls, line: Line) -> Removal | None:
-        """Return the removal that a line holds, or None where it holds none."""
+        """Return the removal in a line, or None if it contains none."""
         content = _content(line)
         known = _known(content, _REMOVAL_TYPES)
         if known is None:
@@ -172,7 +180,7 @@ def _line(values: dict[str, Any]) -> str:
     line = json.dumps(content, ensure_ascii=False, allow_nan=False)
     try:
         line.encode()
-    except UnicodeEncodeError:  # a file's name that is not UTF-8
+    except UnicodeEncodeError:  # a file name that is not UTF-8
         line = json.dumps(content, allow_nan=False)
     return line
 
@@ -193,9 +201,9 @@ def _known(content: Any, types: Types) -> dict[str, Any] | None:
 
 
 def _optional(content: dict[str, Any], epoch: int) -> dict[str, Any]:
-    """Return what a line says beside the keys that each must have, where it is sound.
+    """Return the valid optional values of a line.
 
-    An unsound one is as one that is not there: the checkpoint is good without it.
+    An invalid value counts as absent: the checkpoint is good without it.
     """
     found = {
         name: content[name]
@@ -287,6 +295,6 @@ def _number(value: Any) -> Any:
         return None
     try:
         float(value)
-    except OverflowError:  # a whole number beyond all floats
+    except OverflowError:  # an integer beyond all floats
         return math.inf if value > 0 else -math.inf
     return value

@@ -1,4 +1,4 @@
-"""Back from a checkpoint: the newest good one -> the model, and where to go on."""
+"""Loading a checkpoint into a model, with the point where training continues."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from modelcheckpoint.errors import (
     RestoreError,
     without_number,
 )
+from modelcheckpoint.extras import check_extra
 from modelcheckpoint.formats import format_of_file
 from modelcheckpoint.formats.optimizer_state import NO_STATE
 from modelcheckpoint.journal.verify import Verifier
@@ -28,6 +29,7 @@ from modelcheckpoint.observe.seeds import put_global_seed, put_random, put_seeds
 from modelcheckpoint.records import Record
 from modelcheckpoint.save.background import wait_for_all
 from modelcheckpoint.storage.base import Storage
+from modelcheckpoint.storage.names import is_tree
 
 __all__ = [
     "Restored",
@@ -36,35 +38,36 @@ __all__ = [
     "restore_weights",
     "restored_from",
     "was_restored",
+    "why_lost",
 ]
 
 Number = Union[int, float]
 
-# By their ids: a model of somebody's own need not be hashable.
+# By their ids: a custom model may not be hashable.
 _restored_by_hand: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What was brought back from a checkpoint.
+    """What was restored from a checkpoint.
 
-    What nothing tells, as where no journal has a line for the file, is None.
+    What is unknown, for example because no journal has a line for the file, is None.
 
     Attributes:
         path: Absolute path of the file.
-        epochs_done: How many epochs were complete when it was saved. To go on, pass it
-            to `fit` as `initial_epoch`, which counts from 0 in Python.
+        epochs_done: How many epochs were complete when it was saved. To continue, pass
+            it to `fit` as `initial_epoch`, which counts from 0 in Python.
         epoch: Epoch in which it was saved, from 1.
-        batch: Batch of that epoch, from 1; None where it was saved at the epoch's end.
+        batch: Batch of that epoch, from 1; None if it was saved at the epoch's end.
         samples: Samples that training had seen.
         value: The monitored value.
         optimizer: Whether the optimizer's state was restored.
         seeds: Whether the states of the seed generators were restored.
-        states: Whether the states of stateful layers are those of the checkpoint; True
-            where the model has none.
-        record: What the journal says of the file.
-        optimizer_note: Why the optimizer's state was not restored, or that nothing
-            tells which optimizer it is of; None where it was restored for certain.
+        states: Whether the stateful layers have the states of the checkpoint; True if
+            the model has no such layers.
+        record: The journal's line for the file.
+        optimizer_note: Why the optimizer's state was not restored, or that it is
+            unknown which optimizer the state belongs to; else None.
     """
 
     path: str
@@ -81,49 +84,53 @@ class Restored:
 
     @property
     def surprise(self) -> str | None:
-        """What a user does not expect of the optimizer, in a sentence, or None."""
+        """What would surprise a user about the optimizer, in a sentence, or None."""
         if self.optimizer_note in (None, NO_STATE):
             return None
         if self.optimizer:
             return f"Restored from {self.path}: {self.optimizer_note}."
         return (
-            f"Restored from {self.path}, and the optimizer starts anew, as "
-            f"{self.optimizer_note}."
+            f"Restored from {self.path}, but the optimizer starts from scratch, "
+            f"because {self.optimizer_note}."
         )
 
 
 def restore_checkpoint(model: Any, path: str | os.PathLike[str]) -> Restored:
     """Load a checkpoint into a model: weights, optimizer, seeds, layer states.
 
-    To go on by hand:
+    To continue by hand:
 
         restored = restore_checkpoint(model, "checkpoints/w.04.keras")
         model.fit(x, y, epochs=10, initial_epoch=restored.epochs_done)
 
-    Nothing is unpickled, and no code in the file is run: its weights go into the model
-    that is there. The journal in the file's folder, or in one of the eight above, tells
-    the rest. On Torch, `fit` itself draws from the generator of Dropout before its
-    first batch: there only the callback's `resume` continues it exactly. A file that
-    was saved beside SwapEMAWeights can hold averages; the model then has those.
+    Nothing is unpickled, and no code in the file is run: the weights go into the
+    existing model. Everything but the weights and the optimizer's state comes from the
+    journal in the file's folder, or in one of the eight folders above. On Torch, `fit`
+    itself draws from the generator of Dropout before its first batch, so only the
+    callback's `resume` continues it exactly. A file that was saved with SwapEMAWeights
+    can contain averages; the model then has these.
 
     Args:
-        model: Compiled, if its optimizer is to be restored. Where it is not built yet,
-            it is built if the journal tells how.
-        path: The file: `.keras`, `.weights.h5`, `.h5` or `.hdf5`. `~` is the home
-            folder. Or the address of one in an object store, which is copied to a
-            temporary folder first. Weights alone in `.h5` or `.hdf5` have no optimizer
-            state. If the file has the state of another optimizer (another class, or the
-            same with other variables), the weights are restored, the optimizer starts
-            from scratch, and a `CheckpointWarning` says so.
+        model: Compiled, if its optimizer is to be restored. If it is not built yet, it
+            is built from what the journal records.
+        path: A `.keras`, `.weights.h5`, `.h5` or `.hdf5` file; or a `.orbax` folder, as
+            this package or Keras' own `OrbaxCheckpoint` wrote it, whatever the names of
+            the model's layers are; or the address of a file in an object store, which
+            is first copied to a temporary folder. `~` is the home folder. Weights alone
+            in `.h5` or `.hdf5` have no optimizer state. If the file has the state of a
+            different optimizer (another class, or the same class with other variables),
+            the weights are restored, the optimizer starts from scratch, and a
+            `CheckpointWarning` says so.
 
     Returns:
         What was restored.
 
     Raises:
-        ValueError: If `model` is no Keras model, or `path` no path.
+        ValueError: If `model` is not a Keras model, or `path` is not a path.
         OSError: If there is no such file, or it cannot be read.
-        RestoreError: If the file is damaged, or of another model. The model is then as
-            it was before, as it is when Ctrl-C ends the call.
+        ImportError: If a library that an address or `.orbax` needs is missing.
+        RestoreError: If the file is damaged, or belongs to another model. The model is
+            then as it was before, as it is if Ctrl-C ends the call.
     """
     restored = restored_from(model, path)
     if restored.surprise is not None:
@@ -132,7 +139,7 @@ def restore_checkpoint(model: Any, path: str | os.PathLike[str]) -> Restored:
 
 
 def restored_from(model: Any, path: str | os.PathLike[str]) -> Restored:
-    """Do what `restore_checkpoint` does, but warn of nothing."""
+    """Do what `restore_checkpoint` does, but without warnings."""
     check_model(model, "The model is the first argument, the path the second.")
     file = _checked(path)
     wait_for_all()
@@ -153,10 +160,13 @@ def was_restored(model: Any) -> bool:
 
 
 def restore(model: Any, storage: Storage, name: str, record: Record | None) -> Restored:
-    """Load a file that was verified, as `restore_checkpoint` does."""
+    """Load a verified file, as `restore_checkpoint` does."""
     path = storage.path(name)
+    format = format_of_file(path)
+    if format.extra is not None:
+        check_extra(format.extra, f"{path} ends in {format.suffixes[0]}")
     with _local_copy(storage, name) as local:
-        state = format_of_file(path).read(model, local, record)
+        state = format.read(model, local, record)
     if record is None:
         nothing = (None, None, None, None, None)
         states = put_states(model, None)
@@ -182,20 +192,27 @@ def restore(model: Any, storage: Storage, name: str, record: Record | None) -> R
 
 
 def restore_weights(model: Any, storage: Storage, record: Record) -> None:
-    """Load the weights of a checkpoint of this run, and nothing else.
+    """Load only the weights of a verified checkpoint.
 
     Raises:
-        RestoreError: If the file is gone or damaged. The model is then as it was.
+        RestoreError: If they do not fit. The model is then as it was.
     """
-    with storage.kept_copies():
+    with _local_copy(storage, record.path) as local:
+        format_of_file(local).read_weights(model, local, record)
+
+
+def why_lost(storage: Storage, record: Record) -> str:
+    """Return why a checkpoint can no longer be loaded, or "" if it can."""
+    try:
         found = Verifier(storage).verify(record.path)
-        if found is None or not found.proves(record):
-            gone = found is None or found.status == "missing"
-            reason = found.reason if found is not None and found.reason else None
-            what = "it is gone" if gone else reason or "another file has its name now"
-            raise RestoreError(f"{record.path}: {what}")
-        with _local_copy(storage, record.path) as local:
-            format_of_file(local).read_weights(model, local, record)
+    except OSError as error:
+        return str(error)
+    if found is not None and found.proves(record):
+        return ""
+    gone = found is None or found.status == "missing"
+    reason = found.reason if found is not None and found.reason else None
+    what = "it is gone" if gone else reason or "another file has its name now"
+    return f"{record.path}: {what}"
 
 
 @contextlib.contextmanager
@@ -224,10 +241,13 @@ def _checked(path: str | os.PathLike[str]) -> str:
 
 
 def _check_file(path: str) -> None:
-    """Raise, by the error's own name, where there is no file that can be read."""
+    """Raise if there is no file that can be read."""
     mode = os.stat(path).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        # To open a pipe would wait for who writes into it.
-        raise OSError(errno.EINVAL, "it is no regular file", path)
+        # Opening a pipe would wait for a writer.
+        raise OSError(errno.EINVAL, "it is not a regular file", path)
+    if is_tree(path):
+        os.scandir(path).close()
+        return
     with open(path, "rb"):
         pass

@@ -11,13 +11,13 @@ __all__ = ["Receipt", "Replaced", "Retired"]
 
 @dataclass(frozen=True)
 class Replaced:
-    """A file whose name a new checkpoint has taken.
+    """A file whose name a new checkpoint has taken over.
 
     Attributes:
-        record: What the journal says of it; None where it says nothing.
-        kept: Its second name; None where it is gone.
+        record: Its journal line; None if it has none.
+        kept: Its second name; None if it no longer exists.
         own: Whether this run wrote it.
-        better: Whether it was kept as it is better than the new one.
+        better: Whether it was kept because it is better than the new one.
     """
 
     record: Record | None
@@ -28,11 +28,11 @@ class Replaced:
 
 @dataclass(frozen=True)
 class Retired:
-    """What became of the checkpoints that could go.
+    """The result of deleting the checkpoints that retention no longer keeps.
 
     Attributes:
-        deleted: Names of those that are gone.
-        undeleted: Names of those that could not be deleted, each with the reason.
+        deleted: The names that were deleted.
+        undeleted: The names that could not be deleted, each with the reason.
     """
 
     deleted: tuple[str, ...] = ()
@@ -44,9 +44,9 @@ class Receipt:
     """A checkpoint that is durable under its final name.
 
     Attributes:
-        record: Its line in the journal.
-        replaced: The file that had its name before, where there was one.
-        retired: What became of older checkpoints that could go.
+        record: Its journal line.
+        replaced: The file that had its name before, if there was one.
+        retired: The older checkpoints that were deleted, or could not be.
     """
 
     record: Record

@@ -1,4 +1,4 @@
-"""From which checkpoint can a training go on?"""
+"""The checkpoint from which a training can continue."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["ResumePoint", "could_resume", "others_in", "resume_point"]
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """From which checkpoint a training can go on.
+    """The checkpoint from which a training can continue.
 
     Attributes:
-        record: Of the newest one that is whole; None where there is none.
-        chain: The checkpoints that led to it, oldest first, itself among them.
-        damaged: Newer ones that had to be passed over.
+        record: The record of the newest intact one; None if there is none.
+        chain: The checkpoints that led to it, oldest first, including itself.
+        damaged: Newer ones that had to be skipped.
     """
 
     record: Record | None
@@ -39,11 +39,11 @@ class ResumePoint:
 
 
 def resume_point(storage: Storage, template: Template, format: str) -> ResumePoint:
-    """Return the newest checkpoint of a template that is whole.
+    """Return the newest intact checkpoint of a template.
 
     Args:
         storage: Of the template's folder.
-        template: Of the callback that is to go on.
+        template: Of the callback that is to continue.
         format: What the file must hold.
     """
     entries = list(log.entries(storage))
@@ -63,11 +63,11 @@ def resume_point(storage: Storage, template: Template, format: str) -> ResumePoi
 
 
 def others_in(storage: Storage, template: Template, format: str) -> Others | None:
-    """Return what is in a folder beside what a run could go on from, or None.
+    """Return the checkpoints in a folder that a run cannot continue from, or None.
 
     Args:
-        storage: Of the template's folder, which need not exist.
-        template: Of the callback that is to go on.
+        storage: Of the template's folder, which does not have to exist.
+        template: Of the callback that is to continue.
         format: What the file must hold.
     """
     try:
@@ -79,7 +79,7 @@ def others_in(storage: Storage, template: Template, format: str) -> Others | Non
 
 
 def could_resume(storage: Storage, template: Template, format: str) -> Record | None:
-    """Return the newest checkpoint that a run could go on from, by its size alone."""
+    """Return the newest checkpoint to continue from, judged only by its size."""
     for record in candidates(log.entries(storage), template, format):
         with contextlib.suppress(OSError):
             entry = storage.entry(record.path)

@@ -1,4 +1,4 @@
-"""The callback's arguments, checked, and what follows from them."""
+"""The callback's arguments after checking, and what follows from them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from modelcheckpoint.addresses import is_address
 from modelcheckpoint.decide import arguments
 from modelcheckpoint.decide.naming import Template
 from modelcheckpoint.decide.retention import Keep
+from modelcheckpoint.extras import check_extra
 from modelcheckpoint.formats import Format, format_of
 from modelcheckpoint.records import Record
 from modelcheckpoint.storage import check_library
+from modelcheckpoint.storage.names import TREES, is_tree
 
 __all__ = ["ARGUMENTS", "Settings", "checked"]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What `ModelCheckpoint` was given, each value in its plain type.
+    """The arguments of `ModelCheckpoint`, each in its plain type.
 
     Attributes:
-        counts_batches: Whether a save falls due by batches or samples, not by epochs.
+        counts_batches: Whether saves are due by batches or samples, not by epochs.
         watches_batches: Whether anything can happen at the end of a batch.
         template: `filepath`, ready to be filled.
         format: What the files hold.
@@ -55,13 +57,13 @@ class Settings:
 
     @property
     def suffix(self) -> str:
-        """How the names of the files end."""
+        """The suffix of the files' names."""
         tail = self.template.tail
         return next(s for s in self.format.suffixes if tail.endswith(s))
 
     @property
     def why_batches(self) -> str:
-        """The argument for which batches are watched, as a sentence begins with it."""
+        """The argument that needs batches to be watched, as the start of a sentence."""
         if self.counts_batches:
             return "`save_freq` as a number"
         return "`save_on_exit`" if self.save_seconds is None else "`save_seconds`"
@@ -73,16 +75,16 @@ class Settings:
 
     @property
     def every(self) -> int:
-        """How many of them."""
+        """How many of these units lie between two saves."""
         return int(self.save_freq if self.counts_batches else self.period)
 
     @property
     def interval(self) -> str:
-        """What lies between two saves, as people read it."""
-        unit = self.unit if self.every != 1 or self.counts_batches else "epoch"
-        seconds = self.save_seconds
-        timed = "" if seconds is None else f" or {seconds:g} seconds"
-        return f"{self.every} {unit}{timed}"
+        """The interval between two saves, as text."""
+        counted = _counted(self.every, self.unit)
+        if self.save_seconds is None:
+            return counted
+        return f"{counted} or {_counted(self.save_seconds, 'seconds')}"
 
     @property
     def keep(self) -> Keep:
@@ -90,11 +92,17 @@ class Settings:
         return Keep(self.keep_latest, self.keep_best, self.keep_every)
 
 
+def _counted(number: float, units: str) -> str:
+    if number == 1:
+        units = "batch" if units == "batches" else units[:-1]
+    return f"{number:g} {units}" if isinstance(number, float) else f"{number} {units}"
+
+
 def checked(**given: Any) -> Settings:
     """Return the arguments of `ModelCheckpoint` as settings.
 
     Raises:
-        ValueError: If one of them is invalid, or does not go with another.
+        ValueError: If one of them is invalid, or cannot be combined with another.
     """
     values = {name: rule(name, given[name]) for name, rule in _RULES.items()}
     path, only_best = values["filepath"], values["save_best_only"]
@@ -111,8 +119,15 @@ def checked(**given: Any) -> Settings:
     arguments.keeps_several(
         {name: values[name] for name in _KEEP}, path, template.fields
     )
-    if is_address(path):  # the last: what is wrong with the arguments stays wrong
+    suffix = format.suffixes[0]
+    arguments.no_folder_is_a_checkpoint(path, TREES)
+    if is_tree(suffix):
+        arguments.makes_folders(path, suffix, template.fields)
+    # Checked last: installing a library would not make invalid arguments valid.
+    if is_address(path):
         check_library(path)
+    if format.extra is not None:
+        check_extra(format.extra, f"`filepath` ends in {suffix}")
     return Settings(
         **values,
         counts_batches=counts,
@@ -124,7 +139,7 @@ def checked(**given: Any) -> Settings:
 
 _KEEP = ("keep_latest", "keep_best", "keep_every")
 
-# In the order in which they are checked: the first that is wrong is the one told.
+# In the order in which they are checked: the first invalid one is reported.
 _RULES: dict[str, Callable[[str, Any], Any]] = {
     "filepath": arguments.path,
     "monitor": arguments.text,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from zlib import crc32
 
 from conftest import checkpoints
+from local_trees import joined
 
 from modelcheckpoint import verify_checkpoints
 from modelcheckpoint.journal import log
@@ -80,12 +81,19 @@ def add_line(folder, entry):
 
 
 def published(folder):
-    """Return the data of each file that has its final name, but for the journal."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and ".tmp" not in path.name and path.name != JOURNAL
-    }
+    """Return the data of each file or tree that has its final name, by that name."""
+    found, trees = {}, {}
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if ".tmp" in name or name == JOURNAL:
+            continue
+        above, mark, inner = f"{name}/".partition(".orbax/")
+        if mark:
+            files = trees.setdefault(f"{above}.orbax", {})
+            files.update({inner[:-1]: path.read_bytes()} if path.is_file() else {})
+        elif path.is_file():
+            found[name] = path.read_bytes()
+    return {**found, **{name: joined(files) for name, files in trees.items()}}
 
 
 def whole(folder):

@@ -19,8 +19,9 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import numpy as np
 import pytest
+from keras_process import leave_graphs_as_traced
 from object_server import bucket, server  # noqa: F401 - fixtures
-from storage_fixtures import place, servers  # noqa: F401
+from storage_fixtures import place, servers, tree_place  # noqa: F401
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and with them
 # the processes that they start and interrupt.
@@ -48,6 +49,17 @@ TF_KERAS = os.environ["KERAS_BACKEND"] == "tensorflow" and find_spec("tf_keras")
 def pytest_report_header():
     """Say so where half of the tests is left out."""
     return "also on tf_keras" if TF_KERAS else "without tf_keras, which is not here"
+
+
+def pytest_configure(config):
+    """Give property tests the time that they take."""
+    # Not at the top: the processes that tests start import this file, too.
+    from hypothesis import HealthCheck, settings
+
+    # How long an example takes is the machine's affair.
+    patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+    settings.register_profile("patient", **patient)
+    settings.load_profile("patient")
 
 
 def pytest_addoption(parser):
@@ -89,6 +101,11 @@ def _clean_heap():
     if "keras" in sys.modules:
         sys.modules["keras"].backend.clear_session()
     gc.collect()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _graphs_as_traced():
+    leave_graphs_as_traced()
 
 
 @pytest.fixture

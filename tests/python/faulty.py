@@ -9,9 +9,11 @@ import pathlib
 import sys
 
 import modelcheckpoint
+from modelcheckpoint.storage.exchange import exchange
 
 CALLS = (
     "close",
+    "exchange",
     "fsync",
     "link",
     "lseek",
@@ -19,6 +21,7 @@ CALLS = (
     "open",
     "read",
     "replace",
+    "rmdir",
     "unlink",
     "write",
 )
@@ -44,16 +47,18 @@ class FaultyOS:
 
     Attributes:
         calls: All calls so far, each as its name and the file it was for.
+        fail_always: Which calls fail, each of them, by their name; None for none.
     """
 
     def __init__(self, fail_at=None, error=None):
         self.fail_at = fail_at
         self.error = error or OSError(errno.ENOSPC, "No space left on device")
         self.calls = []
+        self.fail_always = None
         self._paths = {}
 
     def __getattr__(self, name):
-        value = getattr(os, name)
+        value = exchange if name == "exchange" else getattr(os, name)
         return functools.partial(self._call, name, value) if name in CALLS else value
 
     @property
@@ -64,7 +69,7 @@ class FaultyOS:
 
     def _call(self, name, function, target, *arguments, **named):
         self.calls.append((name, self._paths.get(target, target)))
-        if len(self.calls) == self.fail_at:
+        if len(self.calls) == self.fail_at or name == self.fail_always:
             if name == "write":
                 function(target, arguments[0][: len(arguments[0]) // 2])
             if name == "close":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from unittest import mock
 
 import pytest
 
@@ -12,6 +13,8 @@ from modelcheckpoint import (
 )
 from modelcheckpoint.save.pipeline import SMALL_BYTES
 from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.training import training
+from modelcheckpoint.training.folder import open_folder
 
 keras = pytest.importorskip("keras", minversion="3.4")
 
@@ -42,13 +45,15 @@ class Gated(ModelCheckpoint):
 
     def __init__(self, *arguments, gate, **named):
         super().__init__(*arguments, **named)
-        plain = self._training._storage
+        self._gate = gate
 
-        def storage(chief):
-            found = plain(chief)
-            return LocalStorage(found.root, found.depth, system=gate)
+    def on_train_begin(self, logs=None):
+        with mock.patch.object(training, "open_folder", self._open_folder):
+            super().on_train_begin(logs)
 
-        self._training._storage = storage
+    def _open_folder(self, template, writes):
+        found = open_folder(template, writes)
+        return LocalStorage(found.root, found.depth, system=self._gate)
 
 
 def at_epochs(function):

@@ -21,8 +21,18 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 FORKS = os.environ["KERAS_BACKEND"] == "tensorflow" and hasattr(os, "fork")
 CONTEXT = multiprocessing.get_context("forkserver" if FORKS else "spawn")
+PRELOADED = ["keras", "tf_keras", "modelcheckpoint.callback"]
 if FORKS:  # what is not installed is passed over
-    CONTEXT.set_forkserver_preload(["keras", "tf_keras", "modelcheckpoint.callback"])
+    CONTEXT.set_forkserver_preload(PRELOADED)
+
+
+def preload_orbax():
+    """Have Orbax loaded, too, before the first process is forked.
+
+    That takes four seconds more, once: for whoever starts many that save trees.
+    """
+    if FORKS:
+        CONTEXT.set_forkserver_preload([*PRELOADED, "orbax.checkpoint"])
 
 
 class KerasProcess:
@@ -84,6 +94,16 @@ def run_with_keras(script, *arguments, **named):
     return process.returncode, said, errors
 
 
+def leave_graphs_as_traced():
+    """Have TensorFlow, where it is loaded, run graphs as they were traced.
+
+    To optimize the graph of a small model takes longer than all of its steps.
+    """
+    if os.environ["KERAS_BACKEND"] == "tensorflow" and "tensorflow" in sys.modules:
+        options = {"disable_meta_optimizer": True}
+        sys.modules["tensorflow"].config.optimizer.set_experimental_options(options)
+
+
 def _run(script, arguments, environment, *, hears, says, errors):
     for end, number in ((hears, 0), (says, 1)):
         os.dup2(end.fileno(), number)
@@ -92,6 +112,7 @@ def _run(script, arguments, environment, *, hears, says, errors):
     with open(errors, "ab") as file:
         os.dup2(file.fileno(), 2)
     os.environ.update(environment)
+    leave_graphs_as_traced()
     sys.path.insert(0, os.path.dirname(script))
     sys.argv = [script, *arguments]
     runpy.run_path(script, run_name="__main__")

@@ -10,15 +10,19 @@ import posixpath
 import tempfile
 import time
 
-from modelcheckpoint.storage.base import Entry, digest_of, measured
+from local_trees import fill, tree
+
+from modelcheckpoint.storage.base import Entry, NotPlain, digest_of
 from modelcheckpoint.storage.journals import JOURNAL, NOTHING, lines_of
+from modelcheckpoint.storage.names import is_tree
 
 
 class MemoryStorage:
     """Files and a journal in memory, for tests whose subject is not the disk.
 
     Attributes:
-        files: What each published file holds; a test may change it.
+        files: What each published file holds; a test may change it. A tree is a
+            dictionary of its own files.
         staged_files: The entries of staged files, and what they hold.
         dead: Names of staged files whose writer died.
         journal: What the journal holds; None where there is none.
@@ -57,13 +61,29 @@ class MemoryStorage:
         if name not in self.files:
             return None
         number, modified = self._versions[name]
-        return Entry(name, len(self.files[name]), modified, number)
+        return Entry(name, size_of(self.files[name]), modified, number)
+
+    def members(self, name):
+        content = self._content(name)
+        if not isinstance(content, dict):
+            raise NotPlain(20, "it is not a folder", name)
+        for inner, data in content.items():
+            yield Entry(f"{name}/{inner}", len(data), 0, 0)
 
     def open(self, name):
+        content = self._content(name)
+        if isinstance(content, dict):
+            raise NotPlain(21, "it is not a regular file", name)
+        return io.BytesIO(content)
+
+    def _content(self, name):
         holds = {**self.files, **self.staged_files}
+        for one, content in list(holds.items()):
+            if isinstance(content, dict):
+                holds.update({f"{one}/{n}": data for n, data in content.items()})
         if name not in holds:
             raise FileNotFoundError(2, "there is no such file", name)
-        return io.BytesIO(holds[name])
+        return holds[name]
 
     def digest(self, name):
         return digest_of(self, name)
@@ -75,8 +95,7 @@ class MemoryStorage:
     def local_copy(self, name):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, posixpath.basename(name))
-            with open(path, "wb") as file:
-                file.write(self.open(name).read())
+            write(path, self._content(name))
             yield path
 
     @contextlib.contextmanager
@@ -91,7 +110,7 @@ class MemoryStorage:
     def copy(self, name, second):
         if second in self.files:
             raise FileExistsError(17, "it is taken", second)
-        self.put(second, self.open(name).read())
+        self.put(second, self._content(name))
 
     def delete(self, entry):
         if entry.name in self.dead:
@@ -119,11 +138,11 @@ class MemoryStorage:
     def unpublished(self, name):
         folder = posixpath.dirname(name)
         names = [n for n in self.staged_files if posixpath.dirname(n) == folder]
-        return [Entry(n, len(self.staged_files[n]), 0, 0) for n in names]
+        return [Entry(n, size_of(self.staged_files[n]), 0, 0) for n in names]
 
     def abandoned(self):
         names = [name for name in self.staged_files if name in self.dead]
-        return [Entry(n, len(self.staged_files[n]), 0, 0) for n in names]
+        return [Entry(n, size_of(self.staged_files[n]), 0, 0) for n in names]
 
     def hurry(self):
         pass
@@ -139,27 +158,28 @@ class MemoryStorage:
 
 
 class MemoryStaged:
-    """A file on its way into a storage in memory."""
+    """A file or a tree on its way into a storage in memory."""
 
     def __init__(self, storage, name, path):
         self.path = path
-        self.name = f"{name}.staged"
+        self.name = staged_name(name)
         self._storage, self._final = storage, name
-        with open(path, "wb"):
-            pass
+        write(path, {} if is_tree(path) else b"")
 
     def write(self, parts):
         with open(self.path, "wb") as file:
             file.writelines(data for data, _ in parts)
         return self.seal()
 
-    def seal(self):
-        with open(self.path, "rb") as file:
-            data = file.read()
-        if not data:
+    def seal(self, known=None):
+        content = tree(self.path)
+        if content is None:
+            with open(self.path, "rb") as file:
+                content = file.read()
+        if not size_of(content):
             raise OSError(5, "the model's save wrote nothing")
-        self._storage.staged_files[self.name] = data
-        return measured(io.BytesIO(data))
+        self._storage.staged_files[self.name] = content
+        return digest_of(self._storage, self.name)
 
     @property
     def published(self):
@@ -169,9 +189,29 @@ class MemoryStaged:
         self._storage.put(self._final, self._storage.staged_files.pop(self.name))
 
 
+def staged_name(name):
+    return f"{name}.staged{'.orbax' if is_tree(name) else ''}"
+
+
+def size_of(content):
+    return (
+        sum(map(len, content.values())) if isinstance(content, dict) else len(content)
+    )
+
+
+def write(path, content):
+    """Write a file, or a tree."""
+    if isinstance(content, dict):
+        os.mkdir(path)
+        fill(path, content)
+    else:
+        with open(path, "wb") as file:
+            file.write(content)
+
+
 def left_behind(storage, name, data):
     """Leave in a storage in memory what a writer that died had staged."""
-    staged = f"{name}.staged"
+    staged = staged_name(name)
     storage.staged_files[staged] = data
     storage.dead.add(staged)
     return staged

@@ -3,7 +3,8 @@
 The rules are POSIX': of what was not flushed any part may be there or not. Blocks of a
 file are each there or not, and a file may have grown without them, as zeros; names in a
 folder that changed since its last flush are each changed or not, in any combination;
-one renaming is done or not. File systems keep more order than that.
+one renaming is done or not, also from folder to folder, and so is one exchange of two
+names. File systems keep more order than that.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import itertools
 import os
 import random
 from pathlib import Path
+
+from modelcheckpoint.storage.exchange import exchange
 
 
 class Recorder:
@@ -68,17 +71,50 @@ class Recorder:
         self.log.append(("names", self._above(second), names))
 
     def unlink(self, path, dir_fd=None):
-        if dir_fd is not None:
-            path = os.path.join(os.readlink(f"/proc/self/fd/{dir_fd}"), path)
+        path = self._path(path, dir_fd)
         os.unlink(path)
+        self._gone(path)
+
+    def rmdir(self, path, dir_fd=None):
+        path = self._path(path, dir_fd)
+        os.rmdir(path)
+        self._gone(path)
+
+    def replace(self, path, second, src_dir_fd=None, dst_dir_fd=None):
+        path, second = self._path(path, src_dir_fd), self._path(second, dst_dir_fd)
+        os.replace(path, second)
+        moved, _ = self._taken(path), self._taken(second)
+        self._given(second, moved)
+        names = {}
+        names.setdefault(self._above(path), {})[self._last(path)] = None
+        last = {self._last(second): self._inode[second]}
+        names.setdefault(self._above(second), {}).update(last)
+        self.log.append(("rename", tuple(names), names))
+
+    def exchange(self, path, second):
+        exchange(path, second)
+        one, other = self._taken(path), self._taken(second)
+        self._given(second, one)
+        self._given(path, other)
+        names = {self._last(name): self._inode[name] for name in (path, second)}
+        self.log.append(("names", self._above(path), names))
+
+    def _path(self, path, folder):
+        if folder is None:
+            return str(path)
+        return os.path.join(os.readlink(f"/proc/self/fd/{folder}"), path)
+
+    def _gone(self, path):
         self._inode.pop(path)
         self.log.append(("names", self._above(path), {self._last(path): None}))
 
-    def replace(self, path, second):
-        os.replace(path, second)
-        self._inode[second] = inode = self._inode.pop(path)
-        names = {self._last(path): None, self._last(second): inode}
-        self.log.append(("names", self._above(second), names))
+    def _taken(self, path):
+        """Forget a name and those below it; return what they stood for."""
+        names = [n for n in self._inode if f"{n}/".startswith(f"{path}/")]
+        return {name[len(path) :]: self._inode.pop(name) for name in names}
+
+    def _given(self, path, inodes):
+        self._inode.update({path + name: inode for name, inode in inodes.items()})
 
     def _name(self, path, kind):
         self._inode[path] = inode = next(self._inodes)
@@ -157,18 +193,23 @@ class Disk:
     def _names(self, folder, names):
         self.loose.append(("names", folder, names))
 
+    def _rename(self, folders, names):
+        self.loose.append(("rename", folders, names))
+
     def _flush(self, inode):
-        flushed = [op for op in self.loose if op[1] == inode]
-        self.loose = [op for op in self.loose if op[1] != inode]
+        # A renaming from one folder to another is in the journal of the file system
+        # as one thing: to flush either folder flushes all of it.
+        flushed = [op for op in self.loose if inode in _inodes(op)]
+        self.loose = [op for op in self.loose if inode not in _inodes(op)]
         self._apply(self.files, self.folders, flushed)
 
     def _apply(self, files, folders, operations):
         for kind, inode, *rest in operations:
             if kind == "names":
-                for name, other in rest[0].items():
-                    folders[inode].pop(name, None)
-                    if other is not None:
-                        folders[inode][name] = other
+                _give_names(folders[inode], rest[0])
+            elif kind == "rename":
+                for folder in inode:
+                    _give_names(folders[folder], rest[0][folder])
             elif kind == "size":
                 files[inode] = files[inode].ljust(rest[0], b"\0")
             else:
@@ -191,6 +232,17 @@ class Disk:
                 yield f"{path}{name}", files[other]
 
 
+def _inodes(operation):
+    return operation[1] if isinstance(operation[1], tuple) else (operation[1],)
+
+
+def _give_names(folder, names):
+    for name, inode in names.items():
+        folder.pop(name, None)
+        if inode is not None:
+            folder[name] = inode
+
+
 def restore(state, folder):
     """Make a folder hold a state."""
     for path, data in state.items():
@@ -202,13 +254,17 @@ def restore(state, folder):
 
 
 def cuts(log, block, most=48, seed=None):
-    """Yield, for a power cut after each step, what was said and what may be there."""
+    """Yield, for a power cut after each step, what was said and what may be there.
+
+    What may be there after several steps comes once, until more is said.
+    """
     chance = random.Random(seed)
+    said, seen = [], set()
     for end in range(len(log) + 1):
-        said = [entry[1:] for entry in log[:end] if entry[0] == "said"]
-        seen = set()
+        if end and log[end - 1][0] == "said":
+            said, seen = [*said, log[end - 1][1:]], set()
         for state in Disk(log[:end], block).states(most, chance):
-            key = frozenset(state.items())
+            key = hash(frozenset(state.items()))  # of so many, each would take memory
             if key not in seen:
                 seen.add(key)
                 yield end, said, state

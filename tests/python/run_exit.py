@@ -64,6 +64,21 @@ def by_fit():
     fit(callback())
 
 
+def by_fit_watched():
+    """One that says when a signal would act at once, as it did before the `fit`."""
+
+    def watch():
+        while signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+            time.sleep(0.01)
+        say("SIGTERM has its handler back")
+
+    class Watched(K.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            threading.Thread(target=watch, daemon=True).start()
+
+    fit(callback(), Watched(), epochs=1)
+
+
 def with_validation():
     """One whose validation takes long."""
     x = np.ones((40, 3), "float32")

@@ -17,6 +17,8 @@ import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
+from local_trees import fill, split
+
 from modelcheckpoint.addresses import is_address
 from modelcheckpoint.decide.retention import Keep
 from modelcheckpoint.journal.sweep import sweep
@@ -25,6 +27,7 @@ from modelcheckpoint.results import Receipt
 from modelcheckpoint.save.commit import Commit
 from modelcheckpoint.storage import storage_for
 from modelcheckpoint.storage.local import LocalStorage
+from modelcheckpoint.storage.names import is_tree
 
 
 def commit_for(folder, job, system=os):
@@ -41,12 +44,15 @@ def commit_for(folder, job, system=os):
     )
 
 
-def save(commit, job, data):
+def save(commit, job, data, system=os):
     """Save, and return the receipt, or what went wrong."""
     size = -(-len(data) // job.get("parts", 1))
     pieces = [data[at : at + size] for at in range(0, len(data), size)]
 
     def write(staged):
+        if is_tree(job["name"]):
+            fill(staged.path, split(data), system)
+            return staged.seal()
         return staged.write([(piece, None) for piece in pieces])
 
     try:

@@ -52,7 +52,7 @@ def train(K, make, kind, folder, report):
     model.fit(**data, epochs=2, verbose=0, callbacks=callbacks)
     report["weights"] = [float(np.sum(w)) for w in model.get_weights()]
     report["problems"] = [text for one in callbacks for text in one.problems]
-    if kind in ("jax", "torch"):
+    if kind != "jax-sharded":
         resume(K, make, os.path.join(folder, "r", "{epoch}.keras"), report)
 
 

@@ -21,6 +21,7 @@ def format_for(suffix):
 
 
 def written(snapshot):
+    snapshot.complete()
     return b"".join(bytes(data) for data, _ in snapshot.parts())
 
 

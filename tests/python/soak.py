@@ -1,10 +1,14 @@
 """Kill real trainings at random moments, and look what is there.
 
-    soak.py [--kills 300] [--seed N] [--jobs 2]
+    soak.py [--kills 300] [--seed N] [--jobs 2] [--state FOLDER]
 
 Several folders are trained into, each again and again, each time until it is killed.
 After every kill each file must be as its line in the journal says, what was told
 durable must be there, and the next training, which has Keras load all, must go on.
+
+With `--state` it may take several sittings: the same command goes on where the last one
+was stopped. The folder then holds the counts, the summary by kind as `soak.md`, and a
+copy of each folder in which something was wrong.
 """
 
 from __future__ import annotations
@@ -15,9 +19,12 @@ import itertools
 import json
 import os
 import random
+import signal
 import sys
 import tempfile
+import threading
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2] / "python"
@@ -25,22 +32,30 @@ if PACKAGE.exists():
     sys.path.insert(0, str(PACKAGE))
     os.environ.setdefault("PYTHONPATH", str(PACKAGE))
 
-from keras_process import KerasProcess  # noqa: E402
+from keras_process import KerasProcess, preload_orbax  # noqa: E402
+from soak_tally import Tally  # noqa: E402
 
 from modelcheckpoint import verify_checkpoints  # noqa: E402
 
 SMALL, LARGE = 20, 1600  # the second is written while training goes on
 FORMATS = {".keras": False, ".weights.h5": True, ".h5": False, ".hdf5": True}
+TREE = ".orbax"
 LONGEST = 1.5
+
+ROUND = 320
+"""Kills after which all folders are new: a journal that grows for hours tells less."""
 
 
 def jobs():
     """Return what each folder is trained with: format, background, size, and when."""
-    ways = itertools.product(FORMATS.items(), (True, False), (SMALL, LARGE))
+    formats = {**FORMATS, **({TREE: False} if find_spec("orbax") else {})}
+    ways = itertools.product(formats.items(), (True, False), (SMALL, LARGE))
     names = itertools.cycle(["best", "{slot:.0f}", "{slot:.0f}/w"])
     freqs = itertools.cycle(["epoch", "epoch", 4, 12])
     for (suffix, weights_only), background, width in ways:
         name = next(names)
+        if suffix == TREE and name == "best":  # a tree must have a field
+            name = next(names)
         yield {
             "name": name + suffix,
             "weights_only": weights_only,
@@ -132,18 +147,28 @@ def is_half_done(one):
     return one.status == "unknown" and (aside or "before the upload did" in one.reason)
 
 
-def soak(folders, kills, chance, workers=2, say=print):
-    """Kill so many times, in each folder as often, as many at once as workers."""
+def soak(folders, kills, chance, workers=2, say=print, ended=None, stop=None):
+    """Kill so many times, in each folder as often, as many at once as workers.
+
+    `ended` is called with the folder after each kill, by one thread at a time. Once the
+    event `stop` is set, no kill counts any more: Ctrl-C reaches those who train, too.
+    """
+    stop = stop or threading.Event()
     turns = [(folders[n % len(folders)], chance.random()) for n in range(kills)]
     shares = [
         [turn for turn in turns if folders.index(turn[0]) % workers == number]
         for number in range(workers)
     ]
-    done = itertools.count(1)
+    done, lock = itertools.count(1), threading.Lock()
 
     def work(share):
         for folder, number in share:
             folder.kill(random.Random(number))
+            if stop.is_set():
+                return
+            with lock:
+                if ended is not None:
+                    ended(folder)
             say(f"{next(done)} of {kills} kills, {folder.job['name']}", *folder.wrong)
 
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
@@ -157,24 +182,58 @@ def folders_in(root, count, chance):
     return [Folder(root / str(n), job) for n, job in enumerate(every[:count])]
 
 
+def kind_of(job):
+    """Return what is saved, and how, in words."""
+    way = "in the background" if job["background"] else "while training waits"
+    size = "small" if job["width"] == SMALL else "large"
+    return f"`{job['name']}`, {size}, {way}"
+
+
+def sitting(tally, where, jobs, stop, say=print):
+    """Kill until there were as many kills as wanted; keep the tally in a folder."""
+    where.mkdir(parents=True, exist_ok=True)
+    begun, before = time.monotonic(), tally.seconds
+    tally.sittings += 1
+    seen = {}
+
+    def ended(folder):
+        loaded, wrong = seen.get(folder, (0, 0))
+        new = folder.wrong[wrong:]
+        count = folder.loaded - loaded
+        tally.add(kind_of(folder.job), count, new, folder.path, where)
+        seen[folder] = folder.loaded, len(folder.wrong)
+        tally.seconds = before + time.monotonic() - begun
+        tally.keep(where / "state.json")
+
+    while tally.done < tally.wanted and not stop.is_set():
+        chance = random.Random(f"{tally.seed} {tally.done}")
+        kills = min(ROUND, tally.wanted - tally.done)
+        with tempfile.TemporaryDirectory() as root:
+            folders = folders_in(Path(root), kills, chance)
+            soak(folders, kills, chance, jobs, say, ended, stop)
+        say(f"{tally.done} of {tally.wanted} kills, {len(tally.wrong)} problems")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--jobs", type=int, default=2, help="processes at once")
+    parser.add_argument("--state", type=Path, help="folder of counts and findings")
     options = parser.parse_args()
-    print(f"seed {options.seed}")
-    chance = random.Random(options.seed)
-    with tempfile.TemporaryDirectory() as root:
-        folders = folders_in(Path(root), options.kills, chance)
-        soak(folders, options.kills, chance, options.jobs)
-    wrong = [what for folder in folders for what in folder.wrong]
-    loaded = sum(folder.loaded for folder in folders)
-    kills = sum(folder.kills for folder in folders)
-    print(
-        f"{kills} kills, {loaded} files loaded, {len(wrong)} problems", *wrong, sep="\n"
-    )
-    sys.exit(bool(wrong))
+    preload_orbax()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    where = options.state or Path(tempfile.mkdtemp())
+    tally = Tally.continued(where / "state.json", options.kills, options.seed)
+    print(f"seed {tally.seed}, {tally.done} kills so far, findings in {where}")
+    sitting(tally, where, options.jobs, stop)
+    (where / "soak.md").write_text(tally.report(), "utf-8")
+    print(tally.report())
+    if tally.done < tally.wanted:
+        print("It was stopped; the same command goes on.")
+    sys.exit(bool(tally.wrong) or tally.done < tally.wanted)
 
 
 if __name__ == "__main__":

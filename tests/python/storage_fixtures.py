@@ -29,6 +29,15 @@ def servers(tmp_path_factory):
         yield server_of
 
 
+@pytest.fixture(params=["local", "memory"])
+def tree_place(request, tmp_path):
+    """A storage of each kind that holds trees, empty."""
+    from storage_places import InMemory, Local
+
+    places = {"local": Local, "memory": InMemory}
+    return places[request.param](tmp_path / "checkpoints")
+
+
 @pytest.fixture(
     params=[
         "local",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 
 from checkpoint_files import abandoned_path
-from memory_storage import MemoryStorage, left_behind
+from memory_storage import MemoryStorage, left_behind, write
 
 from modelcheckpoint.storage import storage_for
 from modelcheckpoint.storage.journals import JOURNAL
@@ -31,9 +31,10 @@ class Local:
         return (self.folder / JOURNAL).read_bytes()
 
     def leave(self, name, data):
-        path = abandoned_path(self.folder / pathlib.PurePosixPath(name).parent)
+        above, suffix = pathlib.PurePosixPath(name).parent, pathlib.Path(name).suffix
+        path = abandoned_path(self.folder / above, suffix=suffix)
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data)
+        write(path, data)
         return path.relative_to(self.folder).as_posix()
 
 

@@ -8,8 +8,11 @@ import selectors
 import socket
 import threading
 
-_REQUEST = re.compile(rb"(GET|HEAD|PUT|POST|DELETE) (/\S*) HTTP/1\.1\r\n")
-_LONGEST_REQUEST_LINE = 4096
+_HEAD = re.compile(
+    rb"(GET|HEAD|PUT|POST|DELETE) (/\S*) HTTP/1\.1\r\n((?:[^\r\n]+\r\n)+)\r\n"
+)
+_LENGTH = re.compile(rb"content-length: (\d+)\r\n", re.IGNORECASE)
+_LONGEST_HEAD = 8192
 
 
 class Proxy:
@@ -18,6 +21,7 @@ class Proxy:
     Attributes:
         port: That it listens on.
         requests: Method and path of each request that was forwarded.
+        lengths: How many bytes each of them has behind its head.
         sent: How many bytes clients have sent.
     """
 
@@ -25,7 +29,7 @@ class Proxy:
         self._target = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        self.requests, self.sent = [], 0
+        self.requests, self.lengths, self.sent = [], [], 0
         self._forwards = threading.Event()
         self._forwards.set()
         self._closed = False
@@ -77,10 +81,12 @@ class Proxy:
     def _count(self, data):
         """Count the requests in what came, and return what may be part of one."""
         end = 0
-        for match in _REQUEST.finditer(data):
+        for match in _HEAD.finditer(data):
             self.requests.append(f"{match[1].decode()} {match[2].decode()}")
+            length = _LENGTH.search(match[3])
+            self.lengths.append(int(length[1]) if length else 0)
             end = match.end()
-        return data[max(end, len(data) - _LONGEST_REQUEST_LINE) :]
+        return data[max(end, len(data) - _LONGEST_HEAD) :]
 
 
 @contextlib.contextmanager

@@ -53,7 +53,7 @@ RULES = {
 
 
 @pytest.mark.parametrize("rule", RULES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(value=anything)
 def test_any_value_is_taken_or_refused_in_one_sentence(rule, value):
     """Whatever comes, the answer is a plain type or a ValueError of bounded length."""

@@ -1,4 +1,4 @@
-"""`decide/array_matching.py` and `observe/optimizer.py`: whose array is this?"""
+"""`decide/array_matching.py`, `observe/optimizer.py`: matching arrays to variables."""
 
 from __future__ import annotations
 

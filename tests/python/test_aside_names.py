@@ -1,4 +1,4 @@
-"""`decide/aside_names.py`: second names, which fit and are known again."""
+"""`decide/aside_names.py`: second names fit in the limits and are recognized later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resume beside SwapEMAWeights, which has averages saved, not the trained weights."""
+"""Resuming with SwapEMAWeights, which puts averages in the file."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_averages_alone(tmp_path, data, capsys):
     path = tmp_path / "w.{epoch}.hdf5"
     _, callback = resumed(data, path, save_weights_only=True)
     assert callback.restored.epochs_done == 1
-    assert "training goes on from the averages" in capsys.readouterr().out
+    assert "training continues from the averages" in capsys.readouterr().out
 
 
 def test_another_optimizer_keeps_no_averages(tmp_path, data, capsys):

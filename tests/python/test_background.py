@@ -1,4 +1,4 @@
-"""Files are written while training goes on, and each promise of the hooks is kept."""
+"""Files are written while training continues, and the hooks keep their promises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saves in the background that fail: told by the next hook, and nothing is lost."""
+"""Failed saves in the background: the next hook reports them, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -161,3 +161,22 @@ def test_a_fit_that_ends_by_an_exception(error, big, tmp_path):
     assert checkpoints(tmp_path) == ["1.keras", "2.keras"]
     big(callback, initial_epoch=2, epochs=3)
     assert checkpoints(tmp_path) == ["1.keras", "2.keras", "3.keras"]
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="others are copied by the hook"
+)
+def test_a_copy_that_fails_on_the_thread(big, tmp_path):
+    """It is a failed save: nothing is staged, and the next one succeeds."""
+    path = tmp_path / "{epoch}.weights.h5"
+    callback = ModelCheckpoint(path, save_weights_only=True)
+
+    def change(epoch):
+        callback.wait()
+        places = callback._training._saves._pipeline._snapshotter._maker._image._image
+        places.places[0].flags.writeable = epoch != 1
+
+    with pytest.warns(CheckpointWarning, match=r"2\.weights\.h5 failed: .*read-only"):
+        big(callback, at_epochs(change))
+    assert checkpoints(tmp_path) == ["1.weights.h5", "3.weights.h5"]
+    assert [line["epoch"] for line in lines(tmp_path)] == [1, 3]

@@ -1,4 +1,4 @@
-"""One job at a time, away from the thread that trains, and nothing of it is lost."""
+"""The background thread: one job at a time, and no result is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was listed: as a list, as text, as a data frame."""
+"""A list of checkpoints: as a list, as text, as a data frame."""
 
 from __future__ import annotations
 
@@ -94,6 +94,31 @@ def test_as_text_with_batches_and_monitors(tmp_path):
     ]
 
 
+def test_as_html(tmp_path):
+    """What a notebook shows is the table that the console shows."""
+    put(tmp_path, b"x" * 1500, "a.keras", value=0.5)
+    put(tmp_path, b"x", "<b>.keras" if os.name != "nt" else "b.keras", value=1)
+    found = list_checkpoints(tmp_path)
+    html = found._repr_html_()
+    assert f"<caption>2 checkpoints in {tmp_path}</caption>" in html
+    words = re.sub(r"<[^>]*>", " ", html).split()
+    told = repr(found).partition("\n")[2].replace("<b>", "&lt;b&gt;")
+    assert words[-len(told.split()) :] == told.split()
+    assert "<td" in found[0]._repr_html_()
+    assert "<td" in found[0].record._repr_html_()
+
+
+def test_as_html_of_many(tmp_path):
+    """As in the console; where there is none, it says so."""
+    assert ">0 checkpoints<" in CheckpointList()._repr_html_()
+    for number in range(30):
+        put(tmp_path, b"x", f"{number}.keras", value=number)
+    html = list_checkpoints(tmp_path)._repr_html_()
+    assert f"30 checkpoints in {tmp_path}, the last 20 of them<" in html
+    assert html.count("<tr>") == 22
+    assert ">* best by val_loss: 0.keras<" in html
+
+
 def test_each_column_is_described():
     """And so is what is no column."""
     described = re.findall(r"^    (\w+): \S", Checkpoint.__doc__, re.MULTILINE)
@@ -160,7 +185,6 @@ FIELDS = st.fixed_dictionaries(
 
 
 @settings(
-    deadline=None,
     max_examples=300,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -183,6 +207,7 @@ def test_any_journal(tmp_path_factory, drawn, plots):
     found = list_checkpoints(folder)
     assert len(found) == 3
     assert repr(found).isprintable() or "\n" in repr(found)
+    assert all("<td" in shown._repr_html_() for shown in (found, *found))
     assert sum(one.best for one in found) <= 1
     assert latest_checkpoint(folder) == found[-1].path
     best_checkpoint(folder)

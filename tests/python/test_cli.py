@@ -1,4 +1,4 @@
-"""`modelcheckpoint list|latest|best|prune`: what a shell sees."""
+"""`modelcheckpoint list|latest|best|prune`: output and exit status."""
 
 from __future__ import annotations
 
@@ -206,6 +206,15 @@ def test_on_a_terminal(tmp_path, width):
     text = "".join(lines).replace(" ", "")
     assert "val_top_k_" in text
     assert lines[-1].startswith("3 checkpoints")
+
+
+@pytest.mark.parametrize("monitor", ["name", "time", "cells"])
+def test_a_metric_with_the_name_of_a_column(tmp_path, monitor):
+    """It is not taken for the column: its values are one line, names are folded."""
+    put(tmp_path, b"x", "long" * 30 + ".keras", monitor=monitor, value=0.123)
+    lines = terminal("list", tmp_path, width=60)
+    assert max(map(len, lines)) <= 60
+    assert any("0.123" in line for line in lines)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="such names are not for Windows")

@@ -1,4 +1,4 @@
-"""One fit with every callback that a Keras user combines: each still does its job.
+"""One fit with every callback that a Keras user combines: each one still works.
 
 A rate that is far too high in the fourth epoch (of 10) makes the model worse: that is
 when ReduceLROnPlateau and, an epoch later, EarlyStopping have something to do.

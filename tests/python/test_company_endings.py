@@ -1,4 +1,4 @@
-"""Beside Keras' own callbacks: averaged weights, and trainings that end early."""
+"""With Keras' own callbacks: averaged weights, and trainings that end early."""
 
 from __future__ import annotations
 

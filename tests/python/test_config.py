@@ -1,4 +1,4 @@
-"""A model without a config: told before the first batch."""
+"""A model without a config is reported before the first batch."""
 
 from __future__ import annotations
 

@@ -1,13 +1,11 @@
-"""A container that has no memory for a copy of the model."""
+"""A container without memory for a copy of the model."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from keras_process import run_with_keras
 
 from modelcheckpoint import verify_checkpoints
 
@@ -17,8 +15,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.name == "nt", reason="mounts, links and limits"),
 ]
-
-HERE = Path(__file__).parent
 
 
 def memory_controller():
@@ -48,11 +44,12 @@ def group():
 def test_a_container_without_memory_for_a_copy(group, tmp_path):
     """Training waits while Keras saves, which is told once, and nobody is killed."""
     suffixes = [".keras", ".weights.h5", ".h5", ".hdf5"]
-    command = [sys.executable, HERE / "run_container.py", group, tmp_path, *suffixes]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
-    assert ended.returncode == 0, ended.stderr[-2000:]
-    assert ended.stdout.count("training waits") == 4, ended.stdout
-    assert ended.stdout.count("saved []") == 4, ended.stdout
+    status, said, errors = run_with_keras(
+        "run_container.py", group, tmp_path, *suffixes
+    )
+    assert status == 0, errors[-2000:]
+    assert said.count("training waits") == 4, said
+    assert said.count("saved []") == 4, said
     found = {one.path: one.status for one in verify_checkpoints(tmp_path)}
     names = [f"{name}{suffix}" for name in ("tiny", "w") for suffix in suffixes]
     assert found == dict.fromkeys(names, "good")

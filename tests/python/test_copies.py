@@ -1,4 +1,4 @@
-"""Copies of a callback, by `copy` and `pickle`, at any moment of its life."""
+"""Copies of a callback, by `copy` and `pickle`, at any time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What killed writers left is swept, and what living ones write stays."""
+"""What killed writers left is deleted; what live ones write stays."""
 
 from __future__ import annotations
 

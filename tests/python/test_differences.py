@@ -1,4 +1,4 @@
-"""Where we deliberately differ from Keras' own callback: a test for each row."""
+"""Deliberate differences from Keras' own callback: one test for each."""
 
 from __future__ import annotations
 

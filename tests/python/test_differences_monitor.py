@@ -1,4 +1,4 @@
-"""Deliberate differences from Keras' own callback: what is the best."""
+"""Deliberate differences from Keras' own callback: which checkpoint is the best."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""The samples of an epoch, from a float32 that cannot hold every number."""
+"""The sample count of an epoch, read from a float32 that cannot hold every number."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from conftest import lines
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelcheckpoint import ModelCheckpoint
@@ -42,7 +42,6 @@ def test_epoch_count_adds_up(sizes):
     assert count.samples == sum(sizes)
 
 
-@settings(deadline=None)
 @given(st.integers(2, 2**21), st.integers(0, 100))
 def test_epoch_count_goes_on_by_the_batch_size(size, more):
     """Past 2^24 even batches are counted exactly, though the float no longer is."""

@@ -1,4 +1,4 @@
-"""`save_on_exit`: the last state is saved, also where a signal ends training."""
+"""`save_on_exit`: the last state is saved, also if a signal ends training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real faults in the middle of a real fit: it goes on, and so does the next save."""
+"""Real faults in the middle of a real fit: training and the next save go on."""
 
 from __future__ import annotations
 

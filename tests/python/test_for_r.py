@@ -1,4 +1,4 @@
-"""R calls these functions and no others, and is told what R can hold."""
+"""R calls only these functions, and gets only what R can hold."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from checkpoint_files import put
 
-from modelcheckpoint import for_r, list_checkpoints
+from modelcheckpoint import for_r, list_checkpoints, verify_checkpoints
+from modelcheckpoint.display.table import width_of
 from modelcheckpoint.for_r.frames import list_frames, rows_of
 from modelcheckpoint.for_r.records import record_values, taking_values
 from modelcheckpoint.listing.plot_points import curve_of
-from modelcheckpoint.listing.table import width_of
 from modelcheckpoint.records import Record
 
 R_SOURCES = Path(__file__).parents[2] / "R"
@@ -59,11 +59,13 @@ def test_the_names():
         "fetch_checkpoint",
         "latest_checkpoint",
         "list_checkpoints",
+        "list_html",
         "list_lines",
         "printed_columns",
         "prune_checkpoints",
         "restore_checkpoint",
         "take_environment",
+        "verification_html",
         "verify_checkpoints",
         "wait_for_all",
     ]
@@ -167,12 +169,34 @@ def test_the_text_of_two_lists(tmp_path, bound):
 
 
 def test_no_line_is_wider_than_the_console(tmp_path):
-    """The names give way, then the monitors."""
+    """Columns give way, then a long head, then the names; both are named below."""
     put(tmp_path, b"x", "\u65e5\u672c\u8a9e" * 20 + ".keras", batch=3)
     put(tmp_path, b"x", "w.keras", monitor="val_top_k_categorical_accuracy")
     columns = given_back(list_frames(list_checkpoints(tmp_path)))
     lines = for_r.list_lines(columns, [str(tmp_path)], 2, 80)
-    assert max(map(width_of, lines[1:-1])) <= 80
+    assert max(map(width_of, lines[1:])) <= 80
+    assert lines[-1] == "4 more columns: batch, monitor, bytes, time"
+
+
+def test_a_list_as_html(tmp_path, bound):
+    """R has the table that Python has, also of two lists."""
+    html = for_r.list_html(*bound, 3)
+    assert f"<caption>4 checkpoints in 2 folders below {tmp_path}, the last 3" in html
+    assert "two/1.keras" in html
+    found = list_checkpoints(tmp_path / "one")
+    columns = given_back(list_frames(found))
+    assert for_r.list_html(columns, [found.folder], 2) == found._repr_html_()
+
+
+def test_verifications_as_html(tmp_path):
+    """R has the table that Python has, but for the folder, which it does not keep."""
+    put(tmp_path, b"x", "a.keras")
+    (tmp_path / "b.keras").write_bytes(b"x")
+    found = verify_checkpoints(tmp_path)
+    rows = [(one.path, one.status, one.reason or "") for one in found]
+    html = for_r.verification_html(*map(list, zip(*rows)))
+    assert html == found._repr_html_().replace(f" in {tmp_path}", "")
+    assert "1 good, 1 unknown" in html
 
 
 def test_the_curve_of_rows(tmp_path, bound):

@@ -1,9 +1,12 @@
-"""`FORMATS`: what follows from the tuple, and what must agree with it."""
+"""`FORMATS`: what is derived from the tuple, and what must agree with it."""
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from modelcheckpoint import ModelCheckpoint, restore_checkpoint
 from modelcheckpoint.errors import RestoreError
 from modelcheckpoint.formats import FORMATS, SUFFIXES, format_of, format_of_file
 from modelcheckpoint.journal import scan
@@ -37,5 +40,22 @@ def test_all_that_knows_suffixes_knows_each(suffix):
 
 def test_a_file_of_no_format():
     """The error says how the name of a checkpoint ends."""
-    with pytest.raises(RestoreError, match=r"\.keras, \.weights\.h5, \.h5 or \.hdf5"):
+    with pytest.raises(RestoreError, match=r"\.keras, .*\.hdf5 or \.orbax"):
         format_of_file("w.pt")
+
+
+def test_a_folder_needs_the_library_that_writes_it(monkeypatch):
+    """The error says how it is installed, before anything else is done."""
+    monkeypatch.setitem(sys.modules, "orbax.checkpoint", None)
+    with pytest.raises(ImportError, match=r'pip install "modelcheckpoint\[orbax\]"'):
+        ModelCheckpoint("{epoch}.orbax")
+
+
+def test_so_does_whoever_reads_it(monkeypatch, tmp_path):
+    """It is not called damaged, because nothing was read."""
+    keras = pytest.importorskip("keras")
+    (tmp_path / "1.orbax" / "0").mkdir(parents=True)
+    monkeypatch.setitem(sys.modules, "orbax.checkpoint", None)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    with pytest.raises(ImportError, match=r"1\.orbax ends in \.orbax, for which the"):
+        restore_checkpoint(model, tmp_path / "1.orbax")

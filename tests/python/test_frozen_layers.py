@@ -1,4 +1,4 @@
-"""Loading into a model of which other layers are frozen."""
+"""Loading into a model with other frozen layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HDF5 files: those of Keras, mended where Keras cannot read its own."""
+"""HDF5 files: equal to Keras' own, except where Keras could not read these."""
 
 from __future__ import annotations
 

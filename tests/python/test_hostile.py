@@ -1,4 +1,4 @@
-"""A folder that somebody else can write to: nothing in it leads out of it."""
+"""A folder that somebody else can write to: nothing in it leads outside."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_a_line_without_an_end(folder):
 DEEP = b"[" * 100_000, b'{"a":' * 100_000, b"9" * 100_000, b'"' + b"\\u0000" * 9999
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_any_journal_is_read(tmp_path_factory, data):
     """Whatever the lines hold: what comes out are records, below the folder."""

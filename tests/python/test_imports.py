@@ -1,4 +1,4 @@
-"""What is loaded only when it is needed; who may import whom is in `pyproject.toml`."""
+"""Which imports load Keras and the like; `pyproject.toml` has the order of layers."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ LIGHT = [
     "__init__",
     "cli",
     "decide",
+    "display",
     "errors",
     "folder",
     "journal",

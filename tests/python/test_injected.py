@@ -8,6 +8,7 @@ import os
 
 import pytest
 from checkpoint_files import published
+from local_trees import left_behind
 from traced_saves import (
     NEW,
     OLD,
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.slow
 ERRORS = ("EIO", "ENOSPC", "ESTALE", "EINTR", "EAGAIN", "EACCES", "EDQUOT")
 
 
-@pytest.mark.parametrize("name", ["a better file"])
+@pytest.mark.parametrize("name", ["a better file", "a better tree"])
 def test_each_call_fails(tmp_path, name):
     """The file before or the new one, no temporary file, and then the next save."""
     scene = SCENES[name]
@@ -78,6 +79,6 @@ def wrong_after(scene, folder, first, second):
         yield f"the new file is not there: {values}"
     if scene.old and list(values.values()).count(OLD) != 1:
         yield f"the better file is there not once: {values}"
-    if [path for path in folder.rglob("*.tmp*") if path.is_file()]:
-        yield "a temporary file is left"
+    if left_behind(folder):
+        yield f"temporary files are left: {left_behind(folder)}"
     yield from not_good(folder / "checkpoints")

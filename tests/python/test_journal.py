@@ -119,7 +119,7 @@ def test_odd_separators_within_a_line():
     assert read(line(record)) == [record]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from([None, *BAD]) | st.binary(max_size=50), max_size=12))
 def test_any_mixture_is_read(pieces):
     """Whatever lies between them, every whole line of ours is found, in order."""

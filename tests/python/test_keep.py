@@ -1,4 +1,4 @@
-"""`keep_latest`, `keep_best`, `keep_every`: what a training deletes, and what never."""
+"""`keep_latest`, `keep_best`, `keep_every`: what training deletes and keeps."""
 
 from __future__ import annotations
 
@@ -235,7 +235,7 @@ def test_it_is_told_once(tmp_path):
     with pytest.warns(CheckpointWarning, match="could not be deleted") as warned:
         train()
     (text,) = warning_texts(warned)
-    assert "w.weights.h5 could not be deleted: its folder is a link" in text
+    assert "w.weights.h5 could not be deleted (its folder is a link)" in text
     assert one.problems == [text]
     assert (tmp_path / "elsewhere" / "1" / "w.weights.h5").exists()
     (tmp_path / "w" / "1").unlink()

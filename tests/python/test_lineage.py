@@ -1,4 +1,4 @@
-"""From which checkpoint a training may go on, and which ones led to it."""
+"""The checkpoint from which training may continue, and those that led to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`storage/local.py`: files appear whole, or not at all, whatever fails."""
+"""`storage/local.py`: files appear complete or not at all, whatever fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which line describes a file, and which file is the best."""
+"""Which journal line describes a file, and which file is the best."""
 
 from __future__ import annotations
 

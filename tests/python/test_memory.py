@@ -1,4 +1,4 @@
-"""How much memory is left, as Linux tells it, of the machine and of cgroups."""
+"""How much memory is left on the machine and in its cgroups, according to Linux."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every model of the table, in every format: it comes back, or a sentence says no."""
+"""Every model of the table, in every format: restored, or an error says why not."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import names
 from contents import contents
+from held_snapshots import HeldSnapshots
 from keras_files import as_hdf5_holds, save_by_keras, slots_in
 from model_state import (
     State,
@@ -46,7 +47,7 @@ class Run:
     saved: dict[str, State | CheckpointError] = field(default_factory=dict)
     unsaved: set[str] = field(default_factory=set)  # the formats where Keras failed
     first: dict[str, bool] = field(default_factory=dict)  # were the first files equal?
-
+    held: dict[str, bool] = field(default_factory=dict)  # is training in a snapshot?
     loads: dict[str, bool] = field(default_factory=dict)  # where that is the question
 
     def cell(self, suffix: str) -> str:
@@ -111,6 +112,7 @@ def check_file(run, suffix):
     if isinstance(run.saved[suffix], CheckpointError):
         raise run.saved[suffix]
     assert run.first[suffix], "the first file differs from Keras' own"
+    assert run.held.get(suffix, True), "a snapshot holds what was trained since"
     skip_what_keras_cannot(run, suffix)
     ours, state = load(run, "ours", suffix), run.saved[suffix]
     # Some of what Keras writes today, older ones fail to.
@@ -168,7 +170,8 @@ def train(run, suffixes, possible):
     callbacks = {
         suffix: callback(run, run.path("ours", suffix), suffix) for suffix in possible
     }
-    weights, optimizers = [], []
+    weights, optimizers, first = [], [], {}
+    snapshots = HeldSnapshots(possible)
 
     def save(epoch, logs):
         model = last.model  # on JAX this takes the state out of the running fit
@@ -179,21 +182,35 @@ def train(run, suffixes, possible):
             if epoch == 0 and suffix in possible:
                 callbacks[suffix].wait()
                 run.first[suffix] = alike(run, suffix)
+                first[suffix] = contents(run.path("ours", suffix))
+        if epoch == 0:
+            snapshots.take(model)
+        else:  # what was trained since is not in them
+            for suffix, found in snapshots.contents().items():
+                run.held[suffix] = found == first[suffix]
 
     last = run.K.callbacks.LambdaCallback(on_epoch_end=save)
     # HDF5 first: a format must not change the model that the others save.
     order = [
         callbacks[s] for s in (".h5", ".hdf5", ".keras", ".weights.h5") if s in possible
     ]
-    # What is not traced takes each step anew, and one in an epoch is enough.
-    data = (first_batch(x), first_batch(y)) if model.run_eagerly else (x, y)
-    model.fit(*data, batch_size=4, epochs=2, verbose=0, callbacks=[*order, last])
+    feed = one_batch(x, y) if model.run_eagerly else {"x": x, "y": y, "batch_size": 4}
+    model.fit(**feed, epochs=2, verbose=0, callbacks=[*order, last])
     # At its end fit may put other weights into the model: with EMA it does.
     for variable, value in zip(variables_of(model), weights):
         variable.assign(value)
     kind = type(model.optimizer).__name__
     state = State(kind, optimizers, predict(run.K, model, x), evaluate(run, model))
     run.saved.update(dict.fromkeys(suffixes, state))
+
+
+def one_batch(x, y):
+    """Return what feeds `fit` the first batch, ready: only its values matter here.
+
+    What is not traced takes each step anew, so one in an epoch is enough.
+    """
+    tf = pytest.importorskip("tensorflow")  # the models of no other are run eagerly
+    return {"x": tf.data.Dataset.from_tensors((first_batch(x), first_batch(y)))}
 
 
 def save_by_keras_if_it_can(run, model, suffix):

@@ -6,10 +6,7 @@ import math
 
 import pytest
 
-from modelcheckpoint.decide.naming import (
-    LONGEST_NAME,
-    Template,
-)
+from modelcheckpoint.decide.naming import LONGEST_NAME, Template
 
 
 def fill(text, **values):
@@ -49,10 +46,8 @@ def test_fields_are_filled_as_python_formats_them(text, path):
     ("text", "folder", "path"),
     [
         ("w.keras", "", "w.keras"),
-        ("a/w.keras", "a", "w.keras"),
         ("a/b/w.keras", "a/b", "w.keras"),
         ("/w.keras", "/", "w.keras"),
-        ("/a/w.keras", "/a", "w.keras"),
         ("//a//b//w.keras", "//a//b", "w.keras"),
         ("../w.keras", "..", "w.keras"),
         ("a/../w.keras", "a/..", "w.keras"),

@@ -51,7 +51,7 @@ def works(spec, *values):
         return None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(specs, st.lists(numbers | st.just(math.nan), max_size=5))
 def test_a_valid_format_takes_every_number(spec, values):
     """What formats whole numbers and fractions is accepted and never raises again."""
@@ -65,7 +65,7 @@ def test_a_valid_format_takes_every_number(spec, values):
         assert not name.missing
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(specs, st.floats() | st.integers())
 def test_an_accepted_format_never_raises(spec, value):
     """Whatever the constructor accepts writes any number, if need be as nan."""
@@ -82,7 +82,7 @@ def test_an_accepted_format_never_raises(spec, value):
     assert "/" not in folder
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @example("{{/{epoch}", {})
 @example("{epoch}}}/..", {})
 @given(texts | st.text(max_size=60), st.dictionaries(st.text(max_size=5), numbers))

@@ -166,7 +166,7 @@ def test_where_nothing_tells_whose_state_it_is(tmp_path, journal):
     if journal is None:
         (tmp_path / "modelcheckpoint.jsonl").unlink()
     other = model_with(optimizers.Adam(0.001))
-    with pytest.warns(CheckpointWarning, match="tells which optimizer"):
+    with pytest.warns(CheckpointWarning, match="shows which optimizer"):
         restored = restore_checkpoint(other, path)
     assert restored.optimizer
     for a, b in zip(state(model), state(other)):

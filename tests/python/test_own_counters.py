@@ -93,4 +93,4 @@ def test_samples_that_nobody_counts_are_not_taken_from_a_metric(K, tmp_path, dat
     callback.on_train_end()
     assert checkpoints(tmp_path) == ["nan.weights.h5"]
     (problem,) = callback.problems
-    assert "does not let 'samples' in `filepath`" in problem
+    assert "cannot count 'samples' in `filepath`" in problem

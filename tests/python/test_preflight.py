@@ -1,4 +1,4 @@
-"""`storage/preflight.py`: a folder that cannot be saved to is found before training."""
+"""`storage/preflight.py`: a folder that is not writable is reported before training."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_file_in_the_folders_place(tmp_path, below):
     with pytest.raises(NotADirectoryError, match="not in a file") as caught:
         LocalStorage(folder).check()
     assert caught.value.filename == folder
-    above = f"({str(tmp_path / 'file')!r} is no folder)"
+    above = f"({str(tmp_path / 'file')!r} is not a folder)"
     assert (above in str(caught.value)) == (below != "file")
 
 

@@ -1,4 +1,4 @@
-"""`prune_checkpoints`: what goes, what stays, and what the journal then says."""
+"""`prune_checkpoints`: what is deleted, what stays, and what the journal records."""
 
 from __future__ import annotations
 

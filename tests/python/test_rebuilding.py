@@ -1,4 +1,4 @@
-"""Classes of the user's that their config does not rebuild: told before any batch."""
+"""Custom classes that their config does not rebuild: reported before any batch."""
 
 from __future__ import annotations
 

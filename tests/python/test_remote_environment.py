@@ -1,4 +1,4 @@
-"""What the environment says of an object store, and the clock of the machine."""
+"""How the environment configures an object store, and a clock that is wrong."""
 
 from __future__ import annotations
 
@@ -85,15 +85,42 @@ def test_what_is_not_the_address_of_a_server(monkeypatch, address, name, value):
 def test_half_of_the_keys(monkeypatch, address, variables, reason):
     """What is missing is named, and where it is to be."""
     pytest.importorskip("obstore")
-    for name in [*os.environ]:
-        if name.startswith(("AWS_", "AZURE_", "GOOGLE_")):
-            monkeypatch.delenv(name)
+    without_keys(monkeypatch)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(OSError, match=f"does not say how .*{reason}") as raised:
         list_checkpoints(address)
     assert "its keys come from the environment" in str(raised.value)
     assert "a-key" not in str(raised.value)
+
+
+@pytest.mark.parametrize("has_file", [True, False])
+def test_keys_that_only_a_file_has(monkeypatch, tmp_path, has_file):
+    """It is said not to be read where there is one, with the way out."""
+    pytest.importorskip("obstore")
+    without_keys(monkeypatch)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9")
+    if has_file:
+        (tmp_path / ".aws").mkdir()
+        (tmp_path / ".aws" / "credentials").write_text("[default]\n")
+    with pytest.raises(OSError, match="there are no keys") as raised:
+        storage_for("s3://bucket/run").check("w.keras")
+    assert "its keys come from the environment" in str(raised.value)
+    unread = f"not from {os.path.join('~', '.aws', 'credentials')}: set AWS_ACCESS_KEY"
+    assert (unread in str(raised.value)) == has_file
+    way_out = "aws configure export-credentials"
+    assert (way_out in str(raised.value)) == has_file
+    with pytest.raises(OSError, match="does not say how") as raised:
+        list_checkpoints("az://bucket/run")
+    assert way_out not in str(raised.value)
+
+
+def without_keys(monkeypatch):
+    for name in [*os.environ]:
+        if name.startswith(("AWS_", "AZURE_", "GOOGLE_")):
+            monkeypatch.delenv(name)
 
 
 def test_a_wrong_key_of_azure(servers, monkeypatch):

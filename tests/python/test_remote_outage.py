@@ -1,4 +1,4 @@
-"""A store that is slow, or away, while large checkpoints are on their way to it."""
+"""A store that is slow or unreachable during the upload of large checkpoints."""
 
 from __future__ import annotations
 
@@ -133,7 +133,8 @@ def test_a_server_that_does_not_come_back(server, bucket, monkeypatch):
     finally:
         server.start()
     assert len(callback.problems) == 12
-    assert names(bucket) == ["w.1.keras", "w.2.keras"]
+    # Nobody waits any more for the upload of the last one; it may still end.
+    assert set(names(bucket)) - {"w.14.keras"} == {"w.1.keras", "w.2.keras"}
     assert memory[-1] - memory[5] < 4 * (48 << 20), "of the eight saves in between"
 
 

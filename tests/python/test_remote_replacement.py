@@ -1,4 +1,4 @@
-"""What is in an object store already, and what a run does with it."""
+"""What a run does with objects that already exist in the store."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""What saves to an object store cost in requests, and one that does not answer."""
+"""How many requests a save to an object store makes, and a store that hangs."""
 
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 import time
 
@@ -13,7 +14,7 @@ from remote_runs import at, names, statuses, trained
 from tcp_proxy import proxy_of
 
 from modelcheckpoint import CheckpointWarning, ModelCheckpoint, list_checkpoints
-from modelcheckpoint.storage import objects
+from modelcheckpoint.storage import objects, storage_for
 
 pytestmark = [pytest.mark.remote, pytest.mark.slow]
 
@@ -67,6 +68,36 @@ def test_a_save_costs_the_same_however_many_there_are(server, proxy, bucket, dat
     assert max(sent) < size + (256 << 10) + 3 * 4096
 
 
+def test_the_parts_of_an_upload_have_one_size(proxy, bucket):
+    """But for the last, whatever pieces a file is made of: some stores demand it."""
+    part, rest = 8 << 20, 12_345
+    data = memoryview(bytes(3 * part + rest))
+    ends = [1, 999_999, 2 * part + 1, 2 * part + 7, len(data)]
+    pieces = [data[start:end] for start, end in itertools.pairwise([0, *ends])]
+    storage = storage_for(at(bucket))
+    with storage.staged("w.keras", ".keras") as staged:
+        staged.write([(piece, None) for piece in pieces])
+        staged.publish()
+    numbers = [re.search(r"partNumber=(\d+)", one) for one in proxy.requests]
+    sizes = {int(m[1]): n for m, n in zip(numbers, proxy.lengths) if m}
+    assert [sizes[number] for number in sorted(sizes)] == [part, part, part, rest]
+    assert (bucket / "run" / "w.keras").stat().st_size == len(data)
+
+
+def test_resume_reads_each_journal_once(proxy, bucket, data):
+    """To find the checkpoint and to verify it."""
+    trained(bucket, data, epochs=1)
+    trained(bucket, data, epochs=1)
+    callback = ModelCheckpoint(at(bucket, "w.{epoch}.keras"), resume=True)
+    proxy.requests.clear()
+    fit(make_model(keras), data, callback, epochs=1)
+    assert callback.restored.epochs_done == 1
+    journals = re.compile(r"GET .*/(modelcheckpoint\.[^/?]+\.jsonl)")
+    read = [match[1] for match in map(journals.match, proxy.requests) if match]
+    assert sorted(read) == sorted(path.name for path in bucket.rglob("*.jsonl"))
+    assert len(read) == 2
+
+
 def test_ten_thousand_are_listed_by_a_request_for_a_thousand(
     server, proxy, bucket, data
 ):
@@ -108,10 +139,10 @@ def test_a_store_that_stops_answering(proxy, bucket, data, monkeypatch):
 
     model = make_model(keras)
     outage = keras.callbacks.LambdaCallback(on_epoch_begin=begin_epoch)
-    with pytest.warns(CheckpointWarning, match=r"Not saved: .*, as the store does not"):
+    with pytest.warns(CheckpointWarning, match=r"Not saved: .*, because the store"):
         model.fit(*data, callbacks=[callback, outage], epochs=6, verbose=0)
     assert saved == ["w.1.keras", "w.2.keras", "w.3.keras", "w.6.keras"]
-    assert [text.partition(", as ")[0] for text in callback.problems] == [
+    assert [text.partition(", because ")[0] for text in callback.problems] == [
         f"Not saved: {at(bucket, name)}" for name in ("w.4.keras", "w.5.keras")
     ]
     assert names(bucket) == saved

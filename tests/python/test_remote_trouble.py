@@ -1,4 +1,4 @@
-"""A store that is full, refuses or goes away while a training saves to it."""
+"""A store that is full, refuses access or disappears while training saves to it."""
 
 from __future__ import annotations
 

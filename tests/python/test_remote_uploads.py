@@ -1,4 +1,4 @@
-"""Large objects: what an upload takes beside them, and what no store copies."""
+"""Large objects: the memory that an upload takes, and objects too large to copy."""
 
 from __future__ import annotations
 

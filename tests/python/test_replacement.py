@@ -1,19 +1,19 @@
-"""`save/replacement.py`: what must not be lost to a name that is used again."""
+"""`save/replacement.py`: files that must not be lost if their name is used again."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from conftest import PACKAGE, checkpoints, lines, make_model, names, warning_texts
+from conftest import checkpoints, lines, make_model, names, warning_texts
+from keras_process import run_with_keras
 
 from modelcheckpoint import (
     ModelCheckpoint,
     best_checkpoint,
     list_checkpoints,
+    restore_checkpoint,
     verify_checkpoints,
 )
 from modelcheckpoint.errors import CheckpointWarning
@@ -49,7 +49,7 @@ def fill(model, value):
 def epoch_in(path):
     """Return the epoch that a file's weights tell."""
     model = make_model(keras)
-    model.load_weights(path)
+    restore_checkpoint(model, path)
     return int(model.get_weights()[0].ravel()[0])
 
 
@@ -135,31 +135,11 @@ def test_a_resumed_run_knows_what_it_kept(tmp_path):
     assert epochs(tmp_path) == [2, 7]
 
 
-KILLED = """
-import os, sys
-sys.path[:0] = [{tests!r}]
-from test_replacement import callback, train
-from modelcheckpoint.storage.staged_file import StagedFile
-import pathlib
-publish, count = StagedFile.publish, []
-def dies(self, *args):
-    count.append(0)
-    if len(count) == {at}:
-        os._exit(9)
-    publish(self, *args)
-StagedFile.publish = dies
-train(callback(pathlib.Path({folder!r}), keep_latest=2), [0.41, 0.42, 0.43, 0.44])
-"""
-
-
 @pytest.mark.filterwarnings("ignore::modelcheckpoint.errors.CheckpointWarning")
 def test_killed_between_the_second_name_and_the_new_file(tmp_path):
     """One file has two names then; it counts once, and resume starts at the newest."""
-    tests = os.path.dirname(__file__)
-    code = KILLED.format(tests=tests, folder=str(tmp_path), at=4)
-    environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
-    assert done.returncode == 9
+    status, _, errors = run_with_keras("run_replacement.py", tmp_path, 4)
+    assert status == 9, errors
     one = callback(tmp_path, keep_latest=2, resume=True)
     train(one, [0.45], first=4)
     assert one.restored.epoch == 3
@@ -245,11 +225,18 @@ def test_another_template(tmp_path):
     assert set(names(tmp_path)) == {*before, "new-1.weights.h5"}
 
 
-def test_another_format_of_the_same_names(tmp_path):
+@pytest.mark.parametrize(
+    ("suffix", "what"),
+    [(".h5", "weights alone in HDF5"), (".orbax", r"weights in \.orbax")],
+)
+def test_another_format_of_the_same_names(tmp_path, suffix, what):
     """Weights where a full model is wanted: kept under another name, and told."""
-    train(callback(tmp_path, "{epoch}.h5"), [1.0])
-    one = callback(tmp_path, "{epoch}.h5", save_weights_only=False, resume=True)
-    with pytest.warns(CheckpointWarning, match="weights alone in HDF5"):
+    if suffix == ".orbax":
+        pytest.importorskip("orbax.checkpoint")
+    name = "{epoch}" + suffix
+    train(callback(tmp_path, name), [1.0])
+    one = callback(tmp_path, name, save_weights_only=False, resume=True)
+    with pytest.warns(CheckpointWarning, match=what):
         train(one, [2.0])
     (kept,) = [one for one in list_checkpoints(tmp_path) if one.aside]
     assert epoch_in(kept.path) == 1

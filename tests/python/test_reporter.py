@@ -45,6 +45,18 @@ def test_a_problem_is_a_warning_and_is_kept(capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_a_quiet_reporter_keeps_problems_and_prints_nothing(capsys, recwarn):
+    """Another process reports the same; only an error of this one is printed."""
+    reports = reporter()
+    reports.quiet = True
+    reports.say("saved w.keras")
+    reports.problem("the disk is full")
+    assert reports.problems == ["the disk is full"]
+    assert (len(recwarn), capsys.readouterr().out) == (0, "")
+    reports.error("could not be saved")
+    assert capsys.readouterr().out == "\ncould not be saved\n"
+
+
 def test_a_kind_of_problem_is_told_once(recwarn):
     """A second problem of the same kind is neither told nor kept, whatever its text."""
     reports = reporter()
@@ -136,7 +148,7 @@ def test_a_summary_holds_new_problems_only(capsys):
     reports.problem("one")
     reports.end(saved=True, never_due="")
     assert capsys.readouterr().out == (
-        "\nModelCheckpoint met 1 problem in this training:\n- one\n"
+        "\nModelCheckpoint reported 1 problem during this training:\n- one\n"
     )
     reports.end(saved=True, never_due="")
     assert capsys.readouterr().out == ""
@@ -144,7 +156,7 @@ def test_a_summary_holds_new_problems_only(capsys):
     reports.problem("three")
     reports.end(saved=True, never_due="")
     assert capsys.readouterr().out == (
-        "\nModelCheckpoint met 2 problems in this training:\n- two\n- three\n"
+        "\nModelCheckpoint reported 2 problems during this training:\n- two\n- three\n"
     )
     assert reports.problems == ["one", "two", "three"]
 
@@ -157,7 +169,7 @@ def test_a_long_summary_is_cut(capsys):
         reports.problem(f"problem {number}")
     reports.end(saved=True, never_due="")
     shown = capsys.readouterr().out.splitlines()
-    assert "met 8 problems" in shown[1]
+    assert "reported 8 problems" in shown[1]
     assert shown[-2:] == ["- problem 4", "- and 3 more, in `problems`"]
 
 

@@ -12,9 +12,11 @@ from conftest import fit, make_model, same_weights
 from restoring import TEMPLATES, optimizer_values, saved
 
 from modelcheckpoint import (
+    CheckpointError,
     ModelCheckpoint,
     restore_checkpoint,
 )
+from modelcheckpoint.formats.reading import before_loading
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +44,31 @@ def test_each_format(K, name, tmp_path, data):
         restored.epoch = 3
     history = fit(model, data, epochs=3, initial_epoch=restored.epochs_done)
     assert history.epoch == [2]
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_what_comes_before_loading(K, name, tmp_path, data):
+    """It is called once the file fits; where it raises, nothing changes."""
+    saved(K, tmp_path, data, name, save_weights_only=TEMPLATES[name][0])
+    calls = []
+
+    def ready():
+        calls.append("ready")
+        if len(calls) == 1:
+            raise CheckpointError("process 1 has failed")
+
+    path, model, before = tmp_path / name.format(epoch=2), make_model(K), make_model(K)
+    before.set_weights(model.get_weights())
+    with before_loading(ready):
+        with pytest.raises(CheckpointError, match="process 1"):
+            restore_checkpoint(model, path)
+        assert same_weights(model, before)
+        restore_checkpoint(model, path)
+        path.write_bytes(b"")
+        with pytest.raises(CheckpointError, match="is damaged"):
+            restore_checkpoint(model, path)
+    assert len(calls) == 2
+    assert not same_weights(model, before)
 
 
 def test_the_state_of_dropout(tmp_path, data):

@@ -1,4 +1,4 @@
-"""`restore_checkpoint`: what is refused, and the model is as it was then."""
+"""`restore_checkpoint`: what is refused, which leaves the model unchanged."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_no_file_that_can_be_read(K, tmp_path):
 def test_a_pipe_is_not_waited_for(K, tmp_path):
     """Nobody may ever write into it."""
     os.mkfifo(tmp_path / "w.keras")
-    with pytest.raises(OSError, match=r"is no regular file: .*w\.keras"):
+    with pytest.raises(OSError, match=r"is not a regular file: .*w\.keras"):
         restore_checkpoint(make_model(K), tmp_path / "w.keras")
 
 

@@ -1,4 +1,4 @@
-"""Training goes on where it was killed, and ends as if it never had been."""
+"""Training resumes where it was killed, and ends as if it had never been."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_weights_alone_in_hdf5(K, tmp_path, data, capsys):
     callback, epochs = again(K, tmp_path, data, **arguments)
     assert epochs == [4, 5]
     assert not callback.restored.optimizer
-    assert "the optimizer starts anew" in capsys.readouterr().out
+    assert "the optimizer starts from scratch" in capsys.readouterr().out
 
 
 def test_a_damaged_checkpoint_is_passed_over(K, tmp_path, data):
@@ -131,7 +131,7 @@ def test_the_middle_of_an_epoch(K, tmp_path, data, capsys):
     callback, epochs = again(K, tmp_path, data, epochs=2, **arguments)
     out = capsys.readouterr().out
     assert epochs == [2]
-    assert "saved in epoch 2, after batch 3; epoch 2 begins anew" in out
+    assert "saved in epoch 2, after batch 3; epoch 2 is repeated from its first" in out
     assert lines(tmp_path)[-1]["path"] == "w.2-5.weights.h5"
     assert lines(tmp_path)[-1]["samples"] == 37 + 20
     assert callback.problems == []
@@ -172,4 +172,4 @@ def test_the_best_is_known_again(K, tmp_path, data, capsys):
     callback.on_epoch_end(3, {"loss": best + 1})
     callback.on_train_end()
     assert (tmp_path / "best.keras").read_bytes() == saved
-    assert "as `save_best_only` keeps no newer one" in capsys.readouterr().out
+    assert ": `save_best_only` keeps no newer one" in capsys.readouterr().out

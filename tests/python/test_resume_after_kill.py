@@ -1,4 +1,4 @@
-"""A training that is killed and resumed ends as if it never had been."""
+"""A training that is killed and resumed ends as if it had not been killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resuming in other ways: other models, several fits and callbacks, loops by hand."""
+"""Resuming in other cases: other models, several fits and callbacks, custom loops."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_another_optimizer_starts_anew(K, tmp_path, data, capsys):
     assert "(SGD with momentum in the file, Adam here)" in text
     assert same_weights(model, trained)
     assert not callback.restored.optimizer
-    assert "the optimizer starts anew" in capsys.readouterr().out
+    assert "the optimizer starts from scratch" in capsys.readouterr().out
 
 
 def test_all_epochs_are_done(K, tmp_path, data, capsys):
@@ -182,7 +182,7 @@ def test_another_epoch_than_the_next_is_told(K, tmp_path, data):
     callback = ModelCheckpoint(tmp_path / "w.{epoch}.keras", resume=True)
     callback.set_model(make_model(K))
     callback.on_train_begin()
-    said = r"after 3 epochs, and `fit` begins with epoch 1: pass `initial_epoch=3`"
+    said = r"after 3 epochs, but `fit` begins with epoch 1: pass `initial_epoch=3`"
     with pytest.warns(CheckpointWarning, match=said):
         callback.on_epoch_begin(0)
 

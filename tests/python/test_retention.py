@@ -1,4 +1,4 @@
-"""`decide/retention.py`: which checkpoints may go."""
+"""`decide/retention.py`: which checkpoints may be deleted."""
 
 from __future__ import annotations
 

@@ -270,7 +270,7 @@ def test_a_small_save_freq_is_told(save_freq, told, tmp_path, data, capsys):
         make_model(keras), data, ModelCheckpoint(tmp_path / "w.weights.h5", **arguments)
     )
     said = capsys.readouterr().out
-    assert said.count("a batch has 4") == (1 if told else 0)
+    assert said.count("a batch holds 4") == (1 if told else 0)
 
 
 @pytest.mark.parametrize(
@@ -278,6 +278,8 @@ def test_a_small_save_freq_is_told(save_freq, told, tmp_path, data, capsys):
     [
         ({"save_freq": 1000}, "saving every 1000 samples"),
         ({"save_freq": 9, "save_freq_unit": "batches"}, "saving every 9 batches"),
+        ({"save_freq": 1, "save_freq_unit": "batches"}, "saving every 1 batch\n"),
+        ({"save_seconds": 1}, "saving every 1 epoch or 1 second\n"),
     ],
 )
 def test_verbose_says_what_the_number_means(arguments, words, tmp_path, data, capsys):

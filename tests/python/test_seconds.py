@@ -53,9 +53,9 @@ def test_seconds_with_a_number_of_batches(data, tmp_path):
     model = make_model(keras)
     fit(model, data, callback(tmp_path / "warm"))
     one = callback(
-        tmp_path / "w", save_seconds=0.25, save_freq=2, save_freq_unit="batches"
+        tmp_path / "w", save_seconds=0.75, save_freq=2, save_freq_unit="batches"
     )
-    fit(model, data, slow(keras, 0.08), one, epochs=2)
+    fit(model, data, slow(keras, 0.2), one, epochs=2)
     # Two batches take less than the seconds, so these never fall due.
     assert places(tmp_path / "w") == [
         (1, 2),

@@ -1,4 +1,4 @@
-"""Snapshots: the same file as Keras' own, of one moment, whatever happens later.
+"""Snapshots: the same file as Keras' own, with the state of one moment.
 
 `test_models.py` compares each model of the table with Keras' own file.
 """
@@ -15,7 +15,7 @@ from contents import contents_of
 from models import SUFFIXES, needs, trained
 from snapshots import check, fit, format_for, keras_own, small, written
 
-from modelcheckpoint.formats import internals, legacy_writer
+from modelcheckpoint.formats import legacy_writer, values
 from modelcheckpoint.formats.snapshot import NeedsKeras
 
 keras = pytest.importorskip("keras", minversion="3.4")
@@ -147,13 +147,13 @@ def test_no_array_is_held(hdf5, monkeypatch):
     arrays = []
 
     def reader_of(model):
-        read = internals.reader_of(model)
+        read = values.reader_of(model)
 
         def copies(variables):
-            for array in read(variables):
-                copy = np.array(array)
+            for value in read(variables):
+                copy = np.array(value.array)
                 arrays.append(weakref.ref(copy))
-                yield copy
+                yield values.Value(copy)
 
         return copies
 

@@ -1,4 +1,4 @@
-"""Models that change between two snapshots: the second one is of the changed model."""
+"""Models that change between two snapshots: the second snapshot has the change."""
 
 from __future__ import annotations
 

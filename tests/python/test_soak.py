@@ -7,6 +7,7 @@ import random
 
 import pytest
 from soak import folders_in, soak
+from soak_tally import Tally
 
 pytestmark = pytest.mark.slow
 
@@ -26,3 +27,32 @@ def test_a_few_kills(tmp_path):
         turn += 1
     assert any(folder.loaded for folder in folders)
     assert len(said) == 2 * turn
+
+
+def test_a_soak_goes_on_in_the_next_sitting(tmp_path):
+    """Counts and findings are kept; a soak of another length, or a full one, is new."""
+    state, folder = tmp_path / "state.json", tmp_path / "folder"
+    folder.mkdir()
+    (folder / "w.keras").write_bytes(b"torn")
+    assert Tally.continued(state, 3, seed=1) == Tally(3, seed=1)
+    tally = Tally(3, seed=1, sittings=1)
+    tally.add("small", 2, [], folder, tmp_path)
+    tally.add("large", 1, ["it is torn"], folder, tmp_path)
+    tally.keep(state)
+    again = Tally.continued(state, 3, seed=2)
+    assert again == tally
+    assert (tmp_path / "seed-1-kill-2" / "w.keras").read_bytes() == b"torn"
+    assert Tally.continued(state, 4, seed=2) == Tally(4, seed=2)
+    again.add("small", 0, [], folder, tmp_path)
+    again.keep(state)
+    assert Tally.continued(state, 3, seed=2) == Tally(3, seed=2)
+    assert again.report().splitlines() == [
+        "3 of 3 kills, seed 1, 3 files loaded, 1 problems, 0 minutes in 1 sittings.",
+        "",
+        "| what was saved | kills | files loaded | problems |",
+        "|---|---|---|---|",
+        "| large | 1 | 1 | 1 |",
+        "| small | 2 | 2 | 0 |",
+        "",
+        f"- large, kill 2, {tmp_path / 'seed-1-kill-2'}: it is torn",
+    ]

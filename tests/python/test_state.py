@@ -1,4 +1,4 @@
-"""What layers draw and remember travels with the checkpoint."""
+"""The states of seed generators and recurrent layers are saved with the checkpoint."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_states_of_recurrent_layers(K, tmp_path, capsys):
         tmp_path / "w.{epoch}.weights.h5", save_weights_only=True, resume=True
     )
     trained(lambda: recurrent(K), data, 3, callback)
-    assert "stateful layers keep the states that they have" in capsys.readouterr().out
+    assert "stateful layers keep their current states" in capsys.readouterr().out
 
 
 @pytest.mark.keras2

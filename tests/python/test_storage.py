@@ -1,4 +1,4 @@
-"""`storage/base.py`: what holds of each storage."""
+"""`storage/base.py`: the contract of every storage."""
 
 from __future__ import annotations
 

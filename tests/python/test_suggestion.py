@@ -1,4 +1,4 @@
-"""Which name may a user have meant?"""
+"""The name that a user may have meant."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from zlib import crc32
 
 import checkpoint_files
 import pytest
+from local_trees import digest_of_files
 from memory_storage import MemoryStorage, left_behind
 
 from modelcheckpoint.journal import log
@@ -54,3 +55,56 @@ def test_nothing_is_noted_of_others():
     left_behind(storage, "2.keras", DATA)
     sweep(storage)
     assert list(log.entries(storage)) == [other, RECORD, Removal.of(RECORD)]
+
+
+# Trees, which exchange their names
+
+
+TREE = {"0/a": DATA}
+OF_TREE = replace(
+    RECORD,
+    path="w.orbax",
+    format="orbax",
+    bytes=len(DATA),
+    crc32=digest_of_files(TREE).crc32,
+)
+NEWER = replace(OF_TREE, crc32="0badcafe", run="next")
+
+
+def test_a_tree_that_was_killed_before_its_name():
+    """As of a file, another line says that it never came."""
+    storage = storage_with(OF_TREE)
+    left_behind(storage, "w.orbax", TREE)
+    sweep(storage)
+    assert list(log.entries(storage)) == [OF_TREE, Removal.of(OF_TREE)]
+    assert storage.abandoned() == []
+
+
+def test_a_tree_that_was_replaced():
+    """It was killed after the exchange: the old tree has the temporary name."""
+    storage = storage_with(OF_TREE, NEWER)
+    left_behind(storage, "w.orbax", TREE)
+    sweep(storage)
+    assert list(log.entries(storage)) == [OF_TREE, NEWER]
+    assert storage.abandoned() == []
+
+
+def test_two_saves_of_a_name_that_were_killed():
+    """Neither came: what had the name before both has it still."""
+    first = replace(OF_TREE, crc32="0badcafe", run="before")
+    second = replace(OF_TREE, run="later")
+    storage = storage_with(first, OF_TREE, second)
+    left_behind(storage, "w.orbax", TREE)
+    sweep(storage)
+    noted = list(log.entries(storage))[3:]
+    assert noted == [Removal.of(OF_TREE), Removal.of(second)]
+
+
+def test_a_tree_that_has_a_second_name():
+    """What is under a name did come, whatever else holds the same."""
+    second = replace(OF_TREE, path="w.run-one.orbax", kept_by="next")
+    storage = storage_with(OF_TREE, second, NEWER)
+    storage.put("w.run-one.orbax", TREE)
+    left_behind(storage, "w.orbax", TREE)
+    sweep(storage)
+    assert list(log.entries(storage)) == [OF_TREE, second, NEWER]

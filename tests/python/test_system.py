@@ -1,4 +1,4 @@
-"""`storage/system.py`: what macOS and Windows need, on what behaves like them."""
+"""`storage/system.py`: what macOS and Windows need, tested on imitations of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import errno
 import itertools
 import os
-import time
 from dataclasses import replace
 
 import pytest
@@ -102,10 +101,8 @@ def test_a_file_in_use_is_renamed_later(tmp_path, winerror):
     """A scanner has the new file, or a reader the old one, for a moment."""
     calls = InUse(3, winerror)
     storage = LocalStorage(str(tmp_path), system=calls)  # as a callback has it
-    began = time.monotonic()
     save(storage, data=b"old")
     save(storage, data=b"new")
-    assert time.monotonic() - began < 1.5
     assert files(tmp_path) == [JOURNAL, "w.keras", "x.keras"]
     assert (tmp_path / "w.keras").read_bytes() == b"new"
     assert {name for name, _ in calls.refused} == {"replace"}

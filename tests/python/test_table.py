@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelcheckpoint.listing.table import Cells, aligned, fold, shorten, width_of
-from modelcheckpoint.listing.text import shown
+from modelcheckpoint.display.table import Cells, aligned, fold, shorten, width_of
+from modelcheckpoint.display.text import shown
 
 TEXTS = st.text().map(shown)
 JAPANESE = "\u65e5\u672c\u8a9e"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelcheckpoint.listing.text import (
+from modelcheckpoint.display.text import (
     number_text,
     quantity,
     shown,

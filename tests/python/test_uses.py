@@ -1,6 +1,8 @@
-"""Ways to use a callback: on models that are built late, bare, and in loops by hand."""
+"""Ways to use the callback: models that are built late, and custom loops."""
 
 from __future__ import annotations
+
+import weakref
 
 import pytest
 from conftest import (
@@ -214,3 +216,25 @@ def test_a_loop_of_train_on_batch(K, tmp_path, data):
     wanted = [f"{n}-{losses[n - 1]:.3f}.keras" for n in (2, 4)]
     assert checkpoints(tmp_path) == wanted
     assert callback.problems == []
+
+
+def test_a_save_keeps_nothing_alive_that_the_loop_around_it_has_let_go(tmp_path):
+    """On TensorFlow that would be an iterator, for whose threads a save then waits."""
+    import keras
+
+    class Batch:
+        pass
+
+    model = make_model(keras)
+    saving = ModelCheckpoint(tmp_path / "{epoch}.keras", monitor="loss")
+    callbacks = keras.callbacks.CallbackList([saving], model=model)
+    callbacks.on_train_begin()
+    for epoch in range(2):
+        callbacks.on_epoch_begin(epoch)
+        batch = Batch()
+        alive = weakref.ref(batch)
+        callbacks.on_epoch_end(epoch, {"loss": 1.0})
+        del batch
+        assert alive() is None
+    callbacks.on_train_end()
+    assert len(checkpoints(tmp_path)) == 2

@@ -1,4 +1,4 @@
-"""`verify_checkpoints`: what is whole, and what is not."""
+"""`verify_checkpoints`: which files are intact, and which are not."""
 
 from __future__ import annotations
 
@@ -54,7 +54,6 @@ def test_an_older_line_may_be_the_right_one(tmp_path):
 
 
 @settings(
-    deadline=None,
     max_examples=40,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -1,4 +1,4 @@
-"""`modelcheckpoint verify`: its table, its lines for programs, its status."""
+"""`modelcheckpoint verify`: its table, its JSON lines, its exit status."""
 
 from __future__ import annotations
 

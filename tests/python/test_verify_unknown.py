@@ -135,7 +135,7 @@ def test_an_archive_of_as_many_members_as_fit(tmp_path):
     assert peak < (256 << 20) // 10
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 @pytest.mark.slow
 def test_any_bytes(tmp_path_factory, data):

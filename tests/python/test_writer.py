@@ -1,4 +1,4 @@
-"""A file is written once, straight to the disk where that can be."""
+"""A file is written once, directly to the disk if possible."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ places = st.tuples(
 
 
 @given(st.lists(places, max_size=4), st.sampled_from([None, 100_000, 5 * ALIGNMENT]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_parts(memory, tmp_path_factory, parts, most):
     """Whatever the sizes and places, and however little a disk takes at once."""
     path = tmp_path_factory.getbasetemp() / "parts"

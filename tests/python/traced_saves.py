@@ -16,12 +16,15 @@ from zlib import crc32
 import pytest
 from checkpoint_files import RECORD, archive, weights
 from keras_process import KerasProcess
+from local_trees import digest_of_files, fill, split
 from run_save import commit_for, save
 
 from modelcheckpoint import verify_checkpoints
 from modelcheckpoint.records import Record
 from modelcheckpoint.results import Receipt
+from modelcheckpoint.storage.base import Digest
 from modelcheckpoint.storage.journals import JOURNAL
+from modelcheckpoint.storage.names import is_tree
 
 pytest.importorskip("h5py")
 
@@ -63,6 +66,7 @@ FORMATS = {
     "w.weights.h5": ("weights.h5", weights_of),
     "w.h5": ("hdf5", functools.partial(weights_of, model_config="{}")),
     "w.hdf5": ("hdf5-weights", functools.partial(weights_of, layer_names="{}")),
+    "w.orbax": ("orbax", weights_of),  # which is split into files
 }
 OLD, NEW, NEXT = 1.0, 2.0, 3.0
 
@@ -109,11 +113,18 @@ class Scene:
         commit = commit_for(folder, self.job)
         with commit.storage.staged(self.name, suffix) as staged:
             left = re.sub(rf"-{os.getpid()}-", "-999999999-", staged.path)
-            Path(left).write_bytes(data)
-        sums = {"bytes": len(data), "crc32": f"{crc32(data):08x}"}
-        line = {**vars(RECORD), "path": self.name, **sums, "run": "dead", "value": NEXT}
+            digest = self.write(left, data)
+        line = {**vars(RECORD), "path": self.name, "run": "dead", "value": NEXT}
+        line = {**line, "bytes": digest.bytes, "crc32": digest.crc32}
         with open(folder / JOURNAL, "a", encoding="utf-8") as file:
             file.write(Record(**{**line, "format": self.format}).to_line() + "\n{torn")
+
+    def write(self, path, data):
+        if is_tree(self.name):
+            fill(path, split(data))
+            return digest_of_files(split(data))
+        Path(path).write_bytes(data)
+        return Digest(len(data), f"{crc32(data):08x}")
 
 
 SCENES = {
@@ -121,6 +132,9 @@ SCENES = {
     "a better file": Scene("w.weights.h5", old=True, parts=3),
     "an old and a dead one": Scene("w.h5", old=True, left=True),
     "a dead one": Scene("w.hdf5", left=True),
+    "a new tree": Scene("w.orbax", folders="a/"),
+    "a better tree": Scene("w.orbax", old=True),
+    "an old tree and a dead one": Scene("w.orbax", old=True, left=True),
 }
 
 

@@ -23,11 +23,15 @@ keras_major <- function() {
   as.integer(sub("[.].*", "", version))
 }
 
-# Does training go on while a file is written? It waits before Keras 3.4.
-skip_if_training_waits <- function() {
+keras_before <- function(than) {
   version <- reticulate::import("keras")$`__version__`
   version <- numeric_version(sub("[^0-9.].*", "", version), strict = FALSE)
-  skip_if(isTRUE(version < "3.4"), "training waits for each save on this Keras")
+  isTRUE(version < than)
+}
+
+# Does training go on while a file is written? It waits before Keras 3.4.
+skip_if_training_waits <- function() {
+  skip_if(keras_before("3.4"), "training waits for each save on this Keras")
 }
 
 # Two inputs, one unit: all that a callback needs to see.

@@ -207,6 +207,28 @@ test_that("no line of print() is wider than the console", {
   expect_lte(max(nchar(lines[-1], "width")), 80)
 })
 
+test_that("print() drops and names columns before it shortens a file's name", {
+  skip_if_no_python()
+  folder <- withr::local_tempdir()
+  put(folder, "weights.01-0.70.hdf5", 1, 0.7, batch = 12)
+  put(folder, "weights.02-0.65.hdf5", 2, 0.65, monitor = "val_accuracy", mode = "max")
+  found <- list_checkpoints(folder)
+  at <- function(width) {
+    withr::local_options(width = width)
+    capture.output(print(found))
+  }
+  expect_identical(grep("more column", at(120)), integer())
+  for (width in c(80, 60, 50, 43)) {
+    lines <- at(width)
+    expect_match(lines, "weights.01-0.70.hdf5", fixed = TRUE, all = FALSE)
+    expect_lte(max(nchar(lines[-1], "width")), width)
+  }
+  last <- function(width) utils::tail(at(width), 1)
+  expect_identical(last(80), "1 more column: time")
+  expect_identical(last(44), "3 more columns: monitor, bytes, time")
+  expect_identical(last(43), "4 more columns: batch, monitor, bytes, time")
+})
+
 test_that("latest and best are NULL, with a message, where there is none", {
   skip_if_no_python()
   folder <- withr::local_tempdir()
@@ -233,31 +255,6 @@ test_that("best_checkpoint() compares what it is told to", {
   put(folder, "a.keras", 7, 1, logs = list(odd = 3))
   expect_error(best_checkpoint(folder, "odd"), "`mode` must be 'min' or 'max' where")
   expect_identical(basename(best_checkpoint(folder, "odd", "min")), "a.keras")
-})
-
-test_that("prune_checkpoints() tells what it would delete, and deletes it", {
-  skip_if_no_python()
-  folder <- withr::local_tempdir()
-  put_six(folder)
-  expect_message(
-    found <- prune_checkpoints(folder, keep_latest = 2),
-    "Would delete 3 of 6 checkpoints, 48 B. `dry_run = FALSE` deletes them.",
-    fixed = TRUE
-  )
-  expect_s3_class(found, "modelcheckpoint_list")
-  expect_identical(found$name, sprintf("w.%d.keras", c(1, 3, 4)))
-  expect_true(all(file.exists(found$path)))
-  expect_message(
-    gone <- prune_checkpoints(folder, keep_latest = 2, dry_run = FALSE),
-    "Deleted 3 of 6 checkpoints, 48 B."
-  )
-  expect_identical(gone$name, found$name)
-  expect_false(any(file.exists(found$path)))
-  expect_identical(list_checkpoints(folder)$epoch, c(2, 5, 6))
-  expect_message(
-    prune_checkpoints(folder, keep_best = 5, keep_every = 2^40),
-    "Nothing to delete among 3 checkpoints."
-  )
 })
 
 test_that("wrong arguments are errors from the user's call", {

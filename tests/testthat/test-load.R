@@ -71,7 +71,7 @@ test_that("the example neither starts nor asks for a Python", {
 test_that("without a Python, the first use says what to do", {
   output <- first_use(file.path(tempdir(), "no-python-here"))
   expect_match(output, the_call, fixed = TRUE)
-  expect_match(output, "R finds no Python that it can use. Install Python with")
+  expect_match(output, "R cannot find a usable Python. Install Python with")
   expect_match(output, "RETICULATE_PYTHON to a Python that has Keras")
 })
 
@@ -101,8 +101,8 @@ test_that("a Keras without its backend says when one is to be chosen", {
   writeLines("import tensorflow", file.path(keras, "__init__.py"))
   output <- first_use(python)
   expect_match(output, the_call, fixed = TRUE)
-  expect_match(output, "Keras was to run on tensorflow, which is not in the Python")
-  expect_match(output, "before the first callback is made \\(`keras3::use_backend")
+  expect_match(output, "Keras is set to use tensorflow, which is not installed in")
+  expect_match(output, "before you create the first callback \\(`keras3::use_backend")
 })
 
 test_that("another Python package of this name is named", {
@@ -120,7 +120,7 @@ test_that("another Python package of this name is named", {
   )
   output <- first_use(Sys.getenv("RETICULATE_PYTHON"), before = imported)
   expect_match(output, the_call, fixed = TRUE)
-  expect_match(output, "Python has imported another package that is called model")
+  expect_match(output, "Python has already imported another package called model")
   expect_match(output, other, fixed = TRUE)
 })
 

@@ -173,7 +173,7 @@ test_that("the state of another optimizer is not used, with a warning", {
   model$compile(optimizer = "rmsprop", loss = "mse")
   expect_warning(
     restored <- restore_checkpoint(model, "w.3.weights.h5"),
-    "the optimizer starts anew, as .* another optimizer \\(SGD in the file, RMSprop"
+    "the optimizer starts from scratch, because .* another optimizer \\(SGD in the file, RMSprop"
   )
   expect_false(restored$optimizer)
   expect_match(restored$optimizer_note, "SGD in the file")

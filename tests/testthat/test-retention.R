@@ -133,7 +133,7 @@ test_that("Ctrl-C waits until the model is saved, and R goes on as ever", {
     sleep <- reticulate::import("time")$sleep
     cat("Python code:", later({ for (i in 1:100) sleep(0.1); "not" }), "\n")
   ')
-  expect_match(said, "SIGINT came; all that was trained is saved")
+  expect_match(said, "received SIGINT; everything trained so far is saved")
   expect_match(said, "R was interrupted\nR goes on")
   expect_match(said, "ended 2")
   expect_no_match(said, "ended 3")
@@ -148,7 +148,7 @@ test_that("SIGTERM waits until the model is saved, and ends the session", {
   skip_on_os("windows")
   tmp <- withr::local_tempdir()
   said <- slow_session(tmp, "SIGTERM")
-  expect_match(said, "SIGTERM came; all that was trained is saved")
+  expect_match(said, "received SIGTERM; everything trained so far is saved")
   expect_no_match(said, "R goes on")
   expect_no_match(said, "ended 3")
   expect_identical(checkpoints(tmp), "1-2.weights.h5")

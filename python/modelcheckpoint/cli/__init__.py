@@ -15,14 +15,14 @@ __all__ = ["command"]
 
 class _InOrder(click.Group):
     def list_commands(self, context: click.Context) -> list[str]:
-        """Return the commands as they are used, not by the alphabet."""
+        """Return the commands in the order of use, not alphabetically."""
         return list(self.commands)
 
 
 @click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def command() -> None:
-    """Look after the checkpoints that training left in a folder.
+    """List, check, copy and delete the checkpoints in a folder.
 
     \b
     Examples:

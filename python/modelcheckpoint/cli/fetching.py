@@ -7,9 +7,9 @@ import sys
 import click
 
 from modelcheckpoint.cli.output import print_path, problems_told
+from modelcheckpoint.display.text import shown
 from modelcheckpoint.errors import RestoreError
 from modelcheckpoint.fetch import fetch_checkpoint
-from modelcheckpoint.listing.text import shown
 
 __all__ = ["fetch"]
 
@@ -20,14 +20,14 @@ __all__ = ["fetch"]
 def fetch(path: str, folder: str) -> None:
     """Copy a checkpoint to FOLDER, and print the path of the copy.
 
-    PATH is an address in an object store, or a path; FOLDER is made if need be. What
-    arrives is compared with the journal: a damaged checkpoint leaves nothing.
+    PATH is an address in an object store, or a path; FOLDER is created if necessary.
+    The copy is compared with the journal; nothing is left of a damaged checkpoint.
 
     \b
     Exit status:
-      0    it is there
-      1    it is damaged
-      2    the command was called wrongly, or something cannot be read or written
+      0    the copy is complete
+      1    the checkpoint is damaged
+      2    invalid arguments, or something cannot be read or written
       130  it was interrupted
 
     \b

@@ -19,11 +19,11 @@ from modelcheckpoint.cli.output import (
     print_table,
     problems_told,
 )
+from modelcheckpoint.display.text import quantity, shown, size_text
 from modelcheckpoint.folder import list_checkpoints
 from modelcheckpoint.listing.checkpoint import COLUMNS, Checkpoint
 from modelcheckpoint.listing.checkpoint_table import legend
 from modelcheckpoint.listing.queries import find_best, find_latest
-from modelcheckpoint.listing.text import quantity, shown, size_text
 
 __all__ = ["best", "latest", "list_"]
 
@@ -31,7 +31,7 @@ _SORTS = [c.name for c in COLUMNS if c.shown and c.name != "monitor"]
 """The columns by which one can sort."""
 
 _FORMER = {"file": "name", "size": "bytes"}
-"""Names of columns that are still taken, and what these are called now."""
+"""Old names of columns that are still accepted, with the new names."""
 
 
 @click.command("list")
@@ -44,22 +44,22 @@ _FORMER = {"file": "name", "size": "bytes"}
     help="saved (the default: in the order of saving), "
     f"{', '.join(_SORTS)}, or a metric such as val_loss.",
 )
-@click.option("-r", "--reverse", is_flag=True, help="The other way round.")
+@click.option("-r", "--reverse", is_flag=True, help="Reverse the order.")
 def list_(folder: str, json: bool, sort: str, reverse: bool) -> None:
     """List the checkpoints in FOLDER, the newest last.
 
-    No file is opened but the journal: `modelcheckpoint verify` tells whether they are
-    whole.
+    Only the journal is opened; `modelcheckpoint verify` reads the files and checks them
+    for damage.
 
     \b
     *  the best, by what the newest checkpoint monitors
     !  status "changed": the journal has this name, with another size
-    ?  status "unknown": no line of the journal names it, as where Keras wrote it
+    ?  status "unknown": the journal does not name it; Keras may have written it
 
     \b
     Exit status:
-      0    always, also where there are none
-      2    the command was called wrongly, or the folder cannot be read
+      0    always, even if there are none
+      2    invalid arguments, or the folder cannot be read
       130  it was interrupted
 
     \b
@@ -87,8 +87,8 @@ def latest(folder: str) -> None:
     \b
     Exit status:
       0    there is one
-      1    there is none; a line says so on the standard error
-      2    the command was called wrongly, or the folder cannot be read
+      1    there is none; standard error says why
+      2    invalid arguments, or the folder cannot be read
       130  it was interrupted
 
     \b
@@ -103,7 +103,7 @@ def latest(folder: str) -> None:
 @click.command()
 @click.argument("folder", type=FOLDER)
 @click.option(
-    "--monitor", help="What is compared; without it, what the newest one monitors."
+    "--monitor", help="The metric to compare [default: what the newest one monitors]."
 )
 @click.option(
     "--mode", type=click.Choice(["min", "max"]), help="Which direction is better."
@@ -114,8 +114,8 @@ def best(folder: str, monitor: str | None, mode: str | None) -> None:
     \b
     Exit status:
       0    there is one
-      1    there is none; a line says so on the standard error
-      2    the command was called wrongly, or the folder cannot be read
+      1    there is none; standard error says why
+      2    invalid arguments, or the folder cannot be read
       130  it was interrupted
 
     \b

@@ -8,15 +8,16 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from modelcheckpoint.addresses import is_address
+from modelcheckpoint.display.table import GAP, Cells, aligned, fold
+from modelcheckpoint.display.text import shown
 from modelcheckpoint.listing.checkpoint import Checkpoint
 from modelcheckpoint.listing.checkpoint_table import table
-from modelcheckpoint.listing.table import Cells, aligned, fold
-from modelcheckpoint.listing.text import shown
 from modelcheckpoint.records import without_nan
 
 __all__ = [
@@ -31,7 +32,7 @@ __all__ = [
 
 
 class _Folder(click.Path):
-    """A folder that is there, or an address, which is looked at later."""
+    """An existing folder, or an address, which is checked later."""
 
     def convert(self, value: Any, *where: Any) -> Any:
         if is_address(os.fspath(value)):
@@ -40,10 +41,10 @@ class _Folder(click.Path):
 
 
 FOLDER = _Folder(exists=True, file_okay=False)
-"""What a command takes as FOLDER."""
+"""The type of the argument FOLDER."""
 
 _NARROW, _NARROWEST = 24, 10
-"""How narrow the column of the names gets before others do, and after that."""
+"""The least width of the names' column before others shrink, and after that."""
 
 _TIME, _ONE_LINE = "time", len("2025-01-31 12:00:00Z")
 _TRIED: tuple[dict[str, int], ...] = (
@@ -54,13 +55,13 @@ _TRIED: tuple[dict[str, int], ...] = (
 
 
 def on_terminal(text: str) -> str:
-    """Return text that cannot harm the terminal that it is printed on."""
+    """Return text that cannot harm the terminal."""
     return shown(text, sys.stdout.encoding)
 
 
 @contextlib.contextmanager
 def problems_told(folder: str) -> Iterator[None]:
-    """Tell what cannot be read, or a wrong argument, and exit with status 2."""
+    """Report an unreadable folder or an invalid argument, and exit with status 2."""
     try:
         yield
     except OSError as error:
@@ -69,12 +70,12 @@ def problems_told(folder: str) -> Iterator[None]:
         raise click.UsageError(f"{shown(str(path))}: {shown(reason)}") from error
     except (ValueError, ImportError) as error:
         raise click.UsageError(shown(str(error))) from error
-    except KeyboardInterrupt:  # nothing was found out: it is no 1
+    except KeyboardInterrupt:  # nothing was determined, so not status 1
         sys.exit(130)
 
 
 def print_path(path: str) -> None:
-    """Print a path alone: on a terminal as text, else byte by byte as it is."""
+    """Print only a path: as text on a terminal, otherwise byte by byte."""
     if sys.stdout.isatty():
         click.echo(on_terminal(path))
     else:
@@ -83,14 +84,14 @@ def print_path(path: str) -> None:
 
 def print_json(values: Iterable[Any]) -> None:
     """Print one JSON object on each line."""
-    # ASCII only: a name need be no text, and a terminal need know no UTF-8.
+    # ASCII only: a name may not be valid text, and a terminal may not know UTF-8.
     lines = [json.dumps(without_nan(value)) for value in values]
     if lines:
         click.echo("\n".join(lines))
 
 
 def as_json(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return what is known of a checkpoint, as JSON has it."""
+    """Return what is known about a checkpoint as values for JSON."""
     left_out = ("record", "file")
     known = {k: v for k, v in vars(checkpoint).items() if k not in left_out}
     time = checkpoint.time
@@ -99,7 +100,7 @@ def as_json(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def print_table(rows: Sequence[Checkpoint]) -> None:
-    """Print a table; on a terminal long names are folded, in a pipe no line is."""
+    """Print a table; long names are folded on a terminal, but not in a pipe."""
     columns = table(rows, sys.stdout.encoding)
     if sys.stdout.isatty():
         columns = _folded(columns, shutil.get_terminal_size().columns)
@@ -107,19 +108,20 @@ def print_table(rows: Sequence[Checkpoint]) -> None:
 
 
 def _folded(columns: Sequence[Cells], width: int) -> list[Cells]:
-    """Fold names, and what else has to be, so that rows fit in the terminal's width."""
+    """Fold names, and other columns if necessary, to the terminal's width."""
+    names = max(column.width for column in columns if column.name == "name")
     for widths in _TRIED:
-        folded = [_fold_column(c, widths) for c in columns if c.head != "name"]
-        left = width - 1 - sum(2 + column.width for column in folded)
-        if left >= min(_NARROW, max(c.width for c in columns if c.head == "name")):
+        folded = [_fold_column(c, widths) for c in columns if c.name != "name"]
+        left = width - 1 - sum(GAP + column.width for column in folded)
+        if left >= min(_NARROW, names):
             break
     widths = {**widths, "name": max(left, _NARROWEST)}
     return [_fold_column(column, widths) for column in columns]
 
 
 def _fold_column(column: Cells, widths: dict[str, int]) -> Cells:
-    widest = widths.get(column.head, widths["cells"])
-    head = column.head if column.head in widths else fold(column.head, widths["head"])
-    if column.head == _TIME and widest < _ONE_LINE:
-        return Cells(head, [text.replace(" ", "\n") for text in column.texts])
-    return Cells(head, column.texts, column.right).folded(widest)
+    widest = widths.get(column.name, widths["cells"])
+    column = replace(column, head=fold(column.head, widths["head"]))
+    if column.name == _TIME and widest < _ONE_LINE:
+        return replace(column, texts=[t.replace(" ", "\n") for t in column.texts])
+    return column.folded(widest)

@@ -13,8 +13,8 @@ from modelcheckpoint.cli.output import (
     print_table,
     problems_told,
 )
+from modelcheckpoint.display.text import shown
 from modelcheckpoint.listing.queries import Pruned, pruned
-from modelcheckpoint.listing.text import shown
 
 __all__ = ["prune"]
 
@@ -28,12 +28,12 @@ _COUNT = click.IntRange(min=1)
     "--keep-best",
     type=_COUNT,
     metavar="N",
-    help="Keep the best N by what is monitored.",
+    help="Keep the best N by each monitored metric.",
 )
 @click.option(
     "--keep-every", type=_COUNT, metavar="N", help="Keep the last of every Nth epoch."
 )
-@click.option("-y", "--yes", is_flag=True, help="Delete; without it nothing is.")
+@click.option("-y", "--yes", is_flag=True, help="Delete; else it is a dry run.")
 @click.option("--json", "json", is_flag=True, help="One JSON object on each line.")
 def prune(
     folder: str,
@@ -43,18 +43,18 @@ def prune(
     yes: bool,
     json: bool,
 ) -> None:
-    """Delete checkpoints from FOLDER, but for those that are to be kept.
+    """Delete all checkpoints in FOLDER but a few.
 
-    Without --yes this is a dry run: what would be deleted is listed. What is kept is
-    the union of what the options ask for, and the newest and the best in any case. The
-    folder is taken as a whole, whichever runs wrote into it. Only files that the
-    journal describes, by name and size, are deleted.
+    Without --yes this is a dry run, which lists what would be deleted. Every checkpoint
+    that at least one option selects is kept, and always the newest and the best. The
+    folder is treated as a whole, whichever runs wrote into it. Only files whose name
+    and size are in the journal are deleted.
 
     \b
     Exit status:
-      0    all went well, also where nothing is to be deleted
+      0    success, even if there was nothing to delete
       1    a file could not be deleted
-      2    the command was called wrongly, or the folder cannot be read
+      2    invalid arguments, or the folder cannot be read
       130  it was interrupted
 
     \b

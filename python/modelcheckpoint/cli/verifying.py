@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Callable
@@ -12,8 +11,9 @@ from typing import Callable
 import click
 
 from modelcheckpoint.cli.output import FOLDER, on_terminal, print_json, problems_told
+from modelcheckpoint.display.table import Cells, aligned
 from modelcheckpoint.folder import Verification, verify_checkpoints
-from modelcheckpoint.listing.table import Cells, aligned
+from modelcheckpoint.listing.verification_list import summary
 
 __all__ = ["verify"]
 
@@ -24,24 +24,24 @@ _STYLES = {"good": "green", "damaged": "red", "missing": "red", "unknown": "yell
 @click.argument("folder", type=FOLDER)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on each line.")
 def verify(folder: str, as_json: bool) -> None:
-    """Tell for each checkpoint in FOLDER whether it is whole.
+    """Check each checkpoint in FOLDER for damage.
 
-    Every file that the journal names is read, and compared with its size and checksum.
-    Of others the outer structure is looked at. No Keras is needed, nothing in a file is
-    run.
+    Every file that the journal names is read and compared with its size and checksum;
+    of a .orbax folder, every file in it. Of other files, only the outer structure is
+    checked. Keras is not needed, and no code in a file is run.
 
     \b
     good      as it was saved
     damaged   another size or checksum, or it cannot be read
-    missing   the journal names it, and nobody deleted it on purpose
-    unknown   no line of the journal names it, or it is the last save of a run in
-              an object store, which may have ended before the upload did
+    missing   the journal names it, and does not say that it was deleted
+    unknown   the journal does not name it, or it is the last save of a run to an
+              object store, which may have ended before the upload did
 
     \b
     Exit status:
       0    nothing is damaged or missing
-      1    something is
-      2    the command was called wrongly, or the folder cannot be read
+      1    something is damaged or missing
+      2    invalid arguments, or the folder cannot be read
       130  it was interrupted
 
     \b
@@ -78,21 +78,21 @@ def _print_table(results: list[Verification]) -> None:
     from rich.text import Text
 
     console = Console(highlight=False, legacy_windows=False, soft_wrap=True)
-    # A pipe has no width: there no line is broken.
+    # A pipe has no width, so no line is folded.
     width = console.width if sys.stdout.isatty() else None
     head, *lines = aligned(_table(results, width)) if results else [""]
     if results:
         console.print(Text(head, style="bold"))
     for line in lines:
-        status = line.partition(" ")[0]  # nothing where a row goes on
+        status = line.partition(" ")[0]  # empty if a row continues
         text = Text(line)
         text.stylize(_STYLES.get(status, ""), end=len(status))
         console.print(text)
-    console.print(_summary(results))
+    console.print(summary(results) or "There are no checkpoints.")
 
 
 def _table(results: list[Verification], width: int | None) -> list[Cells]:
-    """Return the columns; where there is a width, no line is wider."""
+    """Return the columns; if there is a width, no line is wider."""
     status = Cells("status", [result.status for result in results])
     path = Cells("path", [on_terminal(result.path) for result in results])
     reason = Cells("reason", [on_terminal(result.reason or "") for result in results])
@@ -102,10 +102,3 @@ def _table(results: list[Verification], width: int | None) -> list[Cells]:
         path = path.folded(most, words=True)
         reason = reason.folded(left - path.width, words=True)
     return [status, path, reason]
-
-
-def _summary(results: list[Verification]) -> str:
-    if not results:
-        return "There are no checkpoints."
-    counts = Counter(result.status for result in results)
-    return ", ".join(f"{counts[name]} {name}" for name in _STYLES if counts[name])

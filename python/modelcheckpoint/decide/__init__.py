@@ -1,1 +1,1 @@
-"""Deciding: values in, values out. No clock, no disk, no Keras."""
+"""Pure decisions: values in, values out. No clock, no disk, no Keras."""

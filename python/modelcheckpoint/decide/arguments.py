@@ -1,4 +1,4 @@
-"""The rules for single arguments: a value in its plain type, or one clear sentence."""
+"""Check single arguments: return a value of a plain type, or raise one sentence."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from datetime import timedelta
 from numbers import Real
 from typing import Any
 
+from modelcheckpoint.addresses import is_address
+
 __all__ = [
     "choice",
     "count_or_none",
     "flag",
     "keeps_several",
     "last_is_saved",
+    "makes_folders",
+    "no_folder_is_a_checkpoint",
     "number_or_none",
     "path",
     "period",
@@ -30,7 +34,7 @@ __all__ = [
 
 
 def path(name: str, value: Any) -> str:
-    """Return a path as a string; a path object is welcome.
+    """Return a path as a string; path objects are accepted.
 
     Raises:
         ValueError: If it is anything else.
@@ -51,14 +55,14 @@ def text(name: str, value: Any) -> str:
 
 
 def flag(name: str, value: Any) -> bool:
-    """Return True or False; NumPy's are welcome, 0 and 1 are not."""
+    """Return True or False; NumPy's are accepted, 0 and 1 are not."""
     if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
         return bool(value)
     raise _error(name, "True or False", value)
 
 
 def function_or_none(name: str, value: Any, takes: int = 1) -> Any:
-    """Return what can be called with so many arguments, or None."""
+    """Return a function that takes this many arguments, or None."""
     if value is None or (callable(value) and _takes(value, takes)):
         return value
     many = {1: "one argument", 2: "two arguments"}[takes]
@@ -68,7 +72,7 @@ def function_or_none(name: str, value: Any, takes: int = 1) -> Any:
 def _takes(function: Any, count: int) -> bool:
     try:
         signature = inspect.signature(function)
-    except (ValueError, TypeError):  # of a function in C nobody may know
+    except (ValueError, TypeError):  # a function in C may have no signature
         return True
     try:
         signature.bind(*[None] * count)
@@ -116,7 +120,7 @@ def save_freq(value: Any) -> int | str:
     """Return `"epoch"` or a whole number >= 1."""
     if isinstance(value, str) and value == "epoch":
         return "epoch"
-    # The end is Keras' own message, which people search for.
+    # It ends with Keras' own message, which people search for.
     keras = " (Keras: Unrecognized save_freq.)"
     return _whole("save_freq", value, "'epoch' or a whole number >= 1", keras)
 
@@ -129,7 +133,7 @@ def count_or_none(name: str, value: Any) -> int | None:
 
 
 def seconds_or_none(name: str, value: Any) -> float | None:
-    """Return a finite number > 0 as float, or None; a timedelta is welcome."""
+    """Return a finite number > 0 as float, or None; a timedelta is accepted."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     with contextlib.suppress(ValueError):
         number = number_or_none(name, seconds)
@@ -139,7 +143,7 @@ def seconds_or_none(name: str, value: Any) -> float | None:
 
 
 def choice(name: str, value: Any, options: Sequence[str]) -> str:
-    """Return one of the options, as it is written there."""
+    """Return the value if it is one of the options."""
     if isinstance(value, str) and value in options:
         return str(value)
     listed = ", ".join(repr(option) for option in options[:-1])
@@ -162,10 +166,10 @@ def number_or_none(name: str, value: Any) -> float | None:
 def keeps_several(
     counts: Mapping[str, int | None], filepath: str, fields: Sequence[str]
 ) -> None:
-    """Check that there can be several files where so many are to be kept.
+    """Check that there can be several files, if a number of files is to be kept.
 
     Raises:
-        ValueError: If there is one, whose name has no fields.
+        ValueError: If there is only one file, because its name has no fields.
     """
     for name, count in counts.items():
         if count is not None and not fields:
@@ -180,13 +184,47 @@ def last_is_saved(save_on_exit: bool, save_best_only: bool) -> None:
     """Check that the last model may be saved.
 
     Raises:
-        ValueError: If only the best is to be.
+        ValueError: If only the best may be saved.
     """
     if save_on_exit and save_best_only:
         raise ValueError(
             "`save_on_exit` must be left out with `save_best_only`: the last model "
             "need not be the best. Use a second callback for it."
         )
+
+
+def makes_folders(filepath: str, suffix: str, fields: Sequence[str]) -> None:
+    """Check that each save has a folder of its own, on this machine.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    if is_address(filepath):
+        raise ValueError(
+            f"`filepath` must be a path on this machine where it ends in {suffix}, not "
+            f"{filepath!r}: a folder of many files cannot appear whole in an object "
+            "store. End it in .keras or .weights.h5."
+        )
+    if not fields:
+        raise ValueError(
+            f"`filepath` must have a field, such as {{epoch:02d}}, where it ends in "
+            f"{suffix}, not {filepath!r}: one folder never replaces another."
+        )
+
+
+def no_folder_is_a_checkpoint(filepath: str, suffixes: Sequence[str]) -> None:
+    """Check that nothing is saved inside a folder that counts as one checkpoint.
+
+    Raises:
+        ValueError: If a folder in the path has the name of such a checkpoint.
+    """
+    *folders, _ = filepath.replace("\\", "/").split("/")
+    for folder in folders:
+        if folder.endswith(tuple(suffixes)):
+            raise ValueError(
+                "`filepath` must have no folder that is named like a checkpoint, as "
+                f"{folder!r} is in {filepath!r}."
+            )
 
 
 def _whole(name: str, value: Any, rule: str, end: str) -> int:

@@ -1,7 +1,7 @@
-"""Which array of a file belongs to which variable, by their names.
+"""Match the arrays of a file to variables by their names.
 
-HDF5 files of Keras keep the arrays of each layer in an order that depends on what was
-trainable when they were saved, and are read in the order of what is trainable now.
+In Keras' HDF5 files the order of a layer's arrays depends on what was trainable when
+they were saved. Keras reads them in the order of what is trainable now.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ def match(
 ) -> list[int] | None:
     """Return, for each variable here, the place of its array there, or None.
 
-    Names that are the same tell it. If they are not, Keras may have numbered them
-    (`dense_3/kernel` is `dense/kernel` in another process): then those belong together
-    that are called alike and have the same rank. If that does not tell it either, the
-    layers were renamed, and the order counts, as it does for Keras, unless it gives an
-    array to a variable of another kind.
+    Equal names match. If the names differ, Keras may have numbered them
+    (`dense_3/kernel` is `dense/kernel` in another process): then names match that are
+    equal without numbers and have the same rank. If this fails too, the layers were
+    renamed, and the order counts, as it does for Keras, unless it gives an array to a
+    variable of another kind.
 
     Args:
         there: The names of the arrays of a layer, in the order of the file.
         here: The names of as many variables, in the order in which they are filled.
-        by_order: Whether the order may count. If it is known to be another one, only
-            an array of a layer that has no others can be told by its own name alone.
+        by_order: Whether the order may count. If it is known to differ, the order
+            counts only among the arrays of a single layer.
 
     Returns:
         None if the names contradict each other.
@@ -49,7 +49,7 @@ def _clean(name: str) -> str:
 
 
 def _keys(names: Sequence[str]) -> list[_Key]:
-    """Return what each is called, without numbers, and its rank among such."""
+    """Return each name without numbers, and its rank among the equal ones."""
     parents = _ranks(name.rpartition("/")[0] for name in names)
     leaves: dict[str, dict[str, int]] = {}
     for parent in parents:
@@ -80,13 +80,13 @@ def _bare(name: str) -> str:
 
 
 def _natural(name: str) -> list[tuple[str, int]]:
-    """Return what sorts `dense` before `dense_2`, and that before `dense_10`."""
+    """Return a key that sorts `dense` before `dense_2`, and that before `dense_10`."""
     parts = [re.fullmatch(r"(.*?)(?:_(\d+))?", part) for part in name.split("/")]
     return [(part[1], int(part[2] or 0)) for part in parts if part is not None]
 
 
 def _agree(there: Sequence[str], here: Sequence[str]) -> bool:
-    """Return whether kinds are the same in order, and layers one to one."""
+    """Return whether the kinds agree in this order, and layers match one to one."""
     pairs = [(a.rpartition("/"), b.rpartition("/")) for a, b in zip(there, here)]
     if any(_bare(a[2]) != _bare(b[2]) for a, b in pairs):
         return False

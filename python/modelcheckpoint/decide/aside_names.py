@@ -1,4 +1,4 @@
-"""The second name under which a file is kept when a new checkpoint takes its first."""
+"""The second name under which a file is kept when a new checkpoint takes its name."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from modelcheckpoint.decide.naming import LONGEST_NAME
 __all__ = ["UNKNOWN_RUN", "aside_name", "is_aside_name"]
 
 UNKNOWN_RUN = "unknown"
-"""Stands for the run in the second name of a file that no line of a journal names."""
+"""The run in the second name of a file that no line of a journal describes."""
 
 
 def aside_name(path: str, run: str, suffix: str) -> tuple[str, str]:
-    """Return beginning and end of the name under which an old file is kept.
+    """Return the beginning and the end of the name under which an old file is kept.
 
-    Between the two there is room for a number. The name is no longer than a file
-    system allows, and stays in the folder, whatever `run` (from a journal) holds.
+    A number fits between them. The name is no longer than a file system allows, and
+    stays in the folder, whatever `run` (from a journal) contains.
     """
     folder, slash, name = path.rpartition("/")
     end = _aside_end(run)
@@ -27,7 +27,7 @@ def aside_name(path: str, run: str, suffix: str) -> tuple[str, str]:
 
 
 def is_aside_name(path: str, run: str) -> bool:
-    """Return whether a file of this run has a name under which it was kept aside."""
+    """Return whether a path is a second name, under which a file of a run was kept."""
     return re.search(rf"{re.escape(_aside_end(run))}(-\d+)?\.[^/]*$", path) is not None
 
 

@@ -1,4 +1,4 @@
-"""Which checkpoint to resume from, and which checkpoints led to it."""
+"""Find the checkpoints to resume from, and those that led to one."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Entry = Union[Record, Removal]
 def candidates(
     entries: Iterable[Entry], template: Template, format: str
 ) -> list[Record]:
-    """Return what this template's checkpoints are in a journal, newest first.
+    """Return the records of a template's checkpoints in a journal, newest first.
 
-    What was kept aside is as old as its first line: it was no newer checkpoint then.
+    A file that was kept aside is as old as its first line.
 
     Args:
-        entries: What the journal tells, oldest first.
-        template: Of the callback that goes on; the folder may have moved meanwhile.
-        format: What the files must hold.
+        entries: The entries of the journal, oldest first.
+        template: The continuing callback's template; the folder may have moved.
+        format: The format that the files must have.
     """
     originals = Originals()
     places: dict[Save, int] = {}
@@ -40,18 +40,18 @@ def candidates(
 
 
 def lineage(entries: Iterable[Entry], last: Record) -> list[Record]:
-    """Return the checkpoints that led to `last`, oldest first, itself among them.
+    """Return the checkpoints that led to `last`, oldest first, including itself.
 
-    Those of its run that were durable, and that lie before it both in the journal and
-    in training: what was trained, and then given up as the training went on from an
-    earlier checkpoint, does not count.
+    These are the durable ones of its run that precede it both in the journal and in
+    training. Checkpoints that were abandoned, because training continued from an
+    earlier one, do not count.
     """
     run: dict[Removal, Record] = {}
     for entry in entries:
         if isinstance(entry, Removal):
             run.pop(entry, None)
         elif entry.run == last.run:
-            run.pop(Removal.of(entry), None)  # the same file, once more: it is newer
+            run.pop(Removal.of(entry), None)  # the same file again: now it is newer
             run[Removal.of(entry)] = entry
     earlier = list(run)
     this = Removal.of(last)
@@ -63,7 +63,7 @@ def lineage(entries: Iterable[Entry], last: Record) -> list[Record]:
 
 
 def _lies_before(one: Record, other: Record) -> bool:
-    # Samples go on where an epoch begins anew, in which the batches are counted again.
+    # If an epoch is repeated, its batches are counted again, but samples continue.
     if one.samples is not None and other.samples is not None:
         return one.samples < other.samples
     return _moment(one) < _moment(other)

@@ -1,4 +1,4 @@
-"""Which journal record describes a file, and which file is the newest."""
+"""Find the journal record that describes a file, and the order of the files."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Save = tuple[str, Content]
 
 @dataclass(frozen=True)
 class Described:
-    """A file that is there, and what the journal says of it.
+    """An existing file, as the journal describes it.
 
     Attributes:
         record: The line that describes it.
-        aside: Whether it is a second name, under which a later run kept it.
+        aside: Whether its name is a second name, under which a later run kept it.
     """
 
     record: Record
@@ -30,16 +30,16 @@ class Described:
 def described(
     entries: Iterable[Record | Removal], sizes: Mapping[str, int]
 ) -> list[Described]:
-    """Return what the journal says of each file, in the order of saving.
+    """Return the journal's description of each file, in the order of saving.
 
-    Of a file that is the newest line of its name that has its size, before those that
-    a later line calls removed: where names and sizes stay the same, a save that never
-    came would otherwise stand for the one before it. What was kept aside has the place
-    of its first line.
+    A file is described by the newest line with its name and size. Lines that a later
+    line calls removed count only if there is no other: otherwise, with constant names
+    and sizes, a save that never came would stand for the one before it. A file that was
+    kept aside has the place of its first line.
 
     Args:
-        entries: Of the journal, oldest first.
-        sizes: Of the files that are there, by name.
+        entries: The entries of the journal, oldest first.
+        sizes: The sizes of the existing files, by name.
     """
     originals = Originals()
     places: dict[Save, int] = {}
@@ -60,24 +60,24 @@ def described(
     chosen = [_last(there[name]) or _last(gone.get(name, {})) for name in there]
     saves = [(originals.of(record), record) for record in chosen if record is not None]
     found = [(places[save], save[0] != r.path, r) for save, r in saves]
-    # The second name before the first one, should both be there.
+    # If both names exist, the second comes before the first.
     ordered = sorted(found, key=lambda one: (one[0], not one[1]))
     return [Described(record, aside) for _, aside, record in ordered]
 
 
 class Originals:
-    """Knows which lines are of one save: that of a file, and of its second name."""
+    """Knows which lines belong to one save: a file's, and that of its second name."""
 
     def __init__(self) -> None:
         self._first: dict[Content, str] = {}
 
     def add(self, record: Record) -> Save:
-        """Take note of a line, the newest, and return what it is of."""
+        """Note a line, the newest so far, and return its save."""
         self._first.setdefault(content(record), record.path)
         return self.of(record)
 
     def of(self, record: Record) -> Save:
-        """Return what a line is of: the file's first name, and what it holds."""
+        """Return the save of a line: the file's first name, and its content."""
         path = record.path
         if ".run-" in path and is_aside_name(path, record.run):
             path = self._first.get(content(record), path)
@@ -85,7 +85,7 @@ class Originals:
 
 
 def content(record: Record) -> Content:
-    """Return what is the same in all lines of one save, whatever the file's name."""
+    """Return the values that all lines of one save share, whatever the file's name."""
     return record.bytes, record.crc32, record.time, record.run
 
 

@@ -1,4 +1,4 @@
-"""Which direction is better, whether a value improves, and what is the best."""
+"""Decide which direction is better, whether a value improves, and which is best."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ __all__ = [
 
 Number = Union[int, float]
 
-# The last word that is known decides: `dice_loss` is a loss, and the accuracy of an
-# output called `distance` is an accuracy.
+# The last known word decides: `dice_loss` is a loss, and the accuracy of an output
+# called `distance` is an accuracy.
 _UP = """
     accuracy auc auroc auprc prauc rocauc precision recall sensitivity specificity
     f1 f2 fbeta fscore fmeasure f1score f2score iou miou meaniou jaccard dice r2
@@ -40,13 +40,13 @@ _DOWN = """
 
 
 def direction_of(name: str) -> str | None:
-    """Return `"min"` or `"max"`, as the name of a metric tells, or None.
+    """Return `"min"` or `"max"`, derived from the name of a metric, or None.
 
     Understands Keras' own names (`val_`, `binary_io_u`, `auc_1`, `r2_score`), those
     in common use (`f1`, `miou`, `dice_coef`), and, as tf.keras does, every name that
-    holds `acc`.
+    contains `acc`.
     """
-    # IoU becomes `io_u` in Keras, and a second AUC `auc_1`.
+    # Keras names IoU `io_u`, and a second AUC `auc_1`.
     words = re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
     up, down = set(_UP.split()), set(_DOWN.split())
     for before, word in zip(reversed(["", *words[:-1]]), reversed(words)):
@@ -61,12 +61,12 @@ def direction_of(name: str) -> str | None:
 def improves(value: float | None, best: float | None, mode: str) -> bool:
     """Return whether `value` is better than `best`.
 
-    NaN and the infinities are never better than anything, and the first finite
-    value always is: one diverged epoch must not be the best for ever.
+    NaN and the infinities are never better than anything, and the first finite value
+    always is better: one diverged epoch must not remain the best for ever.
 
     Args:
-        value: What the epoch brought, None where it is not known.
-        best: The best so far, None where there is none.
+        value: The new value, or None if unknown.
+        best: The best so far, or None.
         mode: `"min"` or `"max"`.
     """
     if value is None or not _is_finite(value):
@@ -79,15 +79,15 @@ def improves(value: float | None, best: float | None, mode: str) -> bool:
 def best_record(
     records: Sequence[Record], monitor: str | None = None, mode: str | None = None
 ) -> Record | None:
-    """Return the best of some records, or None where none has a value.
+    """Return the best of some records, or None if none has a value.
 
-    Of equal values the earlier is the better, as it is in training. NaN and the
-    infinities are never the best.
+    Of equal values the earlier one is better, as in training. NaN and the infinities
+    are never the best.
 
     Args:
         records: In the order of saving.
-        monitor: What is compared, a key of `logs`; None: what the newest monitors.
-        mode: `"min"` or `"max"`; None: as the newest record that monitors it says.
+        monitor: The key of `logs` to compare; None for that of the newest record.
+        mode: `"min"` or `"max"`; None for that of the newest record with this monitor.
     """
     if monitor is None:
         last = records[-1] if records else None
@@ -105,32 +105,32 @@ def best_record(
 
 
 def value_of(record: Record, monitor: str) -> Number | None:
-    """Return what a record knows of a metric, or None."""
+    """Return a record's value of a metric, or None."""
     if record.monitor == monitor and record.value is not None:
         return record.value
     return record.logs.get(monitor)
 
 
 def best_places(records: Sequence[Record], count: int) -> list[int]:
-    """Return the places of the best so many of each monitor and direction.
+    """Return the places of the `count` best of each monitor and direction.
 
-    Of equal values the earlier is the better. NaN, the infinities and a value that is
-    not there are never the best.
+    Of equal values the earlier one is better. NaN, the infinities and missing values
+    are never the best.
     """
     rivals: dict[tuple[str, str], list[int]] = {}
     for place, record in enumerate(records):
-        if improves(record.value, None, record.mode):  # it is a finite number
+        if improves(record.value, None, record.mode):  # a finite number
             rivals.setdefault((record.monitor, record.mode), []).append(place)
     best: list[int] = []
     for (_, mode), places in rivals.items():
-        # Both are stable: of equal values the earlier place comes first.
+        # Both are stable: of equal values the earlier one comes first.
         choose = heapq.nsmallest if mode == "min" else heapq.nlargest
         best += choose(count, places, key=lambda place: records[place].value or 0)
     return best
 
 
 def last_best(records: Sequence[Record], monitor: str) -> Record | None:
-    """Return the last that was the best of its run so far by `monitor`, or None."""
+    """Return the last record that was its run's best so far by `monitor`, or None."""
     return next((r for r in reversed(records) if r.best and r.monitor == monitor), None)
 
 
@@ -140,11 +140,11 @@ def is_to_outlast(
     """Return whether an earlier run's checkpoint is better than the one replacing it.
 
     Args:
-        old: What has the name so far.
-        new: What is about to get it.
+        old: The checkpoint that has the name so far.
+        new: The one that is about to get it.
         others: All records of earlier runs, oldest first.
-        save_best_only: Whether each file is a best of its run. If not, most files are
-            nobody's best, and only the one that is counts.
+        save_best_only: Whether each file was the best of its run when saved. If not,
+            most files never were, and only the run's last best counts.
     """
     if old.monitor != new.monitor or not improves(old.value, None, new.mode):
         return False

@@ -1,4 +1,4 @@
-"""The template of a file name: which fields it may have, and how it is filled."""
+"""The template of a file name: check its fields, and fill them in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from modelcheckpoint.addresses import check_address, is_address
 __all__ = ["COUNTERS", "LONGEST_NAME", "Name", "Template", "same_names"]
 
 COUNTERS = ("epoch", "batch", "samples")
-"""The fields that this package fills; every other field is a key of `logs`."""
+"""The fields that this package fills in; every other field is a key of `logs`."""
 
 LONGEST_NAME = 255
 """Bytes that common file systems allow for one name (POSIX calls it NAME_MAX)."""
@@ -38,7 +38,7 @@ _SPEC = re.compile(
 
 @dataclass(frozen=True)
 class Name:
-    """A template that was filled.
+    """A filled template.
 
     Attributes:
         path: Path of the file, relative to the template's folder, with `/`.
@@ -57,19 +57,19 @@ class Template:
         counts_batches: Whether `{batch}` and `{samples}` have a meaning.
 
     Attributes:
-        text: As given.
-        folder: The part before the first field that names a folder, `~` expanded.
-        given_folder: The same with its `~`, as it stands in `text`.
+        text: The path as given.
+        folder: The folder in the literal text before the first field, `~` expanded.
+        given_folder: The same folder with its `~`, as in `text`.
         fields: The names of the fields.
-        tail: The literal text after the last field; the suffix is at its end.
-        depth: How many folders below `folder` the file lies.
-        below: The template below `folder`: two of one `below` make the same names,
-            wherever their folders are.
+        tail: The literal text after the last field, which ends with the suffix.
+        depth: The number of folders between `folder` and the file.
+        below: The template below `folder`. Templates with equal `below` make the same
+            names, wherever their folders are.
 
     Raises:
-        ValueError: If the text is empty, is no address of a store, has a field that is
-            not a name with a format for numbers, could leave its folder, or makes names
-            that are too long whatever the numbers are.
+        ValueError: If the text is empty, is an invalid address of a store, has a field
+            that is not a name with a format for numbers, could leave its folder, or
+            makes names that are too long whatever the numbers are.
     """
 
     def __init__(self, text: str, counts_batches: bool = True) -> None:
@@ -91,8 +91,8 @@ class Template:
     def fill(self, values: Mapping[str, Number]) -> Name:
         """Return the file's name for these values.
 
-        A field whose value is absent, or that its format cannot write in as many
-        characters as a name may have, becomes `nan` and is listed in `missing`.
+        A field becomes `nan`, and is listed in `missing`, if it has no value or if its
+        format cannot write the value within the length of a name.
 
         Raises:
             ValueError: If the name would leave the template's folder.
@@ -117,7 +117,7 @@ class Template:
         return Name(path, tuple(dict.fromkeys(missing)))
 
     def could_name(self, name: str) -> bool:
-        """Return whether a file's name, relative to the folder, may come from here."""
+        """Return whether the template could make a name, relative to its folder."""
         pattern = "".join(
             re.escape(literal) + ("" if field is None else "[^/]+?")
             for literal, field, _ in self._parts
@@ -142,7 +142,7 @@ def same_names(one: str, other: str) -> bool:
 def _below_of(text: str) -> object:
     try:
         return Template(text).below
-    except ValueError:  # a line that somebody else wrote
+    except ValueError:  # from a line that somebody else wrote
         return None
 
 
@@ -189,10 +189,10 @@ def _joined(parts: list[_Part]) -> list[_Part]:
 
 def _check_field(text: str, name: str, spec: str, conversion: str | None) -> None:
     shown = name + (f"!{conversion}" if conversion else "") + (spec and f":{spec}")
-    # A metric can be called `F1 score` or `output/acc`: only its number reaches the
-    # path. `{epoch.__class__}` and `{logs[0]}` would read attributes and items, `{}`
-    # and `{0}` arguments by position, of which there are none. A space at either end
-    # is a slip that would cost the field its value.
+    # A metric can be called `F1 score` or `output/acc`: only its number appears in the
+    # path. `{epoch.__class__}` and `{logs[0]}` would read attributes and items; `{}`
+    # and `{0}` would need positional arguments, and there are none. A space at either
+    # end is a typo that would leave the field without a value.
     if name.isdigit() or re.search(r"^$|^\s|\s$|[.\[\]]", name) or conversion:
         raise ValueError(
             "`filepath` must have only named fields such as {epoch:02d} or "
@@ -223,7 +223,7 @@ def _check_counters(text: str, names: Iterable[str]) -> None:
 
 
 def _trials(spec: str, name: str) -> list[str]:
-    """Return how a field can look, as short as numbers make it; empty for none."""
+    """Return short values written as a field; empty if its format can write none."""
     values = (1,) if name in COUNTERS else (1, 0.5)
     written = [_write(value, spec) for value in values]
     return [text for text in written if text is not None]
@@ -235,14 +235,14 @@ def _write(value: Number, spec: str) -> str | None:
         return text if len(text) <= LONGEST_NAME else None
     except (ValueError, OverflowError):
         pass
-    # `{step:05d}` with a metric that is a whole number, which Keras reports as float.
+    # `{step:05d}` with a metric that is a whole number: Keras reports it as a float.
     if isinstance(value, float) and value.is_integer():
         return _write(int(value), spec)
     return None
 
 
 def _expand_home(head: str) -> str:
-    # `~{epoch}` is a name, and a home folder with braces is no template.
+    # `~{epoch}` is a name, and braces in the home folder's path are not fields.
     return os.path.expanduser(head) if re.match(r"~[^/\\]*[/\\]", head) else head
 
 

@@ -1,4 +1,4 @@
-"""Which other checkpoints a folder has when none can be resumed."""
+"""Describe the other checkpoints of a folder when none can be resumed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["Others", "others"]
 
 @dataclass(frozen=True)
 class Others:
-    """Checkpoints from which a run cannot go on.
+    """Checkpoints from which a run cannot continue.
 
     Attributes:
-        count: How many there are.
-        newest: Name of the newest, of those that the template could have named if there
-            are any.
-        reason: Why a run cannot go on from it.
-        loads: Whether it may be loaded by hand, as its format is what was looked for.
+        count: Their number.
+        newest: Name of the newest, if possible of those that the template could have
+            named.
+        reason: Why a run cannot continue from it.
+        loads: Whether users may load it themselves, because it has the right format.
         endangered: Whether the run may overwrite some of them.
     """
 
@@ -38,19 +38,19 @@ def others(
     template: Template,
     format: str,
 ) -> Others | None:
-    """Return which checkpoints there are beside those of a template, or None.
+    """Return the checkpoints of a folder from which no run can continue, or None.
 
     Args:
-        files: Size of each file with the name of a checkpoint, and when it was written.
-        entries: Of the journal, oldest first.
-        template: Of the callback that found nothing to go on from.
-        format: What its files hold.
+        files: Size and time of writing of each file with a checkpoint's name.
+        entries: The entries of the journal, oldest first.
+        template: The template of the callback, which found nothing to continue from.
+        format: The format of its files.
     """
     if not files:
         return None
     sizes = {name: size for name, (size, _) in files.items()}
     known = {one.record.path: one.record for one in described(entries, sizes)}
-    # By the journal's order, and before all others what it does not describe.
+    # In the journal's order, after the files that it does not describe.
     order = {name: place for place, name in enumerate(known)}
     names = sorted(files, key=lambda name: (order.get(name, -1), files[name][1]))
     own = [name for name in names if template.could_name(name)]
@@ -79,4 +79,6 @@ _FORMATS = {
     "weights.h5": "weights in .weights.h5",
     "hdf5": "a full model in HDF5",
     "hdf5-weights": "weights alone in HDF5",
+    "orbax": "a full model in .orbax",
+    "orbax-weights": "weights in .orbax",
 }

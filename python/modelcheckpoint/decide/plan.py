@@ -1,4 +1,4 @@
-"""Decide at one moment of training: an order to save, or the reason not to."""
+"""Decide at one moment of training whether to save: an order, or a reason not to."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Number = Union[int, float]
 
 @dataclass(frozen=True)
 class Moment:
-    """Where training stands.
+    """A moment of training.
 
     Attributes:
-        epoch: From 1.
-        batch: Batch of this epoch, from 1; None where batches are not watched.
-        samples: Seen since training began; None where they are not counted.
-        logs: What Keras reported, numbers only.
-        epochs_done: How many epochs are complete; None where that is not known.
-        at_end: Whether this is the end of an epoch, and epochs are what is counted.
+        epoch: The epoch, from 1.
+        batch: Batch of this epoch, from 1; None if batches are not watched.
+        samples: Samples seen since training began; None if they are not counted.
+        logs: The numbers that Keras reported.
+        epochs_done: The number of complete epochs; None if unknown.
+        at_end: Whether this is the end of an epoch and `save_freq` counts epochs.
     """
 
     epoch: int
@@ -38,17 +38,17 @@ class Moment:
 
 @dataclass(frozen=True)
 class Order:
-    """Save the model, now.
+    """An order to save the model now.
 
     Attributes:
-        moment: Where training stands.
+        moment: The current moment of training.
         path: Name of the file, relative to the template's folder.
         missing: Fields of the template that had no value.
-        value: The monitored value, None where there is none.
+        value: The monitored value, or None.
         mode: Which direction of it is better, `"min"` or `"max"`.
         improved: Whether it is the best so far.
-        best: The best before this one, None where there was none.
-        since: What was counted since a save last fell due.
+        best: The best before this one, or None.
+        since: The count since the last due save.
     """
 
     moment: Moment
@@ -63,11 +63,11 @@ class Order:
 
 @dataclass(frozen=True)
 class Skip:
-    """A save fell due and was not ordered: the monitored value did not allow it.
+    """A due save that was not ordered, because the monitored value did not improve.
 
     Attributes:
-        moment: Where training stands.
-        value: The monitored value; None where `logs` had none.
+        moment: The current moment of training.
+        value: The monitored value; None if `logs` had none.
         best: The best so far.
     """
 
@@ -81,10 +81,10 @@ class Plan:
 
     Args:
         template: The file name.
-        trigger: Counts what lies between two saves.
+        trigger: Counts the units between two saves.
         monitor: Key in `logs` that decides what is best.
         save_best_only: Whether only an improvement is saved.
-        best: The value that the first must beat, or None.
+        best: The value that the first save must beat, or None.
         seconds: Measures the time between two saves, or None.
 
     Attributes:
@@ -110,31 +110,31 @@ class Plan:
         self.waits = False
 
     def start(self, now: float | None = None) -> None:
-        """Begin a training; a save that an interrupted one waited for is forgotten.
+        """Begin a training; a postponed save of an interrupted one is forgotten.
 
         Args:
-            now: Seconds of a clock that is never set back, here and below.
+            now: Seconds of a monotonic clock, here and below.
         """
         self.waits = False
         if self.seconds is not None and now is not None:
             self.seconds.start(now)
 
     def go_on(self, best: float | None, mode: str, since: int | None) -> None:
-        """Take up where another training was saved.
+        """Continue from where another training was saved.
 
         Args:
-            best: The best value of what it saved up to there; None if there is none.
+            best: The best value that it saved up to there, or None.
             mode: `"min"` or `"max"`.
-            since: What was counted since a save last fell due.
+            since: The count since its last due save.
         """
         if improves(best, self.best, mode):
             self.best = best
         self.trigger.since = min(since or 0, self.trigger.interval - 1)
 
     def due(self, amount: int, now: float | None = None) -> bool:
-        """Count `amount` epochs, batches or samples; return whether to `decide`.
+        """Count `amount` epochs, batches or samples; return whether a save is due.
 
-        With `now`, also if it is time.
+        With `now`, a save can also be due by time.
         """
         counted = self.trigger.advance(amount)
         if self.seconds is None or now is None:
@@ -144,8 +144,8 @@ class Plan:
     def in_epoch(self, moment: Moment, mode: str) -> Order | Skip | None:
         """Decide on a save that fell due in the middle of an epoch.
 
-        None where the decision or the name needs a key, such as `val_loss`, that
-        there is only at the epoch's end: the save is then taken there, once.
+        It is None if the decision or the name needs a key, such as `val_loss`, that
+        exists only at the epoch's end: then one save is made there.
         """
         needed = set(self.template.fields) - set(COUNTERS)
         if self.save_best_only:
@@ -158,7 +158,7 @@ class Plan:
     def at_epoch_end(
         self, moment: Moment, mode: str, due: bool = False
     ) -> Order | Skip | None:
-        """Decide on a save that is `due` now, or that waited for the epoch's end."""
+        """Decide on a save that is `due` now, or was postponed to the epoch's end."""
         return self.at_exit(moment, mode) if due or self.waits else None
 
     def at_exit(self, moment: Moment, mode: str) -> Order | Skip:
@@ -167,15 +167,15 @@ class Plan:
         return self._decide(moment, mode)
 
     def begun(self, now: float) -> None:
-        """Take note that a save was begun, and training goes on."""
+        """Note that a save has begun, and training continues."""
         if self.seconds is not None:
             self.seconds.restart(now)
 
     def saved(self, order: Order) -> None:
-        """Take note that an order was carried out: only then is its value the best.
+        """Note that an order was carried out: only then is its value the best.
 
-        A save that failed leaves the best as it was, so that the next value which is
-        better than what is on disk is tried again.
+        A failed save leaves the best as it was, so the next value that is better than
+        the one on disk is saved.
         """
         if order.improved and order.value is not None:
             self.best = float(order.value)
@@ -199,8 +199,8 @@ class Plan:
 
 
 def _fields(moment: Moment) -> dict[str, Number]:
-    # A metric can be called `batch` or `samples`, too, and a loop may put the number of
-    # the batch, from 0, into `logs`: in a name the counters are always ours.
+    # A metric can be called `batch` or `samples`, and a loop may put the number of the
+    # batch, from 0, into `logs`. In a name the counters are always ours.
     counts = {name: getattr(moment, name) for name in COUNTERS}
     values = {key: value for key, value in moment.logs.items() if key not in counts}
     known = {name: count for name, count in counts.items() if count is not None}

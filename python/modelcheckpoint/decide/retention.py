@@ -1,4 +1,4 @@
-"""Which checkpoints to delete: all but the union of those that are to be kept."""
+"""Decide which checkpoints to delete: all that no rule keeps."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["Keep", "second_names", "settled", "superseded", "to_delete"]
 
 @dataclass(frozen=True)
 class Keep:
-    """What is kept; False where nothing is asked for, and so nothing is deleted.
+    """What to keep; False if nothing is set, and so nothing is deleted.
 
     Attributes:
-        latest: The newest so many, >= 1, or None.
-        best: The best so many by the monitored value, >= 1, or None.
-        every: The last one of each epoch that is a multiple of this, >= 1, or None.
+        latest: How many of the newest to keep, >= 1, or None.
+        best: How many of the best by the monitored value to keep, >= 1, or None.
+        every: Keep the last of each epoch that is a multiple of this, >= 1, or None.
     """
 
     latest: int | None = None
@@ -34,17 +34,17 @@ class Keep:
 def to_delete(records: Sequence[Record], keep: Keep) -> list[Record]:
     """Return the records whose files may go, oldest first.
 
-    What stays is the union of all that `keep` asks for. The newest and the best are
-    never returned, whatever it asks for; where it asks for nothing, nothing is.
+    A checkpoint stays if any part of `keep` keeps it. The newest and the best are never
+    returned, whatever `keep` says. If it is false, nothing is returned.
 
-    Best is meant in the direction of a record's `mode`, among those of one `monitor`:
-    where there are several monitors, the best of each stay. Of equal values the earlier
-    is the better, as it is in training. NaN, the infinities and a value that is not
-    there are never the best.
+    The best is determined in the direction of a record's `mode`, among the records of
+    one `monitor`; with several monitors, the best of each stay. Of equal values the
+    earlier one is better, as in training. NaN, the infinities and missing values are
+    never the best.
 
     Args:
         records: Oldest first, one for each file.
-        keep: What is kept.
+        keep: What to keep.
     """
     if not keep or len(records) <= (keep.latest or 1):
         return []
@@ -57,12 +57,12 @@ def settled(records: Sequence[Record], keep: Keep) -> list[Record]:
     """Return the records that stay for good: no later decision needs them.
 
     They are kept as the last of their epoch, are no longer among the newest or the
-    best, and nothing else of that epoch is there. Who leaves them out from now on
-    need not hold as many records as there are files.
+    best, and are alone in that epoch. If the caller drops them from now on, it need not
+    hold as many records as there are files.
 
     Args:
-        records: Oldest first, one for each file, without those that `to_delete` names.
-        keep: What is kept.
+        records: Oldest first, one for each file, without the result of `to_delete`.
+        keep: What to keep.
     """
     if not keep.every:
         return []
@@ -78,15 +78,15 @@ def settled(records: Sequence[Record], keep: Keep) -> list[Record]:
 def second_names(records: Sequence[Record]) -> list[Record]:
     """Return the records of second names whose first name is among the records, too.
 
-    A run that is killed between giving a file a second name and writing the new one
-    leaves one file under two names, which must not count as two checkpoints.
+    If a run is killed between giving a file a second name and writing the new file, one
+    file is left under two names. It must not count as two checkpoints.
     """
     firsts = {content(record) for record in records if record.kept_by is None}
     return [r for r in records if r.kept_by is not None and content(r) in firsts]
 
 
 def superseded(kept_aside: Sequence[Record]) -> list[Record]:
-    """Return the records of files that runs kept aside and that may go, oldest first.
+    """Return those records of files kept aside whose files may go, oldest first.
 
     The best of each monitor stays.
 
@@ -103,6 +103,6 @@ def _newest_and_best(records: Sequence[Record], keep: Keep) -> set[int]:
 
 
 def _lasting(records: Iterable[Record], every: int) -> list[int]:
-    """Return the place of the last record of each epoch that is a multiple."""
+    """Return the places of the last records of epochs that are multiples of `every`."""
     last = {r.epoch: place for place, r in enumerate(records) if r.epoch % every == 0}
     return list(last.values())

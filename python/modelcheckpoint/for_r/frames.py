@@ -1,8 +1,8 @@
-"""Tables as R takes and gives them: a vector for each column, not an object for a cell.
+"""Tables for R and from R: a vector for each column, not an object for each cell.
 
-A column for R has its name, what it holds, its values, and which of them are known: of
-a list with a None in it reticulate makes no vector. All numbers are floats, as a whole
-number above 2^31 becomes 0 in R.
+A column for R has its name, what it holds, its values, and which of them are known,
+because reticulate does not convert a list with a None to a vector. All numbers are
+floats, because a whole number above 2^31 becomes 0 in R.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def list_frames(rows: CheckpointList) -> dict[str, Any]:
 
 
 def curve_frames(points: Sequence[Point]) -> dict[str, Frame]:
-    """Return the columns of points, with their colours, and of their legend."""
+    """Return the columns of the points, with colours, and of their legend."""
     kinds = {"epoch": "number", "value": "number", "best": "flag"}
     colours = colours_of(points)
     frame = _frame(Point, points, kinds)
@@ -62,10 +62,10 @@ def verification_frame(rows: Sequence[Verification]) -> Frame:
 
 
 def rows_of(columns: Mapping[str, Mapping[str, Sequence[Any]]]) -> list[Any]:
-    """Return the rows of a data frame that R gives; None stands for NA.
+    """Return the rows of a data frame from R; None stands for NA.
 
     Args:
-        columns: By the names of a list's columns, each with its `values` and whether
+        columns: By the names of a list's columns; each has its `values` and whether
             they are `known`.
     """
     kinds = {column.name: column.kind for column in COLUMNS}
@@ -80,7 +80,7 @@ def rows_of(columns: Mapping[str, Mapping[str, Sequence[Any]]]) -> list[Any]:
 
 
 def text_for_r(text: str) -> str:
-    """Return text that R can hold; a file's name need not be UTF-8."""
+    """Return text that R can hold, because a file name may not be UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -131,7 +131,7 @@ _TO_R: dict[str, tuple[str, Callable[[Any], Any], Any]] = {
     "size": _NUMBER,
     "time": ("time", datetime.timestamp, math.nan),
 }
-"""What a kind of column is called in R, its values there, and one that is not known."""
+"""For each kind of column: its name in R, its values, and the value if unknown."""
 
 _FROM_R: dict[str, Callable[[Any], Any]] = {
     "text": str,

@@ -1,7 +1,7 @@
-"""Records as R takes them: named lists.
+"""Records for R, as named lists.
 
-All numbers but an epoch and a batch are floats, as a whole number above 2^31 becomes 0
-in R; a float is exact up to 2^53.
+All numbers except epoch and batch are floats, because a whole number above 2^31 becomes
+0 in R; a float is exact up to 2^53.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _FOR_KERAS = (
 
 
 def taking_values(function: Callable[[dict[str, Any]], Any]) -> Callable[..., None]:
-    """Return what calls a function of R with a record's values, as a named list.
+    """Return a function that calls an R function with a record as a named list.
 
-    To be called on the thread that trains: R has one thread. An R error comes out as a
+    Call it on the thread that trains: R has one thread. An R error becomes a
     RuntimeError.
 
     Args:
-        function: What reticulate made of the R function.
+        function: The R function, as reticulate has converted it.
     """
 
     def hand_over(record: Record) -> None:
@@ -47,7 +47,7 @@ def taking_values(function: Callable[[dict[str, Any]], Any]) -> Callable[..., No
 
 
 def record_values(record: Record) -> dict[str, Any]:
-    """Return what R is told of a checkpoint: all but what Keras needs to go on."""
+    """Return a record's values for R, except those that only resuming needs."""
     values = asdict(record)
     for name in _FOR_KERAS:
         del values[name]
@@ -56,7 +56,7 @@ def record_values(record: Record) -> dict[str, Any]:
 
 
 def restored_values(restored: Restored) -> dict[str, Any]:
-    """Return what R is told of a checkpoint that was restored; missing is None."""
+    """Return the values of a restored checkpoint for R; None if unknown."""
     values = {**vars(restored), "surprise": restored.surprise}
     record = values.pop("record")
     counts = {name: values[name] for name in ("epochs_done", "epoch", "batch")}

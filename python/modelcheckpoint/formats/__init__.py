@@ -1,6 +1,6 @@
-"""The file formats: which suffix means which, and who writes and reads it.
+"""The file formats, and which suffix means which.
 
-A format is an object in a module of its own, and in the tuple `FORMATS`.
+Each format has a module of its own; the tuple `FORMATS` lists them all.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from modelcheckpoint.errors import RestoreError
 from modelcheckpoint.formats.archive import Archive
 from modelcheckpoint.formats.base import Format
 from modelcheckpoint.formats.legacy_h5 import LegacyH5
+from modelcheckpoint.formats.orbax import Orbax
 from modelcheckpoint.formats.weights_h5 import WeightsH5
 
 __all__ = ["FORMATS", "SUFFIXES", "Format", "format_of", "format_of_file"]
 
 FORMATS: tuple[Format, ...] = (
     Archive(),
-    WeightsH5(),  # before `.h5`, in which its suffix ends
+    WeightsH5(),  # before `.h5`, because its suffix ends in `.h5`, too
     LegacyH5(weights_only=False),
     LegacyH5(weights_only=True),
+    Orbax(weights_only=False),
+    Orbax(weights_only=True),
 )
-"""Every format that can be written and read; of one suffix, the first one reads."""
+"""Every format. If several share a suffix, the first one reads the file."""
 
 SUFFIXES = tuple(
     dict.fromkeys(suffix for format in FORMATS for suffix in format.suffixes)
@@ -32,7 +35,7 @@ def format_of(filepath: str, tail: str, weights_only: bool) -> Format:
 
     Args:
         filepath: The whole template, for the message.
-        tail: Its literal end. `os.path.splitext` would take `.2f}` for a suffix.
+        tail: Its literal end. `os.path.splitext` would mistake `.2f}` for a suffix.
         weights_only: `save_weights_only`.
 
     Raises:
@@ -41,8 +44,8 @@ def format_of(filepath: str, tail: str, weights_only: bool) -> Format:
     suffix = next((suffix for suffix in SUFFIXES if tail.endswith(suffix)), None)
     if suffix is None:
         raise ValueError(
-            f"`filepath` must end in {_listed(SUFFIXES)}, which tells the format, not "
-            f"as {filepath!r} does."
+            f"`filepath` must end in {_listed(SUFFIXES)}, to show the format, not as "
+            f"{filepath!r} does."
         )
     formats = [format for format in FORMATS if format.weights_only == weights_only]
     for format in formats:
@@ -65,14 +68,14 @@ def format_of_file(path: str) -> Format:
     """Return the format that reads a file.
 
     Raises:
-        RestoreError: If its name ends as that of no checkpoint.
+        RestoreError: If its name does not end in a checkpoint's suffix.
     """
     for format in FORMATS:
         if path.endswith(format.suffixes):
             return format
     raise RestoreError(
-        f"Cannot restore {path}: its name must end in {_listed(SUFFIXES)}, which tells "
-        "the format."
+        f"Cannot restore {path}: its name must end in {_listed(SUFFIXES)}, to show the "
+        "format."
     )
 
 

@@ -9,25 +9,22 @@ import json
 import os
 import zipfile
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 from modelcheckpoint.formats import keras_api, walked_reading
 from modelcheckpoint.formats.assets import Assets
 from modelcheckpoint.formats.config import check_config
-from modelcheckpoint.formats.internals import (
-    check_model,
-    saving_of_keras,
-    sparing_archives,
-)
+from modelcheckpoint.formats.internals import saving_of_keras, sparing_archives
+from modelcheckpoint.formats.one_writer import OneWriter
 from modelcheckpoint.formats.optimizer_state import OptimizerState
-from modelcheckpoint.formats.rebuilding import not_rebuilt
-from modelcheckpoint.formats.snapshot import Snapshot, Snapshotter, room_for
+from modelcheckpoint.formats.rebuilding import reservation
+from modelcheckpoint.formats.snapshot import FileSnapshot, Snapshotter
 from modelcheckpoint.formats.structure import archive_problem
-from modelcheckpoint.formats.weights_h5 import WeightsImage
+from modelcheckpoint.formats.weights_h5 import WeightsMaker
 from modelcheckpoint.formats.zip_archive import member, open_member, pack
-from modelcheckpoint.observe.keras_models import overrides
 from modelcheckpoint.records import Record
 from modelcheckpoint.storage.local import folder_of_its_own
+from modelcheckpoint.storage.opened import Opened
 from modelcheckpoint.storage.system import System
 
 __all__ = ["Archive"]
@@ -35,38 +32,28 @@ __all__ = ["Archive"]
 _WEIGHTS = "model.weights.h5"
 
 
-class Archive:
-    """The format `.keras`; `Format` says what each method promises."""
+class Archive(OneWriter):
+    """The format `.keras`; `Format` documents the methods."""
 
     name = "keras"
     suffixes = (".keras",)
     weights_only = False
+    extra = None
 
     def check(self, model: Any) -> None:
-        """Raise where a part of the model has no config."""
+        """Raise if a part of the model has no config."""
         check_config(model, hdf5=False)
 
     def reservation(self, model: Any) -> str | None:
-        """Say where `load_model` does not make a model of it: it has other uses."""
-        lost = None if overrides(model, "save") else not_rebuilt(model)
-        if lost is None:
-            return None
-        works = "`load_model(..., compile=False)` and `load_weights` take the same file"
-        if not lost.compiled:
-            works = "`load_weights` takes the same file, into a model that you make"
-        return (
-            f"`load_model` does not rebuild {lost.what} from a .keras file "
-            f"({lost.reason}); {works}. To mend it, have `get_config` of {lost.name!r} "
-            "return each argument of its constructor, and its constructor (or its "
-            "`from_config`) take all that `get_config` returns."
-        )
+        """Return a warning if `load_model` cannot rebuild the model from the file."""
+        return reservation(model, ".keras")
 
     def snapshotter(self) -> Snapshotter:
-        """Return what lays out archives in memory."""
+        """Return a snapshotter that lays out archives in memory."""
         return Snapshotter(_Maker)
 
     def write(self, model: Any, path: str, sparingly: bool = False) -> None:
-        """Have Keras write the archive, in a folder of its own where it must."""
+        """Have Keras write the archive, in a separate folder if necessary."""
         if not (sparingly or _writes_beside()):
             return keras_api.write(model, path, weights_only=False)
         sparing = sparing_archives() if sparingly else contextlib.nullcontext()
@@ -81,28 +68,21 @@ class Archive:
         return walked_reading.read(model, path, record, _opened, _optimizer_config)
 
     def read_weights(self, model: Any, path: str, record: Record | None) -> None:
-        """Load the weights in the archive, but for the optimizer's state."""
+        """Load the weights in the archive, without the optimizer's state."""
         walked_reading.read_weights(model, path)
 
-    def problem(self, file: BinaryIO) -> str | None:
+    def problem(self, checkpoint: Opened) -> str | None:
         """Return what is wrong with the zip's directory, or None."""
-        return archive_problem(file)
+        return archive_problem(checkpoint.file)
 
 
-class _Maker:
+class _Maker(WeightsMaker):
     def __init__(self) -> None:
-        self._image: WeightsImage | None = None
+        super().__init__("save")
         self._assets = Assets()
 
-    def expect(self, model: Any) -> None:
-        check_model(model, "save")
-        self._image = self._image or WeightsImage()
-        self._image.expect(room_for(model))
-
-    def take(self, model: Any) -> Snapshot:
-        check_model(model, "save")
-        self._image = self._image or WeightsImage()
-        layout, image = self._image.take(model)
+    def take(self, model: Any) -> FileSnapshot:
+        layout, image, copies = self._checked(model).take(model)
         config, metadata = saving_of_keras().to_json(model)
         members = [
             member("metadata.json", metadata.encode()),
@@ -111,7 +91,7 @@ class _Maker:
             *self._assets.of(layout.assets),
         ]
         size = sum(len(data) for _, data in members)
-        return Snapshot(size, len(image.places), lambda: pack(members))
+        return FileSnapshot(size, len(image.places), copies, lambda: pack(members))
 
 
 @contextlib.contextmanager
@@ -139,8 +119,8 @@ def _optimizer_config(path: str) -> Any:
 def _writes_beside() -> bool:
     """Return whether Keras writes a `model.weights.h5` beside each archive it makes.
 
-    Keras 3.2 to 3.4 do, and delete it: a checkpoint of that name would be lost, and two
-    runs in one folder would write the same file.
+    Keras 3.2 to 3.4 do, and then delete it. A checkpoint of that name would be lost,
+    and two runs in one folder would write the same file.
     """
     try:
         from keras.src.saving import saving_lib

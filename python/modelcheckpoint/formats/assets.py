@@ -17,8 +17,8 @@ __all__ = ["Assets"]
 class Assets:
     """The assets of one model, save by save.
 
-    Each part is asked anew at each save, but for Keras' own lookup layers: their
-    tables are never changed, only replaced, and so is then the vocabulary's file.
+    Each part is asked again at each save, except for Keras' own lookup layers: Keras
+    never changes their tables, so the assets are kept until a table is replaced.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Assets:
 
 
 def _table(part: Any) -> tuple[Any, ...] | None:
-    """Return what a lookup layer's vocabulary depends on, or None for other parts."""
+    """Return a lookup layer's table and vocabulary; None for other parts."""
     holder = getattr(part, "_lookup_layer", part)
     if not (is_keras_own(type(part)) and hasattr(holder, "lookup_table")):
         return None

@@ -1,4 +1,4 @@
-"""The values of variables, held so that they can be put back."""
+"""Copies of variables' values, so that they can be put back."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ __all__ = ["Backup", "optimizer_variables"]
 
 
 class Backup:
-    """Copies of what some variables hold.
+    """Copies of the values of some variables.
 
     Args:
-        variables: Of Keras, all of one model.
+        variables: Keras variables, all of one model.
 
     Attributes:
-        complete: Whether there are copies, for which there was memory enough.
+        complete: Whether all values were copied. None are if memory is short.
     """
 
     def __init__(self, variables: Iterable[Any]) -> None:
         self._variables = list(variables)
+        if all(map(_is_immutable, self._variables)):  # JAX' arrays, on any devices
+            self.complete = True
+            self._values = [variable.value for variable in self._variables]
+            return
         free = available_memory()
         self.complete = free is None or _size(self._variables) < free / 2
         self._values = (
@@ -39,12 +43,16 @@ class Backup:
 def optimizer_variables(model: Any) -> list[Any]:
     """Return the variables of a model's optimizer, if it has one."""
     variables = getattr(getattr(model, "optimizer", None), "variables", [])
-    # A method in Keras 2's older optimizers; a list that can be called in its newer.
+    # A method in Keras 2's older optimizers, a callable list in its newer ones.
     if callable(variables) and not isinstance(variables, list):
         variables = variables()
     return list(variables)
 
 
+def _is_immutable(variable: Any) -> bool:
+    return hasattr(getattr(variable, "value", None), "is_fully_addressable")
+
+
 def _size(variables: Iterable[Any]) -> int:
-    # No number of Keras has more than 8 bytes.
+    # No type of Keras takes more than 8 bytes per number.
     return sum(8 * math.prod(map(int, variable.shape)) for variable in variables)

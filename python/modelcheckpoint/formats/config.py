@@ -1,6 +1,6 @@
-"""The config of a full model, made once before the first batch.
+"""Check, before the first batch, that a full model has a config.
 
-A part without one would cost all the training up to the first save.
+Otherwise the first save would fail, and the training up to there would be lost.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class _Culprit:
 
 
 def check_config(model: Any, hdf5: bool) -> None:
-    """Raise where the full model cannot be saved, as a part of it has no config.
+    """Raise if the full model cannot be saved because a part of it has no config.
 
     Args:
         model: The model.
-        hdf5: Whether it is saved to HDF5, which holds another config than `.keras`.
+        hdf5: Whether it is saved to HDF5, whose config differs from that in `.keras`.
 
     Raises:
-        FormatError: With a sentence that names the part, and the way out.
+        FormatError: With a sentence that names the part and the way out.
     """
     if overrides(model, "save"):
         return
@@ -64,7 +64,7 @@ def has_config(model: Any) -> bool:
 
 
 def compiled_with(model: Any) -> Iterator[tuple[str, list[Any]]]:
-    """Yield what a model was compiled with: what part it is, and all that it names."""
+    """Yield the losses and metrics of `compile`: the kind, and a list of them."""
     config = getattr(getattr(model, "_compile_config", None), "config", None) or {}
     parts = {"loss": "loss", "metrics": "metric", "weighted_metrics": "metric"}
     for key, part in parts.items():
@@ -94,18 +94,18 @@ def _serialize(model: Any, part: Any) -> None:
 def _error_of(make: Callable[[], None]) -> Exception | None:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what Keras advises, it does at each save
+            warnings.simplefilter("ignore")  # Keras gives its advice at each save
             make()
-    except ImportError:  # of an inside of Keras that has moved
+    except ImportError:  # an internal module of Keras has moved
         return None
-    except Exception as error:  # of a user's method: of any kind
+    except Exception as error:  # a user's method may raise anything
         if is_interrupt(error):
             raise
         return error
     return None
 
 
-# The part that has none
+# Finding the part that has no config
 
 
 def _culprits(model: Any) -> Iterator[_Culprit]:
@@ -118,7 +118,7 @@ def _culprits(model: Any) -> Iterator[_Culprit]:
 
 def _parts(model: Any) -> Iterator[tuple[str, Any]]:
     layers = list(layers_of(model))
-    for layer in reversed(layers):  # a layer comes after what it is in
+    for layer in reversed(layers):  # a layer comes after the layer that contains it
         if layer is not model:
             yield f"the layer {layer.name!r}", layer
     for part, leaves in compiled_with(model):
@@ -135,9 +135,9 @@ def _class_of(part: Any) -> str:
 
 
 def _may_pass(culprit: _Culprit) -> bool:
-    """Return whether the first batch, which builds the part, may mend it.
+    """Return whether the first batch, which builds the part, may give it a config.
 
-    That Keras has no config of a class is so before and after.
+    If Keras has none for the class, the first batch does not change that.
     """
     built = all(getattr(layer, "built", True) for layer in _built_with(culprit.part))
     by_keras = _raised_by_keras(culprit.error)

@@ -1,4 +1,4 @@
-"""A part of a model made again from what a file says of it, as `load_model` does it."""
+"""Rebuild a part of a model from its config in a file, as `load_model` does."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from modelcheckpoint.observe.keras_models import keras_of
 __all__ = ["ArchiveConfig", "LegacyConfig", "Named", "quiet", "recording", "serialized"]
 
 Named = dict[str, Any]
-"""The user's classes and functions, by the names that stand for them in a file."""
+"""The user's classes and functions, by their names in a file."""
 
 
 class ArchiveConfig:
-    """Config as `.keras` files have it, and what `load_model` makes of it."""
+    """Config as in `.keras` files, written and read as by Keras."""
 
     def __init__(self, model: Any) -> None:
         self.keras = keras_of(model)
@@ -33,11 +33,11 @@ class ArchiveConfig:
         return json.dumps(config)
 
     def rebuild(self, text: str, named: Named) -> Any:
-        """Return the part that Keras makes of a text."""
+        """Return the part that Keras makes from a text."""
         return self.deserialize(json.loads(text), named)
 
     def deserialize(self, config: Any, named: Named) -> Any:
-        """Return what Keras makes of a config; `named` are the user's own names."""
+        """Return the object Keras makes from a config; `named` are the user's names."""
         saving = self.keras.saving
         with _sharing(self.keras), saving.custom_object_scope(named):
             return saving.deserialize_keras_object(
@@ -46,7 +46,7 @@ class ArchiveConfig:
 
 
 class LegacyConfig(ArchiveConfig):
-    """Config as HDF5 files of Keras 3 have it, and what `load_model` makes of it."""
+    """Config as in HDF5 files of Keras 3, written and read as by Keras."""
 
     def serialize(self, part: Any) -> str:
         """Return the text of a part's class and config."""
@@ -59,23 +59,23 @@ class LegacyConfig(ArchiveConfig):
             return json.dumps(config, default=json_utils.get_json_type)
 
     def rebuild(self, text: str, named: Named) -> Any:
-        """Return the part that Keras makes of a text."""
+        """Return the part that Keras makes from a text."""
         from keras.src.legacy.saving import json_utils, saving_options, saving_utils
         from keras.src.saving import serialization_lib
 
         scope = saving_options.keras_option_scope(use_legacy_config=True)
-        # What a user may say, too.
+        # Users can allow unsafe loading, too.
         with scope, serialization_lib.SafeModeScope(False):
             named = {**named, **self.keras.saving.get_custom_objects()}
             return saving_utils.model_from_config(json_utils.decode(text), named)
 
 
 def serialized(way: ArchiveConfig, part: Any) -> tuple[str | None, Named]:
-    """Return a part's text and the names in it; None and none if it has no config."""
+    """Return a part's text and the names in it; `(None, {})` if it has no config."""
     with recording(way.keras) as named, quiet():
         try:
             return way.serialize(part), named
-        except Exception as error:  # which is told where it is saved
+        except Exception as error:  # the save reports it
             if is_interrupt(error):
                 raise
             return None, {}
@@ -83,7 +83,7 @@ def serialized(way: ArchiveConfig, part: Any) -> tuple[str | None, Named]:
 
 @contextlib.contextmanager
 def recording(keras: Any) -> Iterator[Named]:
-    """Note all that is not Keras' own and gets a name in a config."""
+    """Record every object outside Keras that gets a name in a config."""
     registration = import_module(f"{keras.__name__}.src.saving.object_registration")
     name_of: Callable[[Any], str] = registration.get_registered_name
     named: Named = {}
@@ -103,7 +103,7 @@ def recording(keras: Any) -> Iterator[Named]:
 
 
 def _sharing(keras: Any) -> Any:
-    """Return the scope in which a layer that is there twice is made once."""
+    """Return the scope in which a layer that is used twice is made once."""
     try:
         library = import_module(f"{keras.__name__}.src.saving.serialization_lib")
     except ImportError:
@@ -113,7 +113,7 @@ def _sharing(keras: Any) -> Any:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence what Keras advises: it does so at each save."""
+    """Silence Keras' advice, which it gives again at each save."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,7 +1,7 @@
-"""Datasets that are made and written as h5py makes and writes its own, but quicker.
+"""Create and write datasets as h5py does, but faster.
 
-h5py looks at each for what only chunked, compressed or partly written ones need. Of a
-file with thousands of small arrays that is a third of the time.
+h5py checks each dataset for options that only chunked, compressed or partly written
+ones need. For a file with thousands of small arrays this takes a third of the time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def write_array(group: Any, name: str, array: Any) -> Any:
 
     Args:
         group: The open `h5py.Group` or `h5py.File`.
-        name: Its path in the group; folders are made.
+        name: Its path in the group; missing groups are created.
         array: Of any type.
 
     Raises:
@@ -41,7 +41,7 @@ def write_array(group: Any, name: str, array: Any) -> Any:
 
 @functools.cache
 def _properties() -> tuple[Any, dict[bool, Any]]:
-    """Return those of each dataset, and those of its name by whether it is ASCII."""
+    """Return the properties of datasets, and of links by whether a name is ASCII."""
     from h5py import h5p, h5t
 
     properties = h5p.create(h5p.DATASET_CREATE)

@@ -1,9 +1,9 @@
-"""What an HDF5 file cannot hold, told before the first batch.
+"""Refuse, before the first batch, models that an HDF5 file cannot store.
 
-Keras writes such a file without a word, or fails when the first epoch is over; loaded,
-it is an error or another model. Only what a look at the model tells is refused: a
-model is rebuilt from its config, in memory, only where its classes leave it open
-whether Keras could.
+Keras writes such a file without a warning, or fails after the first epoch. Loading the
+file raises an error or gives a different model. A model is refused only for problems
+that an inspection shows; it is rebuilt from its config, in memory, only if its classes
+leave open whether Keras could.
 """
 
 from __future__ import annotations
@@ -33,38 +33,28 @@ _WEIGHTS = (
 
 
 def check_model(model: Any) -> None:
-    """Raise where a full model in HDF5 would not come back as it was.
+    """Raise if a full model would not load from HDF5 unchanged.
 
     Raises:
-        FormatError: With one sentence, and the way out.
+        FormatError: With one sentence and the way out.
     """
-    if overrides(model, "save"):
-        return
-    for what in _lambdas(model):
-        raise _refusal(model, what)
-    if legacy_format(model) is not None:
-        for what in _lost_by_keras_3(model):
-            raise _refusal(model, what)
-    elif _is_keras_2(model) and not is_graph(model):
-        raise _refusal(model, f"the subclassed model {type(model).__name__!r}")
-    lost = not_rebuilt(model, hdf5=True)
-    if lost is not None:
-        raise _refusal(model, f"{lost.what} so that it loads again: {lost.reason}")
-    _check_arrays(model)
+    if not overrides(model, "save"):
+        _refuse(model, _lost_of_model(model))
+        _refuse(model, _lost_of_arrays(model))
 
 
 def check_weights(model: Any) -> None:
-    """Raise where weights in HDF5 would not come back as they were.
+    """Raise if weights would not load from HDF5 unchanged.
 
     Raises:
-        FormatError: With one sentence, and the way out.
+        FormatError: With one sentence and the way out.
     """
     if not overrides(model, "save_weights"):
-        _check_arrays(model)
+        _refuse(model, _lost_of_arrays(model))
 
 
 def legacy_format(model: Any) -> Any:
-    """Return Keras 3's module for HDF5, or None where the model is not of Keras 3."""
+    """Return Keras 3's module for HDF5, or None if the model is not a Keras 3 model."""
     if not any(cls.__module__.startswith("keras.src") for cls in type(model).__mro__):
         return None
     try:
@@ -74,26 +64,14 @@ def legacy_format(model: Any) -> Any:
     return legacy_h5_format
 
 
-def _check_arrays(model: Any) -> None:
-    if legacy_format(model) is not None:
-        for layer in layers_of(model):
-            if _keeps_more_than_variables(layer):
-                raise _refusal(
-                    model, f"what the layer {layer.name!r} saves and is no variable"
-                )
-        for layer in _unfinished(model):
-            raise _refusal(model, f"what the layer {layer.name!r} has adapted to")
-    elif _is_keras_2(model):
-        for what in _lost_by_keras_2(model):
-            raise _refusal(model, what)
-
-
-def _refusal(model: Any, what: str) -> FormatError:
-    return FormatError(f"HDF5 cannot hold {what}. {_way_out(model)}")
+def _refuse(model: Any, lost: Iterator[str]) -> None:
+    """Raise if HDF5 loses anything of a model."""
+    for what in lost:
+        raise FormatError(f"HDF5 cannot store {what}. {_way_out(model)}")
 
 
 def _way_out(model: Any) -> str:
-    """Return what works for this model."""
+    """Return the advice that works for this model."""
     loads = has_config(model) and not_rebuilt(model) is None
     return _FULL if loads or overrides(model, "save") else _WEIGHTS
 
@@ -103,6 +81,17 @@ def _is_keras_2(model: Any) -> bool:
 
 
 # Full models
+
+
+def _lost_of_model(model: Any) -> Iterator[str]:
+    yield from _lambdas(model)
+    if legacy_format(model) is not None:
+        yield from _lost_by_keras_3(model)
+    elif _is_keras_2(model) and not is_graph(model):
+        yield f"the subclassed model {type(model).__name__!r}"
+    lost = not_rebuilt(model, hdf5=True)
+    if lost is not None:
+        yield f"{lost.what} so that it loads again: {lost.reason}"
 
 
 def _lambdas(model: Any) -> Iterator[str]:
@@ -122,7 +111,7 @@ def _lost_by_keras_3(model: Any) -> Iterator[str]:
             yield f"the variables of the float8 layer {layer.name!r} in their order"
     yield from _unknown_by_name(model)
     if not is_graph(model) and not all(map(is_built, layers_of(model))):
-        # What only the first batch builds would not be built when it is loaded.
+        # A layer that only the first batch builds would not be built on loading.
         yield f"the subclassed model {type(model).__name__!r} so that it loads again"
     unknown = next(_unknown_nodes(model), None) if is_graph(model) else None
     if unknown and not rebuilds_in_hdf5(model):
@@ -136,16 +125,16 @@ def _loses_assets(layer: Any) -> bool:
         return True
     if not hasattr(layer, "get_vocabulary"):
         return False
-    # Only a vocabulary that was given to the constructor is in the config.
+    # The config holds a vocabulary only if it was given to the constructor.
     with sandbox(keras_of(layer)):
         rebuilt = type(layer).from_config(layer.get_config())
         return bool(rebuilt.get_vocabulary() != layer.get_vocabulary())
 
 
 def _comes_back_in_disorder(layer: Any) -> bool:
-    """Return whether older Keras, rebuilding it, makes its variables in another order.
+    """Return whether Keras rebuilds the layer with its variables in another order.
 
-    HDF5 keeps only their order.
+    Older Keras does for float8, and HDF5 keeps only their order.
     """
     policy = getattr(layer, "dtype_policy", None)
     if getattr(policy, "quantization_mode", None) != "float8" or not layer.built:
@@ -156,7 +145,7 @@ def _comes_back_in_disorder(layer: Any) -> bool:
 
 
 def _unknown_by_name(model: Any) -> Iterator[str]:
-    """Yield the parts of Keras itself that it has no name for in HDF5."""
+    """Yield Keras' own losses, metrics and optimizers that it cannot name in HDF5."""
     import keras.src as source
 
     optimizer = type(getattr(model, "optimizer", None))
@@ -172,9 +161,9 @@ def _unknown_by_name(model: Any) -> Iterator[str]:
 
 
 def _unknown_nodes(graph: Any) -> Iterator[str]:
-    """Yield what is Keras' own and would be taken for something else, or for nothing.
+    """Yield Keras' own classes whose names mean another class, or none, in HDF5.
 
-    `x + y` is an operation named `Add`: in HDF5 its name stands for a layer.
+    `x + y` is an operation named `Add`, but in HDF5 that name stands for a layer.
     """
     from keras.src import layers, models
 
@@ -190,8 +179,19 @@ def _unknown_nodes(graph: Any) -> Iterator[str]:
 # Arrays
 
 
+def _lost_of_arrays(model: Any) -> Iterator[str]:
+    if legacy_format(model) is not None:
+        for layer in layers_of(model):
+            if _keeps_more_than_variables(layer):
+                yield f"what the layer {layer.name!r} saves besides its variables"
+        for layer in _unfinished(model):
+            yield f"what the layer {layer.name!r} has adapted to"
+    elif _is_keras_2(model):
+        yield from _lost_by_keras_2(model)
+
+
 def _keeps_more_than_variables(layer: Any) -> bool:
-    """Return whether a user's layer saves a value that is none of its variables."""
+    """Return whether a user's layer saves a value that is not one of its variables."""
     if not hasattr(layer, "save_own_variables"):
         return False
     if not overrides(layer, "save_own_variables"):
@@ -199,7 +199,7 @@ def _keeps_more_than_variables(layer: Any) -> bool:
     saved: dict[str, Any] = {}
     try:
         layer.save_own_variables(saved)
-    except Exception:  # of a user's layer that the first batch will build
+    except Exception:  # a user's layer, which the first batch will build
         return False
     variables = [_array(variable) for variable in layer.weights]
     return not all(
@@ -221,11 +221,11 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _unfinished(model: Any) -> Iterator[Any]:
-    """Yield the layers whose state Keras loads from HDF5 and then does not use.
+    """Yield the layers whose state Keras loads from HDF5 but then does not use.
 
-    Normalization computes with what `finalize_state` makes of its variables. Newer
-    Keras calls it, but not for a layer inside another. On Torch it makes views, which
-    follow the variables.
+    Normalization computes with values that `finalize_state` derives from its variables.
+    Newer Keras calls it on loading, but not for a layer inside another one. On Torch it
+    makes views, which follow the variables.
     """
     if backend_of(model) == "torch":
         return
@@ -239,10 +239,10 @@ def _unfinished(model: Any) -> Iterator[Any]:
 
 
 def _is_as_made(layer: Any) -> bool:
-    """Return whether a layer's variables hold what they hold in a new one."""
+    """Return whether a layer's variables have the values of a new layer's."""
     try:
         fresh = _fresh(layer)
-    except Exception as error:  # of a user's layer: of any kind
+    except Exception as error:  # a user's layer may raise anything
         if is_interrupt(error):
             raise
         return False
@@ -253,7 +253,7 @@ def _is_as_made(layer: Any) -> bool:
 
 
 def _fresh(layer: Any) -> Any:
-    """Return a new layer, as Keras makes it before it loads any weights."""
+    """Return a new layer, as Keras makes it before it loads weights."""
     with sandbox(keras_of(layer)):
         fresh = type(layer).from_config(layer.get_config())
         fresh.build_from_config(layer.get_build_config())

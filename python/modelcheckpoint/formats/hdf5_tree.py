@@ -1,4 +1,4 @@
-"""What arrays an HDF5 file holds, without reading them."""
+"""List the arrays in an HDF5 file without reading them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def shapes(file: Any) -> dict[str, tuple[int, ...]]:
     """Return the shape of each array, by its path.
 
     Raises:
-        ValueError: If a part of the file lies in another file, which is not opened.
+        ValueError: If a part of the file lies in another file. That is not opened.
     """
     return {name: tuple(array.shape) for name, array in _arrays(file)}
 
@@ -40,7 +40,7 @@ def _arrays(file: Any) -> Iterator[tuple[str, Any]]:
 
 
 def attribute(group: Any, name: str) -> list[str]:
-    """Return a list of names from an attribute, which Keras splits where it is long."""
+    """Return a list of names from an attribute, which Keras splits if it is long."""
     if name in group.attrs:
         return [_text(value) for value in group.attrs[name]]
     found: list[str] = []

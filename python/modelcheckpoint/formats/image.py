@@ -1,4 +1,4 @@
-"""A file as a buffer in memory: written once by h5py, afterwards only filled."""
+"""A file as a buffer in memory: h5py writes it once, later saves only fill it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ from typing import Any
 
 from modelcheckpoint.formats.internals import NeedsKeras, NoMemory
 from modelcheckpoint.formats.memory import available_memory
+from modelcheckpoint.formats.value_copies import Copies, copied
+from modelcheckpoint.formats.values import Value
 
-__all__ = ["Block", "Image", "Misfit"]
+__all__ = ["Block", "Image"]
 
 
-# Arrays that begin at multiples of 8 are copied as fast as any.
+# Copies are fastest if arrays begin at multiples of 8.
 _ALIGNED = {"alignment_threshold": 1, "alignment_interval": 8}
 
 
 _PAGE = 4096  # no system has smaller ones
-_PLENTY = 8  # times what is taken ahead of time
-
-
-class Misfit(Exception):
-    """An array has another shape or type than its place in the image."""
+_PLENTY = 8  # memory is taken early only if this many times as much is available
 
 
 class Block(io.RawIOBase):
@@ -45,10 +43,10 @@ class Block(io.RawIOBase):
         self._coming: _Coming | None = None
 
     def expect(self, room: int) -> None:
-        """Have memory for a file of that size taken on another thread, if it is cheap.
+        """Allocate memory for a file of that size on a thread, if memory is plentiful.
 
-        Where memory is not plentiful it is taken when it is needed, and not before:
-        what training itself takes has then been taken.
+        Otherwise it is allocated when it is needed, and not before: by then training
+        has taken its own.
         """
         left = available_memory()
         if left is not None and len(self.memory) < room < left // _PLENTY:
@@ -69,12 +67,12 @@ class Block(io.RawIOBase):
         return memoryview(self.memory)[: self.size]
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Move to a place, as in any file."""
+        """Move to a position, as in any file."""
         self._at = offset + (0, self._at, self.size)[whence]
         return self._at
 
     def tell(self) -> int:
-        """Return the place."""
+        """Return the position."""
         return self._at
 
     def readinto(self, buffer: Any) -> int:
@@ -94,7 +92,7 @@ class Block(io.RawIOBase):
         return len(data)
 
     def truncate(self, size: int | None = None) -> int:
-        """Cut the file, or make it longer by zeros."""
+        """Cut the file, or extend it with zeros."""
         size = self._at if size is None else size
         if size > self.size:
             self._extend(size, zeros_up_to=size)
@@ -102,15 +100,15 @@ class Block(io.RawIOBase):
         return size
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def writable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def _extend(self, size: int, zeros_up_to: int) -> None:
@@ -118,43 +116,43 @@ class Block(io.RawIOBase):
             memory = _memory(size + size // 4)
             memory[: self.size] = self.memory[: self.size]
             self.memory = memory
-        self.memory[self.size : zeros_up_to] = 0  # of an earlier file, perhaps
+        self.memory[self.size : zeros_up_to] = 0  # an earlier file may have been there
         self.size = size
 
 
 class _Coming:
-    """A block whose memory is being taken: to touch a page first is what is slow."""
+    """A block that a thread allocates, because touching its pages first is slow."""
 
     def __init__(self, room: int) -> None:
         self._room = room
         self._block: Block | None = None
-        # A daemon: nothing is lost where the process ends before it.
+        # A daemon: nothing is lost if the process ends before the thread does.
         self._thread = threading.Thread(
             target=self._take, name="modelcheckpoint memory", daemon=True
         )
         self._thread.start()
 
     def block(self) -> Block | None:
-        """Return the block, or None where there was no memory for it."""
+        """Return the block, or None if there was no memory for it."""
         self._thread.join()
         return self._block
 
     def _take(self) -> None:
-        with contextlib.suppress(NoMemory, MemoryError):  # told where it is needed
+        with contextlib.suppress(NoMemory, MemoryError):  # `with_room` tries again
             self._block = Block(self._room)
 
 
 def _memory(room: int) -> Any:
-    """Return fresh memory, all of it in place.
+    """Return fresh memory, with every page already touched.
 
-    In huge pages where Linux has them: they are there in a seventh of the time.
+    Uses huge pages where Linux has them, which takes a seventh of the time.
     """
     import numpy as np
 
     left = available_memory()
     if left is not None and room > left:
         raise NoMemory(
-            f"a copy of it takes {room >> 20} MiB of memory, of which {left >> 20} MiB "
+            f"a copy of it takes {room >> 20} MiB of memory, but only {left >> 20} MiB "
             "are available"
         )
     try:
@@ -164,8 +162,8 @@ def _memory(room: int) -> Any:
         return np.zeros(room, np.uint8)
     except OSError as error:
         raise NoMemory(f"a copy of it takes {room >> 20} MiB: {error}") from error
-    # Without MADV_DONTFORK each page would be copied once more after a fork, as a
-    # loader of data does it at each epoch. A child that saves must begin anew.
+    # Without MADV_DONTFORK each page would be copied again after a fork, and data
+    # loaders fork at each epoch. A child that saves must start with a new image.
     for advice in ("MADV_DONTFORK", "MADV_HUGEPAGE"):
         with contextlib.suppress(AttributeError, OSError):  # not on every system
             mapped.madvise(getattr(mmap, advice))
@@ -175,11 +173,11 @@ def _memory(room: int) -> Any:
 
 
 class Image:
-    """An HDF5 file in memory, and where in it each array lies.
+    """An HDF5 file in memory, and the place of each array in it.
 
     Attributes:
         block: The file.
-        places: A writable array for each dataset, which is that part of the file.
+        places: For each dataset a writable array, a view of that part of the file.
     """
 
     def __init__(
@@ -190,9 +188,9 @@ class Image:
         """Write the file for the first time.
 
         Args:
-            block: Where to; what it held before is gone.
-            write: Writes all into an open `h5py.File` and gives the datasets: the
-                `h5py.h5d.DatasetID` of each, its shape and the type of its numbers.
+            block: The file's memory; its previous contents are lost.
+            write: Writes everything into an open `h5py.File` and yields, for each
+                dataset, its `h5py.h5d.DatasetID`, shape and dtype.
 
         Raises:
             NeedsKeras: If a dataset does not lie in the file in one piece.
@@ -207,13 +205,14 @@ class Image:
         self._found = found
         self._frame: list[tuple[int, bytes]] = []
         self.places = self._views()
+        self._size = sum(place.nbytes for place in self.places)
 
     def change(self, change: Callable[[Any], None]) -> None:
-        """Change the file around its arrays, always from how it was first written.
+        """Change the file around its arrays, starting from its first version.
 
         Args:
-            change: Changes the open `h5py.File`: its attributes, not its arrays. What
-                earlier calls changed is gone.
+            change: Changes attributes of the open `h5py.File`, not its arrays. Changes
+                by earlier calls are undone. `places` is replaced.
         """
         import h5py
 
@@ -239,23 +238,20 @@ class Image:
                 at = offset + size
         yield at, bytes(self.block.data[at:])
 
-    def fill(self, arrays: Iterable[Any]) -> None:
-        """Copy the arrays, in the order of the places, into the file.
+    def fill(self, values: Iterable[Value], as_float32: bool = False) -> Copies:
+        """Copy values, in the order of the places, into the file.
+
+        Args:
+            values: The variables' current values.
+            as_float32: See `copied`.
+
+        Returns:
+            The copies still to be made; until then the file mixes old and new values.
 
         Raises:
-            Misfit: If one has another shape or type than the first time.
+            Misfit: If a value has a different shape or type than the first time.
         """
-        _copy(arrays, self.places)
-
-
-def _copy(arrays: Iterable[Any], places: list[Any]) -> None:
-    from numpy import copyto
-
-    for place, array in zip(places, arrays):
-        # Unchecked, one number would be spread over a whole array.
-        if array.shape != place.shape or array.dtype != place.dtype:
-            raise Misfit
-        copyto(place, array)
+        return copied(self.places, values, self._size, as_float32)
 
 
 def _place(

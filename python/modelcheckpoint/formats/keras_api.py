@@ -1,4 +1,4 @@
-"""Saving through Keras' public methods: what a model's own `save` does is what runs."""
+"""Saving through Keras' public methods, so a model's own `save` is respected."""
 
 from __future__ import annotations
 

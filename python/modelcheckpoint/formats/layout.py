@@ -16,12 +16,12 @@ class Group:
     """One group of the file: the state of one part of the model.
 
     Attributes:
-        path: The path of the part, which is that of the group but for its last name.
+        path: The path of the part: the group's path without its last name.
         attributes: The group's attributes.
         part: The layer, optimizer, ... whose state it is.
         keys: The names of its datasets, in order.
-        values: What they hold: Keras variables, whose values are still to be read,
-            or whatever else the part handed out.
+        values: For each dataset a Keras variable, whose value is still to be read, or
+            whatever else the part handed out.
     """
 
     path: str
@@ -37,7 +37,7 @@ class Layout:
 
     Attributes:
         groups: The groups of the weights file, in the order of Keras' walk.
-        assets: Folder and part of all that keep files beside their weights.
+        assets: The parts that keep files beside their weights, each with its folder.
     """
 
     groups: list[Group]
@@ -53,10 +53,10 @@ class Layout:
 class Layouts:
     """The layouts of one model, save by save.
 
-    Keras' walk is done once, and again when the model is made of other parts than
-    before. Every part is asked for its state at each save, as it may hand out what it
-    likes; only of an optimizer that keeps Keras' own `save_own_variables` the
-    variables are taken, which that method would copy.
+    Keras' walk is done once, and again if the model's parts have changed. Every part is
+    asked for its state at each save, because it may hand out anything. The exception is
+    an optimizer with Keras' own `save_own_variables`, which would copy its variables:
+    these are taken directly.
     """
 
     def __init__(self) -> None:
@@ -69,12 +69,12 @@ class Layouts:
         """Return the model's layout now.
 
         Raises:
-            NeedsKeras: If Keras' walk went where it was not expected to go.
+            NeedsKeras: If Keras' walk visited a part that was not expected.
         """
         survey = Survey(model, self.saving, self._names)
         before = self._survey
         if self._walked is None or before is None or before.marks != survey.marks:
-            self._survey = survey  # which keeps the parts, so that no `id` comes again
+            self._survey = survey  # keeps the parts alive, so that no `id` is reused
             self._walked = _Walk(self.saving, survey).through(model)
             return self._walked
         groups = [self._asked_anew(group) for group in self._walked.groups]
@@ -108,7 +108,7 @@ def _state_of(part: Any, saving: Saving) -> tuple[list[str], list[Any]]:
 
 
 class _Visited(set[int]):
-    """Keras' note of what its walk has visited, which tells whom it asks next."""
+    """Keras' set of visited parts, which reveals the part that it asks next."""
 
     asked = 0
 
@@ -118,7 +118,7 @@ class _Visited(set[int]):
 
 
 class _Forgetful(dict[str, Any]):
-    """Takes what is not needed: an optimizer's copies of its variables."""
+    """Discards the values it is given: an optimizer's copies of its variables."""
 
     def __setitem__(self, key: str, value: Any) -> None:
         super().__setitem__(key, None)
@@ -151,7 +151,7 @@ class _Walk:
             return Group(path, attributes, part, keys, values)
         keys, values = _state_of(part, self._saving)
         if keys != list(entry):
-            raise NeedsKeras("an optimizer saves other variables than it says")
+            raise NeedsKeras("an optimizer saves other variables than it lists")
         return Group(path, attributes, part, keys, values)
 
     def _assets(self) -> list[tuple[str, Any]]:
@@ -162,13 +162,13 @@ class _Walk:
             (path, part) for path, _, part, _ in self._entries if id(part) in keepers
         ]
         if len(found) != len(keepers):
-            raise NeedsKeras("a part keeps assets and no variables")
+            raise NeedsKeras("a part has assets but no variables")
         return found
 
     def _part(self) -> Any:
         part = self._survey.parts.get(self._visited.asked)
         if part is None:
-            raise NeedsKeras("Keras' walk found a part that was not seen before")
+            raise NeedsKeras("Keras' walk found a part that was not expected")
         return part
 
     def note_entry(self, path: str, metadata: dict[str, Any] | None) -> dict[str, Any]:
@@ -192,6 +192,6 @@ class _Walk:
                 return walk.note_entry(path, metadata)
 
             def close(self) -> None:
-                """There is nothing to close."""
+                """Nothing to close."""
 
         return Store()

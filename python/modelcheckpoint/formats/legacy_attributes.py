@@ -1,8 +1,8 @@
-"""What a full model's HDF5 file says of the model, mended where Keras 3 cannot read it.
+"""The attributes of a full model's HDF5 file, corrected so that Keras 3 can read them.
 
-Keras 3 writes some of it in a way that it cannot load again (tried on 3.15): a loss
-given by an alias such as `mse`, a model's class that is registered. Here both are
-written so that it can. What the format cannot hold at all, `hdf5_limits` tells.
+Keras 3 cannot load two things that it writes itself (verified on 3.15): a loss given by
+an alias such as `mse`, and a registered class of a model. Both are corrected here.
+`hdf5_limits` refuses models that the format cannot hold at all.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ __all__ = ["model_attributes"]
 
 
 def model_attributes(model: Any) -> dict[str, Any]:
-    """Return the attributes of the file: the model's config, and that of its training.
+    """Return the attributes of the file: the configs of the model and of its training.
 
     Raises:
-        ImportError: If the insides of Keras 3 have moved.
-        Exception: Of any kind, where a part of the model has no config.
+        ImportError: If the internals of Keras 3 have moved.
+        Exception: Of any kind, if a part of the model has no config.
     """
     from keras.src.legacy.saving import json_utils, saving_options, saving_utils
 
@@ -42,9 +42,9 @@ def model_attributes(model: Any) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _kept_compile_config(model: Any) -> Iterator[None]:
-    """Lend Keras a copy: it takes the optimizer out of what it is given.
+    """Lend Keras a copy of the compile config, because it removes the optimizer.
 
-    A .keras file that is saved later would then come back with RMSprop.
+    Without it, a .keras file that is saved later would load with RMSprop.
     """
     holder: Any = getattr(model, "_compile_config", None)
     if holder is None:  # not compiled
@@ -59,7 +59,7 @@ def _kept_compile_config(model: Any) -> Iterator[None]:
 
 
 def _mend_class_name(model: Any, config: dict[str, Any]) -> None:
-    """Name a registered class as it is registered, by which alone Keras finds it."""
+    """Give a registered class its registered name, the only one that Keras finds."""
     import keras
 
     if not is_keras_own(type(model)):
@@ -84,5 +84,5 @@ def _full_names(loss: Any) -> Any:
         known = keras.losses.get(loss)
     except ValueError:
         return loss
-    # A function's own name is the one that loads; a class' name loads as it is.
+    # A function loads by its own name; the name of a class loads unchanged.
     return getattr(known, "__name__", loss)

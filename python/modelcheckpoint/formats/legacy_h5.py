@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 from modelcheckpoint.formats import hdf5_limits, keras_api
 from modelcheckpoint.formats.backup import optimizer_variables
@@ -14,6 +14,7 @@ from modelcheckpoint.formats.hdf5_tree import attribute, shapes
 from modelcheckpoint.formats.internals import check_model
 from modelcheckpoint.formats.legacy_order import Disorder, Orders, in_order, orders
 from modelcheckpoint.formats.legacy_writer import LegacyImage, write
+from modelcheckpoint.formats.one_writer import OneWriter
 from modelcheckpoint.formats.optimizer_state import (
     OptimizerState,
     StoredOptimizer,
@@ -28,25 +29,27 @@ from modelcheckpoint.formats.reading import (
     misfit,
     sync,
 )
-from modelcheckpoint.formats.snapshot import Snapshot, Snapshotter, room_for
+from modelcheckpoint.formats.snapshot import FileSnapshot, Snapshotter, room_for
 from modelcheckpoint.formats.structure import hdf5_problem
 from modelcheckpoint.observe.keras_models import overrides
 from modelcheckpoint.observe.optimizer import optimizer_of
 from modelcheckpoint.records import Record
+from modelcheckpoint.storage.opened import Opened
 
 __all__ = ["LegacyH5"]
 
 
 @dataclass(frozen=True)
-class LegacyH5:
-    """Legacy HDF5; `Format` says what each method promises.
+class LegacyH5(OneWriter):
+    """Legacy HDF5; `Format` documents the methods.
 
-    tf_keras and Keras 2 read what they write, and so write it themselves.
+    tf_keras and Keras 2 can read the files they write, so they write them themselves.
     """
 
     weights_only: bool
 
     suffixes = (".h5", ".hdf5")
+    extra = None
 
     @property
     def name(self) -> str:
@@ -54,7 +57,7 @@ class LegacyH5:
         return "hdf5-weights" if self.weights_only else "hdf5"
 
     def check(self, model: Any) -> None:
-        """Raise where HDF5 cannot hold the model, or its weights."""
+        """Raise if HDF5 cannot store the model, or its weights."""
         if self.weights_only:
             hdf5_limits.check_weights(model)
         else:
@@ -62,15 +65,15 @@ class LegacyH5:
             hdf5_limits.check_model(model)
 
     def reservation(self, model: Any) -> str | None:
-        """Return None: `check` refuses what would not load."""
+        """Return None: `check` refuses models that would not load."""
         return None
 
     def snapshotter(self) -> Snapshotter:
-        """Return what lays out legacy files in memory."""
+        """Return a snapshotter that lays out legacy files in memory."""
         return Snapshotter(lambda: _Maker(self.weights_only))
 
     def write(self, model: Any, path: str, sparingly: bool = False) -> None:
-        """Write the file, where Keras 3 does not offer it or writes it badly."""
+        """Write the file; have Keras do it for Keras 2 and for a model's own method."""
         if legacy_format(model) is None or overrides(model, _method(self.weights_only)):
             keras_api.write(model, path, self.weights_only)
         else:
@@ -84,7 +87,7 @@ class LegacyH5:
         compiled = build(model)
         sync(model)
         with inspecting(path), h5py.File(path, "r") as file:
-            shapes(file)  # which refuses one that leads elsewhere
+            shapes(file)  # raises if a part of the file lies in another file
             order = _orders(model, path, file, record)
             stored = _stored_optimizer(file)
         state = look(model, stored, record) if compiled else OptimizerState(False)
@@ -108,9 +111,9 @@ class LegacyH5:
         ):
             load_weights(model, ordered, with_optimizer=False)
 
-    def problem(self, file: BinaryIO) -> str | None:
-        """Return that the signature of HDF5 is missing, or None."""
-        return hdf5_problem(file)
+    def problem(self, checkpoint: Opened) -> str | None:
+        """Return a problem if the signature of HDF5 is missing, or None."""
+        return hdf5_problem(checkpoint.file)
 
 
 class _Maker:
@@ -122,13 +125,13 @@ class _Maker:
         check_model(model, _method(self._weights_only))
         self._image.expect(room_for(model, optimizer=not self._weights_only))
 
-    def take(self, model: Any) -> Snapshot:
+    def take(self, model: Any) -> FileSnapshot:
         check_model(model, _method(self._weights_only))
-        return Snapshot.of(self._image.take(model))
+        return FileSnapshot.of(*self._image.take(model))
 
 
 def _method(weights_only: bool) -> str:
-    """Return the name of the method by which Keras writes such a file."""
+    """Return the name of the Keras method that writes such a file."""
     return "save_weights" if weights_only else "save"
 
 
@@ -141,7 +144,7 @@ def _orders(model: Any, path: str, file: Any, record: Record | None) -> Orders:
         return orders(model, file, same)
     except Disorder as error:
         raise misfit(path, str(error)) from error
-    except (AttributeError, KeyError, TypeError):  # of a file that somebody else wrote
+    except (AttributeError, KeyError, TypeError):  # a file that somebody else wrote
         return {}
 
 
@@ -152,16 +155,16 @@ def _stored_optimizer(file: Any) -> StoredOptimizer:
     paths = attribute(group, "weight_names")
     try:
         config = json.loads(file.attrs["training_config"])["optimizer_config"]
-    except (KeyError, TypeError, ValueError):  # of a file that somebody else wrote
+    except (KeyError, TypeError, ValueError):  # a file that somebody else wrote
         config = None
     in_file = [tuple(group[path].shape) for path in paths]
     return StoredOptimizer(in_file, config, paths=paths)
 
 
 def _fill_optimizer(model: Any, path: str) -> None:
-    """Fill the optimizer from a full model, whose state fits it.
+    """Fill the optimizer from a full model whose state fits it.
 
-    Keras' `load_model` does not do it (3.15), though all is there, in this order.
+    Keras' `load_model` does not (3.15), although the file has all of it, in this order.
     """
     import h5py
 

@@ -1,10 +1,10 @@
-"""Which group, array and name of a legacy HDF5 file a model's variables have.
+"""The place of a model's variables in a legacy HDF5 file: group, array and name.
 
-The layout is that of Keras 1 and 2, which Keras 3 still reads: a group for each layer,
-an array for each variable under its path, and lists of both, by whose order Keras finds
-them. Two layers or variables may have one name, or the name of one be a folder of the
-other; then HDF5 refuses, and so Keras' own save fails. Here the later one gets a
-number, and the list names it so. All others keep their names.
+Keras 1 and 2 wrote this layout, and Keras 3 still reads it: a group for each layer, an
+array for each variable under its path, and lists of both, whose order tells Keras which
+is which. If two layers or variables have the same name, or the name of one is a folder
+of the other, HDF5 refuses the second, so Keras' own save fails. Here the later one gets
+a number, in the list as well. All others keep their names.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Variables:
 
     Attributes:
         layers: The name of each of the model's layers, and its variables.
-        own: Those of the model that are none of its layers'.
-        optimizer: Empty where weights alone are saved.
+        own: The model's own variables, which belong to none of its layers.
+        optimizer: The optimizer's variables; empty if weights alone are saved.
     """
 
     layers: list[tuple[str, list[Any]]]
@@ -36,7 +36,7 @@ class Variables:
     optimizer: list[Any]
 
     def are(self, other: Variables) -> bool:
-        """Return whether both are the same, in layers of the same names."""
+        """Return whether both are the same variables, in layers of the same names."""
         names = [[name for name, _ in one.layers] for one in (self, other)]
         groups = [
             [*(some for _, some in one.layers), one.own, one.optimizer]
@@ -53,10 +53,9 @@ class Group:
     """A group that holds arrays.
 
     Attributes:
-        path: In the file.
-        names: Of the arrays, in the order that Keras reads them: their paths in the
-            group.
-        variables: What they hold.
+        path: Its path in the file.
+        names: The arrays' paths in the group, in the order in which Keras reads them.
+        variables: The variable of each array.
     """
 
     path: str
@@ -66,7 +65,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Layout:
-    """What is in a file beside the attributes of a full model.
+    """The contents of a file, without the attributes of a full model.
 
     Attributes:
         root: The path of the group of all weights; "" is the file itself.
@@ -85,7 +84,7 @@ class Layout:
 
 
 def variables_of(model: Any, weights_only: bool) -> Variables:
-    """Return the variables of a model of Keras 3 that its file holds."""
+    """Return the variables of a Keras 3 model that its file holds."""
     layers = [
         (layer.name, layer.trainable_weights + layer.non_trainable_weights)
         for layer in model.layers
@@ -101,16 +100,16 @@ def variables_of(model: Any, weights_only: bool) -> Variables:
 
 
 def layout_of(variables: Variables, root: str, by: str = "path") -> Layout:
-    """Return where in a file variables go.
+    """Return the place of each variable in the file.
 
     Args:
-        variables: Of `variables_of`.
+        variables: As returned by `variables_of`.
         root: The path of the group of all weights, or "".
         by: The attribute that names a variable's array.
     """
     named = attrgetter(by)
     layers = variables.layers
-    # Keras writes layers by name. As sorting is stable, the first of one name keeps it.
+    # Keras writes layers by name. Sorting is stable: of equal names the first stays.
     order = sorted(range(len(layers)), key=lambda place: layers[place][0])
     new_names = _distinct([layers[place][0] for place in order], reserved=[_OWN])
     names = dict(zip(order, new_names))
@@ -129,7 +128,7 @@ def _group(path: str, variables: list[Any], named: Any) -> Group:
 
 
 def _distinct(names: Sequence[str], reserved: Sequence[str] = ()) -> list[str]:
-    """Return the names, those that clash with an earlier one with a number in them."""
+    """Return the names; each that clashes with an earlier one gets a number."""
     distinct, used, folders = list(names), set(reserved), set[str]()
     for place, name in enumerate(names):
         for new in chain([name], (n for n in _numbered(name) if n not in distinct)):
@@ -148,5 +147,5 @@ def _numbered(name: str) -> Iterator[str]:
 
 
 def _folders(name: str) -> Iterator[str]:
-    """Return the paths of the folders that a name is in, the outermost first."""
+    """Return the paths of the folders around a name, the outermost first."""
     return accumulate(name.split("/")[:-1], "{}/{}".format)

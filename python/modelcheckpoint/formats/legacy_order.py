@@ -1,4 +1,4 @@
-"""HDF5 files whose arrays are put into the order in which Keras reads them."""
+"""Put the arrays of an HDF5 file into the order in which Keras reads them."""
 
 from __future__ import annotations
 
@@ -15,27 +15,26 @@ from modelcheckpoint.formats.hdf5_tree import attribute
 __all__ = ["Disorder", "in_order", "orders"]
 
 Orders = Mapping[str, tuple[Sequence[str], Sequence[int]]]
-"""Of each group in another order: its names, and the place that each array has."""
+"""For each group in another order: its names, and the right place of each array."""
 
 
 class Disorder(ValueError):
-    """The names in a file and those of the model contradict each other."""
+    """The names in the file contradict those in the model."""
 
 
 def orders(model: Any, file: Any, same: bool | None) -> Orders:
-    """Return which groups of an HDF5 file have another order than the model now.
+    """Return the groups of an HDF5 file whose order differs from the model's.
 
-    Keras keeps the trainable weights of each layer before the others, in the file as
-    in the model: freezing a layer inside another one changes the order.
+    Keras keeps the trainable weights of each layer before the others, in the file and
+    in the model, so freezing a layer inside another one changes the order.
 
     Args:
-        model: That is going to be filled.
-        file: Open; one of Keras 3's own layout has no such order.
-        same: Whether the same variables are trainable as in the file; None where
-            nothing tells.
+        model: The model to fill.
+        file: The open file. In Keras 3's own layout there is no such order.
+        same: Whether the same variables are trainable as in the file; None if unknown.
 
     Raises:
-        Disorder: If the names do not tell which array is which.
+        Disorder: If the names do not show which array is which.
     """
     root = "model_weights" if "model_weights" in file else ""
     group = file[root] if root else file
@@ -46,7 +45,7 @@ def orders(model: Any, file: Any, same: bool | None) -> Orders:
     filled = [(name, weights) for name, weights in layers if weights]
     found: dict[str, tuple[Sequence[str], Sequence[int]]] = {}
     if same or len(held) != len(filled):
-        return found  # Keras says so
+        return found  # Keras reports a different number of layers
     for (name, arrays), (layer, weights) in zip(held, filled):
         order = _order(arrays, weights, name, layer, same)
         if order != list(range(len(arrays))):
@@ -56,7 +55,7 @@ def orders(model: Any, file: Any, same: bool | None) -> Orders:
 
 @contextlib.contextmanager
 def in_order(path: str, wanted: Orders) -> Iterator[str]:
-    """Give the path of a file whose groups are in order: a copy, if they are not."""
+    """Yield the path of a file with its groups in order: a copy, if they are not."""
     if not wanted:
         yield path
         return
@@ -79,7 +78,7 @@ def _order(
     same: bool | None,
 ) -> list[int]:
     if len(arrays) != len(weights):
-        return list(range(len(arrays)))  # Keras says so
+        return list(range(len(arrays)))  # Keras reports a different number of weights
     order = match(arrays, weights, by_order=same is None)
     if order is None:
         pairs = zip(arrays, weights)
@@ -87,7 +86,7 @@ def _order(
         raise Disorder(
             f"the weights of {name!r} in the file are in another order than those of "
             f"the layer {layer!r} ({one} where the model has {other}), and their names "
-            "do not tell which is which; were other layers trainable when it was saved?"
+            "do not show which is which; were other layers trainable when it was saved?"
         )
     return order
 

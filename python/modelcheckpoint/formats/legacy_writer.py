@@ -1,18 +1,19 @@
-"""Legacy HDF5 of Keras 3, written by hand in the layout that Keras reads.
+"""Write legacy HDF5 of Keras 3 in the layout that Keras reads.
 
-Arrays of bfloat16, which NumPy and so HDF5 knows nothing of, are written as float32:
-what Keras writes of them it cannot load.
+Arrays of bfloat16 are written as float32: NumPy and HDF5 do not know the type, and
+Keras cannot load what it writes for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from modelcheckpoint.formats.hdf5_arrays import write_array
 from modelcheckpoint.formats.hdf5_limits import legacy_format
-from modelcheckpoint.formats.image import Block, Image, Misfit
-from modelcheckpoint.formats.internals import NeedsKeras, reader_of
+from modelcheckpoint.formats.image import Block, Image
+from modelcheckpoint.formats.internals import NeedsKeras
 from modelcheckpoint.formats.legacy_attributes import model_attributes
 from modelcheckpoint.formats.legacy_layout import (
     Layout,
@@ -20,19 +21,19 @@ from modelcheckpoint.formats.legacy_layout import (
     layout_of,
     variables_of,
 )
+from modelcheckpoint.formats.value_copies import Copies, Misfit
+from modelcheckpoint.formats.values import Read, reader_of
 
 __all__ = ["LegacyImage", "write", "write_names"]
 
-Read = Callable[[Sequence[Any]], Iterator[Any]]
-
 _HEADER = 64512
-"""Bytes that an attribute may have; Keras splits a longer list at the same place."""
+"""The most bytes of an attribute; Keras splits longer lists at the same size."""
 
 
 def write(model: Any, path: str, weights_only: bool) -> None:
     """Write the model, or its weights, from copies of its variables.
 
-    Keras 3 reads weights alone in this layout but no longer offers to write them.
+    Keras 3 still reads weights alone in this layout, but no longer writes them.
     """
     import h5py
     import keras
@@ -48,9 +49,9 @@ def write(model: Any, path: str, weights_only: bool) -> None:
 class LegacyImage:
     """The file of a model, or of its weights, kept in memory from save to save.
 
-    It is written once, from views of the variables, and again when the model has other
-    variables, or other names for its layers. What it says of the model (its config, and
-    that of its training) is asked again at each save.
+    It is written once, from views of the variables, and again if the model's variables
+    or the names of its layers have changed. The attributes (the configs of the model
+    and of its training) are made again at each save.
     """
 
     def __init__(self, weights_only: bool) -> None:
@@ -65,63 +66,65 @@ class LegacyImage:
         """Prepare for a file of about that size."""
         self._block.expect(room)
 
-    def take(self, model: Any) -> Image:
-        """Bring the image up to the model's state now.
+    def take(self, model: Any) -> tuple[Image, Copies]:
+        """Bring the image up to the model's current state, except for some copies.
 
         Raises:
-            NeedsKeras: If the model's HDF5 file cannot be made so.
+            NeedsKeras: If the model's HDF5 file cannot be made this way.
         """
         if legacy_format(model) is None:
             raise NeedsKeras("this Keras has no HDF5 format that is known")
         read = reader_of(model)
         variables = variables_of(model, self._weights_only)
         attributes = {} if self._weights_only else model_attributes(model)
-        image = self._filled(variables, read)
-        if image is None:
-            self._image = None  # should this fail, there is none
-            image = self._image = self._written(variables, attributes, read)
-        elif attributes != self._attributes:
-            image.change(lambda file: file.attrs.update(attributes))
-        self._attributes = attributes
-        return image
+        if self._image is not None and variables.are(self._variables):
+            with contextlib.suppress(Misfit):
+                return self._filled(self._image, attributes, read)
+        self._image = None  # none is left if writing fails
+        self._image = self._written(variables, attributes, read)
+        return self._image, Copies()
 
-    def _filled(self, variables: Variables, read: Read) -> Image | None:
-        if self._image is None or not variables.are(self._variables):
-            return None
-        try:
-            self._image.fill(map(_storable, read(self._in_order)))
-        except Misfit:
-            return None
-        return self._image
+    def _filled(
+        self, image: Image, attributes: dict[str, Any], read: Read
+    ) -> tuple[Image, Copies]:
+        if attributes != self._attributes:
+            image.change(lambda file: file.attrs.update(attributes))
+            self._attributes = attributes
+        return image, image.fill(read(self._in_order), as_float32=True)
 
     def _written(
         self, variables: Variables, attributes: dict[str, Any], read: Read
     ) -> Image:
         layout = _layout_of(variables, self._weights_only)
         self._variables, self._in_order = variables, layout.variables
-        self._block = self._block.with_room(_room(layout, read(self._in_order)))
-        arrays = map(_storable, read(self._in_order))
+        self._attributes = attributes
+        self._block = self._block.with_room(_room(layout, _arrays(read, layout)))
+        arrays = map(_storable, _arrays(read, layout))
         return Image(self._block, lambda file: _write(file, layout, attributes, arrays))
+
+
+def _arrays(read: Read, layout: Layout) -> Iterator[Any]:
+    return (value.array for value in read(layout.variables))
 
 
 def _layout_of(variables: Variables, weights_only: bool) -> Layout:
     import keras
 
-    # Keras before 3.3 does not know paths here.
+    # Keras before 3.3 does not use paths here.
     version = tuple(map(int, keras.__version__.split(".")[:2]))
     root = "" if weights_only else "model_weights"
     return layout_of(variables, root, by="path" if version >= (3, 3) else "name")
 
 
 def _storable(array: Any) -> Any:
-    """Return what HDF5 can hold: float32 for bfloat16, of which it has each value."""
+    """Return an array that HDF5 can store: bfloat16 as float32, which is exact."""
     return array.astype("float32") if array.dtype.name == "bfloat16" else array
 
 
 def _write(
     file: Any, layout: Layout, attributes: dict[str, Any], arrays: Iterator[Any]
 ) -> Iterator[tuple[Any, tuple[int, ...], Any]]:
-    """Write all, and yield each dataset, its shape and its type."""
+    """Write everything; yield each dataset, its shape and its type."""
     import keras
 
     file.attrs.update(attributes)
@@ -139,7 +142,7 @@ def _write(
 
 
 def write_names(group: Any, attribute: str, names: list[str]) -> None:
-    """Write a list of names, in several attributes where one cannot hold it."""
+    """Write a list of names, in several attributes if one cannot hold it."""
     import numpy as np
 
     encoded = [name.encode() for name in names]
@@ -153,7 +156,7 @@ def write_names(group: Any, attribute: str, names: list[str]) -> None:
 
 
 def _room(layout: Layout, arrays: Iterable[Any]) -> int:
-    """Return about how many bytes the file of a layout has."""
+    """Estimate the size of a layout's file, in bytes."""
     room = (1 << 20) + 8192 * len(layout.groups)
     for array in arrays:
         twice = array.dtype.name == "bfloat16"

@@ -1,4 +1,4 @@
-"""How much memory may this process still take?"""
+"""Find out how much memory this process can still allocate."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Iterator
 __all__ = ["available_memory"]
 
 _NO_LIMIT = 2**60
-"""What cgroups of version 1 say where there is no limit is about 2^63."""
+"""Without a limit, cgroups of version 1 report about 2^63."""
 
 
 def available_memory(root: str = "/") -> int | None:
-    """Return the bytes that can be taken without swapping, or None if nothing tells.
+    """Return the bytes that can be allocated without swapping, or None if unknown.
 
-    The least of what the machine has (`MemAvailable` of `/proc/meminfo`) and what each
-    cgroup above this process leaves, of version 1 or 2; memory that holds cached files
-    counts as free, as it does for the kernel.
+    This is the minimum of the machine's available memory (`MemAvailable` in
+    `/proc/meminfo`) and what each cgroup above this process, of version 1 or 2, leaves.
+    Memory that holds cached files counts as free, as it does for the kernel.
 
     Args:
-        root: Where `proc` and `sys` are; a test has its own.
+        root: The folder of `proc` and `sys`; a test has its own.
     """
     bounds = [_of_the_machine(root), *_of_cgroups(root)]
     return min((bound for bound in bounds if bound is not None), default=None)
@@ -43,8 +43,8 @@ def _of_cgroups(root: str) -> Iterator[int | None]:
             names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
         else:
             continue
-        # A container may show its own cgroup as the root: then the path, which is the
-        # one outside, is not there, and the root is what counts.
+        # A container may show its own cgroup as the root. Then the path, which is valid
+        # only outside, does not exist, and the root's limit counts.
         while True:
             yield _left(os.path.join(root, base, path.strip("/")), *names)
             if path.strip("/") == "":

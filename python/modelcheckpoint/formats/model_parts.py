@@ -1,4 +1,4 @@
-"""The parts of a model: its layers, what lists hold, and what kind of part each is."""
+"""The parts of a model: its layers, the items of nested lists, and their kinds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def layers_of(model: Any) -> Iterator[Any]:
 
 
 def leaves_of(value: Any) -> Iterator[Any]:
-    """Yield what is in lists and dictionaries, however deep."""
+    """Yield the items of lists and dictionaries, however deep."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
@@ -28,13 +28,13 @@ def leaves_of(value: Any) -> Iterator[Any]:
 
 
 def is_graph(model: Any) -> bool:
-    """Return whether a model is a Functional or a Sequential one."""
+    """Return whether a model is Functional or Sequential."""
     names = ("Functional", "Sequential")  # their config rebuilds every layer
     return any(c.__name__ in names and is_keras_own(c) for c in type(model).__mro__)
 
 
 def is_built(layer: Any) -> bool:
     """Return whether a layer has all its variables."""
-    # Dropout, say, has nothing to build, and is built only when it is called.
+    # Dropout, for example, has no variables; it counts as built only once called.
     base = next(c for c in type(layer).__mro__ if c.__name__ == "Layer")
     return bool(layer.built) or type(layer).build is vars(base).get("build")

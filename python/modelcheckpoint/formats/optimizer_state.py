@@ -1,4 +1,4 @@
-"""The optimizer's state: is it of this optimizer, and into it."""
+"""Find out whether a file has the state of this optimizer."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from modelcheckpoint.records import Record
 __all__ = ["NO_STATE", "OptimizerState", "StoredOptimizer", "build", "look"]
 
 NO_STATE = "the file holds no state of it"
-"""Why an optimizer starts from scratch where weights alone were saved."""
+"""Why an optimizer starts from scratch if weights alone were saved."""
 
 
 @dataclass(frozen=True)
 class OptimizerState:
-    """What a file holds of the optimizer.
+    """Whether a file's optimizer state fits the model.
 
     Attributes:
-        fits: Whether it goes into the model's optimizer.
-        note: Why not, or what of it nobody knows; None where there is nothing to say.
+        fits: Whether the state can be loaded into the model's optimizer.
+        note: Why not, or which doubt remains; None if there is nothing to report.
     """
 
     fits: bool
@@ -34,13 +34,13 @@ class OptimizerState:
 
 @dataclass(frozen=True)
 class StoredOptimizer:
-    """What a file holds and says of an optimizer.
+    """An optimizer as a file describes it.
 
     Attributes:
-        shapes: Of its arrays, in the order of its variables.
-        config: Its class and config in a full model, as `compile` took it; else None.
+        shapes: The shapes of its arrays, in the order of its variables.
+        config: In a full model its class and config, as given to `compile`; else None.
         name: The name that Keras 3 writes beside the arrays, such as `adam`, or None.
-        paths: The paths of its variables, where the file tells; else None.
+        paths: The paths of its variables if the file has them, else None.
     """
 
     shapes: Sequence[tuple[int, ...]]
@@ -50,7 +50,7 @@ class StoredOptimizer:
 
 
 def build(model: Any) -> bool:
-    """Have the model's optimizer make its variables; return whether it has one."""
+    """Build the optimizer's variables; return whether the model has an optimizer."""
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None:
         return False
@@ -60,7 +60,7 @@ def build(model: Any) -> bool:
     with contextlib.nullcontext() if strategy is None else strategy.scope():
         if hasattr(optimizer, "build"):
             optimizer.build(model.trainable_variables)
-        elif hasattr(optimizer, "_create_all_weights"):  # Keras 2's older ones
+        elif hasattr(optimizer, "_create_all_weights"):  # Keras 2's older optimizers
             optimizer._create_all_weights(model.trainable_variables)
     return True
 
@@ -68,12 +68,12 @@ def build(model: Any) -> bool:
 def look(model: Any, stored: StoredOptimizer, record: Record | None) -> OptimizerState:
     """Return whether a file has the state of the model's optimizer.
 
-    Keras fills in whatever has as many arrays of the same shapes.
+    Keras itself loads any state with the same number of arrays and the same shapes.
 
     Args:
-        model: With an optimizer that is built.
-        stored: What the file has.
-        record: What the journal says of the file, or None.
+        model: Its optimizer must be built.
+        stored: The optimizer in the file.
+        record: The file's line in the journal, or None.
     """
     if not stored.shapes:
         return OptimizerState(False, NO_STATE)
@@ -85,7 +85,7 @@ def look(model: Any, stored: StoredOptimizer, record: Record | None) -> Optimize
     variables = optimizer_variables(model)
     shapes = [tuple(variable.shape) for variable in variables]
     if not any(shapes):
-        here["trains"] = None  # its numbers belong to no variable of the model
+        here["trains"] = None  # its scalars belong to no variable of the model
     other = _named(model, stored.name) if there is None else difference(there, here)
     if other is not None:
         return OptimizerState(False, other)
@@ -97,27 +97,27 @@ def look(model: Any, stored: StoredOptimizer, record: Record | None) -> Optimize
 
 def _doubt(stored: StoredOptimizer, here: Mapping[str, Any]) -> str:
     name = stored.name
-    what = "nothing tells" if name is None else f"only the name {name!r} tells"
+    what = "nothing shows" if name is None else f"only the name {name!r} shows"
     return (
-        f"{what} which optimizer the state in the file is of; it fits "
+        f"{what} which optimizer the state in the file belongs to; its arrays fit "
         f"{here['name']} in number and shapes"
     )
 
 
 def _in_other_order(paths: Sequence[str] | None, variables: list[Any]) -> bool:
-    """Return whether the names are the same but for numbers, in another order."""
+    """Return whether both have the same names, numbers aside, in another order."""
     there = [_bare(path) for path in paths or ()]
     here = [_bare(str(getattr(v, "path", v.name))) for v in variables]
     return there != here and sorted(there) == sorted(here)
 
 
 def _bare(name: str) -> str:
-    # The first part is the optimizer's own name, which Keras numbers, too.
+    # The first part is the optimizer's own name, which Keras may number, too.
     return re.sub(r"_\d+(?=_|/|:|$)", "", name.partition("/")[2] or name)
 
 
 def _named(model: Any, name: str | None) -> str | None:
-    """Return how the name of the optimizer in weights alone differs, or None."""
+    """Return how the optimizer's name in a weights file differs, or None."""
     here = str(getattr(model.optimizer, "name", ""))
     if name is None or _without_number(name) == _without_number(here):
         return None

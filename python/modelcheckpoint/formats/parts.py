@@ -1,4 +1,4 @@
-"""What is a model made of? Seen again at each save, to know whether it has changed."""
+"""Survey a model's parts at each save, to see whether they have changed."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _METHODS = (FunctionType, classmethod, staticmethod)
 
 
 class Survey:
-    """All that Keras' walk through a model may visit, and where it would find it.
+    """Every object that Keras' walk through a model may visit, and the way to it.
 
-    It looks at the same attributes as Keras' walk, but knows for each class which of
-    them are mere methods, and so takes a fiftieth of the time. Two surveys with equal
-    `marks` mean that the walk would go the same way.
+    A survey looks at the same attributes as Keras' walk. It remembers for each class
+    which are only methods, so it takes a fiftieth of the time. If two surveys have
+    equal `marks`, Keras' walk would go the same way.
 
     Attributes:
         parts: Every saveable that was found, by its `id`.
-        marks: The way there: names, and the identities of what was found.
+        marks: The way there: names, and the identities of the objects found.
     """
 
     def __init__(self, model: Any, saving: Saving, names: dict[Any, list[str]]) -> None:
@@ -53,7 +53,7 @@ class Survey:
         for name in self._names_in(part):
             try:
                 child = getattr(part, name)
-            except Exception as error:  # Keras' walk passes over any kind, too
+            except Exception as error:  # Keras' walk ignores all errors here, too
                 if is_interrupt(error):
                     raise
                 continue
@@ -77,7 +77,7 @@ class Survey:
             self.marks.append(name)
             for item in found:
                 self._visit_child("", item)
-            self.marks.append(None)  # the end: no child has this name
+            self.marks.append(None)  # marks the end: no child has this name
 
     def _names_in(self, part: Any) -> list[str]:
         key = _names_depend_on(part)
@@ -100,9 +100,9 @@ class Survey:
 
 
 def _says_nothing(cls: type, name: str) -> bool:
-    """Return whether what a class has by this name leads to no part of its own.
+    """Return whether the survey can ignore a class attribute of this name.
 
-    A method does not; a property of Keras' own shows what is in attributes, too.
+    Methods lead to no part, and Keras' own properties only show other attributes.
     """
     for owner in cls.__mro__:
         if name in vars(owner):

@@ -1,23 +1,26 @@
-"""What all formats do to load a file into a model, all of it or nothing.
+"""What all formats share to load a file into a model, completely or not at all.
 
-Keras' `load_weights` does it, for archives too: no class that a file names is looked
-for, nothing is unpickled, and no code that a file holds is run.
+Keras' `load_weights` loads it, for archives too: no class named in a file is looked up,
+nothing is unpickled, and no code in a file is run.
 """
 
 from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from modelcheckpoint.errors import RestoreError, is_interrupt
 from modelcheckpoint.formats.backup import Backup
+from modelcheckpoint.observe.keras_models import keras_of
 from modelcheckpoint.records import Record
 
 __all__ = [
     "all_or_nothing",
     "be_built",
+    "before_loading",
     "inspecting",
     "load_weights",
     "misfit",
@@ -30,11 +33,27 @@ _WAY_OUT = (
 )
 
 
+_ready: ContextVar[Callable[[], None]] = ContextVar("ready", default=lambda: None)
+
+
+@contextlib.contextmanager
+def before_loading(ready: Callable[[], None]) -> Iterator[None]:
+    """Have `ready` called in the block once a file fits, before anything is loaded.
+
+    If it raises, nothing is loaded.
+    """
+    token = _ready.set(ready)
+    try:
+        yield
+    finally:
+        _ready.reset(token)
+
+
 def be_built(model: Any, path: str, record: Record | None) -> None:
-    """Build the model, where the record tells how.
+    """Build the model if the record says how.
 
     Raises:
-        RestoreError: If it has no weights then.
+        RestoreError: If it has no weights even then.
     """
     if model.built:
         return
@@ -42,17 +61,17 @@ def be_built(model: Any, path: str, record: Record | None) -> None:
     if how is not None and hasattr(model, "build_from_config"):
         try:
             model.build_from_config(dict(how))
-        except Exception as error:  # whatever a model's own `build` makes of it
+        except Exception as error:  # a model's own `build` may raise anything
             raise RestoreError(_not_built(path, f" ({error})")) from error
     if not model.built and not _has_weights(model):
         raise RestoreError(_not_built(path, ""))
 
 
 def sync(model: Any) -> None:
-    """Have the variables hold the state that training has, which JAX keeps apart.
+    """Copy the training's state into the variables; JAX keeps it apart from them.
 
-    A training that an exception has ended, or that is going on, would put it over what
-    is loaded.
+    Otherwise a training that is running, or that an exception has ended, would later
+    overwrite the loaded values with its state.
     """
     jax_state_sync = getattr(model, "jax_state_sync", None)
     if jax_state_sync is not None:
@@ -61,10 +80,10 @@ def sync(model: Any) -> None:
 
 @contextlib.contextmanager
 def inspecting(path: str) -> Iterator[None]:
-    """Look into a file, before anything of it is loaded.
+    """Inspect a file in the block, before anything is loaded from it.
 
     Raises:
-        RestoreError: In place of whatever a library raises of a damaged file.
+        RestoreError: In place of whatever a library raises for a damaged file.
         OSError: If the system cannot read it.
     """
     try:
@@ -82,11 +101,14 @@ def inspecting(path: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def all_or_nothing(path: str, variables: list[Any]) -> Iterator[None]:
-    """Give variables their values back where loading the file fails.
+    """Give the variables their values back if loading the file fails.
+
+    The function that was given to `before_loading` is called first.
 
     Raises:
-        RestoreError: In place of whatever Keras raises, but for an interrupt.
+        RestoreError: In place of whatever Keras raises, except for an interrupt.
     """
+    _ready.get()()
     backup = Backup(variables)
     try:
         yield
@@ -101,8 +123,8 @@ def load_weights(model: Any, path: str, with_optimizer: bool) -> None:
     """Have Keras load a file, with or without the optimizer's state in it."""
     built = model.built
     hidden = contextlib.nullcontext() if with_optimizer else _without_optimizer(model)
-    with hidden, warnings.catch_warnings():
-        # The caller tells it, in words that say what follows.
+    with hidden, _without_metrics(model), warnings.catch_warnings():
+        # The caller reports this itself, and says what follows from it.
         warnings.filterwarnings("ignore", message="Skipping variable loading")
         # A subclassed model has its weights before Keras says that it is built.
         model.built = True
@@ -113,12 +135,12 @@ def load_weights(model: Any, path: str, with_optimizer: bool) -> None:
 
 
 def misfit(path: str, reason: str, whole: bool = True) -> RestoreError:
-    """Return the error of a file that is of another model.
+    """Return the error for a file that belongs to another model.
 
     Args:
-        path: Of the file.
-        reason: What tells that.
-        whole: Whether the model is as it was.
+        path: The file's path.
+        reason: Why it does not fit.
+        whole: Whether the model is unchanged.
     """
     lines = [line.strip() for line in reason.splitlines() if line.strip()]
     text = " ".join(lines)
@@ -132,7 +154,7 @@ def misfit(path: str, reason: str, whole: bool = True) -> RestoreError:
 def _has_weights(model: Any) -> bool:
     try:
         return bool(model.weights)
-    except ValueError:  # so Keras 2 says it
+    except ValueError:  # raised by Keras 2 if there are none yet
         return False
 
 
@@ -146,7 +168,7 @@ def _not_built(path: str, reason: str) -> str:
 
 @contextlib.contextmanager
 def _without_optimizer(model: Any) -> Iterator[None]:
-    """Hide the optimizer from Keras, which would fill it as far as shapes allow."""
+    """Hide the optimizer from Keras, which would load any state that fits by shape."""
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None:
         yield
@@ -156,3 +178,20 @@ def _without_optimizer(model: Any) -> Iterator[None]:
         yield
     finally:
         model.optimizer = optimizer
+
+
+@contextlib.contextmanager
+def _without_metrics(model: Any) -> Iterator[None]:
+    """Keep Keras 2 from loading metrics, which every epoch resets anyway.
+
+    Under a strategy of `tf.distribute` it cannot load their sums. Once the model has
+    been trained, that makes loading anything else fail, too.
+    """
+    metrics = [] if hasattr(keras_of(model), "ops") else list(model.metrics)
+    for metric in metrics:
+        metric.load_own_variables = lambda store: None
+    try:
+        yield
+    finally:
+        for metric in metrics:
+            del metric.load_own_variables

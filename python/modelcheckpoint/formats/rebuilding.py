@@ -1,8 +1,7 @@
-"""Can `load_model` rebuild the user's classes from what a file says of them?
+"""Find out whether `load_model` can rebuild the user's classes from their config.
 
-It is tried: each part of a model that has a class of the user's is made again from its
-config, without memory for its weights, and compared with the part itself. Keras' own
-classes are rebuilt by Keras.
+Each part with a class of the user's is rebuilt from its config, without memory for its
+weights, and compared with the original. Keras' own classes are not checked.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from modelcheckpoint.formats.rebuilt_parts import changed, difference
 from modelcheckpoint.formats.sandbox import sandbox, without_values
 from modelcheckpoint.observe.keras_models import is_keras_own, keras_of, overrides
 
-__all__ = ["NotRebuilt", "not_rebuilt", "rebuilds_in_hdf5"]
+__all__ = ["NotRebuilt", "not_rebuilt", "rebuilds_in_hdf5", "reservation"]
 
 _PARTS = {
     "loss": "the loss",
@@ -40,13 +39,13 @@ _PARTS = {
 
 @dataclass(frozen=True)
 class NotRebuilt:
-    """A class that does not come back as it was.
+    """A user's class that its config does not rebuild unchanged.
 
     Attributes:
-        what: The class, and what it is the class of.
-        name: The class.
+        what: The kind of part, and the name of its class.
+        name: The name of the class.
         reason: What happens instead.
-        compiled: Whether it is a part of what the model is compiled with.
+        compiled: Whether it is a loss, metric or optimizer given to `compile`.
     """
 
     what: str
@@ -56,13 +55,13 @@ class NotRebuilt:
 
 
 def not_rebuilt(model: Any, hdf5: bool = False) -> NotRebuilt | None:
-    """Return the first class of the user's that its config does not rebuild, or None.
+    """Return the first of the user's classes that its config does not rebuild, or None.
 
-    None, too, where that cannot be known.
+    It is also None if this is unknown.
 
     Args:
         model: The model.
-        hdf5: Whether the config is the one that HDF5 holds.
+        hdf5: Whether to use the config that HDF5 holds.
     """
     way = LegacyConfig if hdf5 and hasattr(keras_of(model), "ops") else ArchiveConfig
     text, named = serialized(way(model), model)
@@ -74,15 +73,36 @@ def not_rebuilt(model: Any, hdf5: bool = False) -> NotRebuilt | None:
     return _judge_compiled(model)
 
 
+def reservation(model: Any, suffix: str) -> str | None:
+    """Return a warning if `load_model` cannot rebuild the model; it says what works.
+
+    Args:
+        model: The model in the file.
+        suffix: The suffix of the file's name.
+    """
+    lost = None if overrides(model, "save") else not_rebuilt(model)
+    if lost is None:
+        return None
+    works = "`load_model(..., compile=False)` and `load_weights` take the same file"
+    if not lost.compiled:
+        works = "`load_weights` takes the same file, into a model that you make"
+    return (
+        f"`load_model` does not rebuild {lost.what} from a {suffix} file "
+        f"({lost.reason}); {works}. To mend it, have `get_config` of {lost.name!r} "
+        "return each argument of its constructor, and its constructor (or its "
+        "`from_config`) take all that `get_config` returns."
+    )
+
+
 def rebuilds_in_hdf5(model: Any) -> bool:
-    """Return whether Keras makes a model of what HDF5 says of this one (Keras 3)."""
+    """Return whether Keras 3 can rebuild the model from its config in HDF5."""
     way = LegacyConfig(model)
     text, named = serialized(way, model)
     return text is None or _try(model, way, text, named) is None
 
 
 def _parts(part: Any) -> Iterator[Any]:
-    """Yield what is rebuilt in one piece, down from the graphs of Keras' own making."""
+    """Yield the parts to rebuild one by one; graphs of Keras' own are taken apart."""
     if is_graph(part) and not _makes_itself(type(part)):
         for inner in getattr(part, "operations", None) or part.layers:
             yield from _parts(inner)
@@ -109,9 +129,9 @@ def _judge(part: Any, way: ArchiveConfig) -> NotRebuilt | None:
 
 
 def _try(part: Any, way: ArchiveConfig, text: str, named: Named) -> str | None:
-    """Make a part again, and return what is wrong with it, or None."""
+    """Rebuild a part, and return what is wrong with the result, or None."""
     reason: str | None = None
-    # Some layers need values when they are made: these are made once more with them.
+    # Some layers need values while they are made, so those are tried again with them.
     for scope in (without_values, _with_values):
         try:
             with sandbox(way.keras), scope(way.keras), quiet():
@@ -138,7 +158,7 @@ def _judge_compiled(model: Any) -> NotRebuilt | None:
     with recording(way.keras) as named, quiet():
         try:
             config = json.loads(json.dumps(compiled() or {}))
-        except Exception as error:  # which is told where it is saved
+        except Exception as error:  # the save reports it
             if is_interrupt(error):
                 raise
             return None
@@ -163,14 +183,14 @@ def _judge_compiled(model: Any) -> NotRebuilt | None:
 
 
 def _cause(error: BaseException) -> str:
-    """Return the first line of what was wrong to begin with."""
+    """Return the first line of the original error's text."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
     return (str(error).strip() or repr(error)).splitlines()[0][:200].rstrip(".")
 
 
 def _is_lookup(reason: str) -> bool:
-    """Return whether a name was not found: `load_model` can be given what it means."""
+    """Return whether only a name was not found: users can pass it to `load_model`."""
     return reason.startswith(("Could not locate ", "Unknown "))
 
 

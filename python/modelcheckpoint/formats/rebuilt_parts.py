@@ -1,4 +1,4 @@
-"""How does a part of a model that was made again differ from the part itself?"""
+"""Compare a rebuilt part of a model with the original."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from modelcheckpoint.observe.keras_models import is_keras_own
 __all__ = ["changed", "difference"]
 
 _UNTOLD = ("name", "trainable", "dtype", "axis", "mean", "variance")
-"""What can differ: the weights' file holds it, or `build` writes it in another way."""
+"""Arguments that may differ: the weights hold them, or `build` rewrites them."""
 
 
 def difference(part: Any, again: Any) -> str | None:
-    """Return what of a part does not come back, or None."""
+    """Return how a rebuilt part differs from the original, or None."""
     ours, theirs = list(layers_of(part)), list(layers_of(again))
     for one, other in zip(ours or [part], theirs or [again]):
         if type(one) is not type(other):
@@ -51,7 +51,7 @@ def _lost(one: Any, other: Any) -> tuple[str, Any, Any] | None:
 
 
 def _arguments(layer: Any) -> dict[str, Any]:
-    """Return what a layer was made with, as far as it tells, in plain values."""
+    """Return the layer's constructor arguments that are known and have plain values."""
     if is_keras_own(type(layer)):
         inside = sum(1 for _ in layers_of(layer)) > 1
         found = {} if inside or is_graph(layer) else _config(layer)
@@ -89,7 +89,7 @@ def _shapes(model: Any) -> list[tuple[Any, ...]]:
 
 
 def changed(live: Any, again: Any) -> str | None:
-    """Return what losses, metrics or an optimizer of the user's come back with."""
+    """Return how rebuilt losses, metrics or optimizers of the user differ, or None."""
     for one, other in zip(leaves_of(live), leaves_of(again)):
         if type(one) is type(other) and not is_keras_own(type(one)):
             lost = _lost(one, other)

@@ -1,7 +1,7 @@
-"""A place to make models in: names and random generators stay as they were.
+"""Create models without side effects on names and random generators.
 
-What Keras draws when it makes a layer (a seed, a number for its name) would otherwise
-be missing later, and a training with this callback would differ from one without it.
+Creating a layer draws a seed, and a number for its name. If these were not put back, a
+training with this callback would differ from one without it.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from typing import Any
 __all__ = ["sandbox", "without_values"]
 
 Pair = tuple[Callable[[], Any], Callable[[Any], Any]]
-"""What returns a state, and what sets it."""
+"""A function that returns a state, and one that sets it."""
 
 
 @contextlib.contextmanager
-def sandbox(keras: ModuleType) -> Iterator[None]:
-    """Restore names and all random generators that a model's making draws from.
+def sandbox(keras: ModuleType, new_names: bool = False) -> Iterator[None]:
+    """Restore the names and all random generators that creating a model draws from.
 
     Args:
-        keras: The Keras package that makes the model.
+        keras: The Keras package that creates the model.
+        new_names: Whether Keras 3 numbers its names as in a new process.
     """
     kept = [(put, get()) for get, put in _generators(keras)]
     try:
-        with _own_globals(keras):
+        with _own_globals(keras, new_names):
             yield
     finally:
         for put, state in kept:
@@ -38,8 +39,8 @@ def sandbox(keras: ModuleType) -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_values(keras: ModuleType) -> Iterator[None]:
-    """Have variables get a shape and no memory; not all layers can be made so."""
-    if not hasattr(keras, "ops"):  # Keras 2, which has no such thing
+    """Give variables a shape but no memory; not all layers can be created this way."""
+    if not hasattr(keras, "ops"):  # Keras 2 has no such scope
         yield
         return
     from keras.src.backend.common import global_state
@@ -47,7 +48,7 @@ def without_values(keras: ModuleType) -> Iterator[None]:
     with keras.StatelessScope():
         try:
             yield
-        finally:  # else the scope gives them their values when it ends
+        finally:  # otherwise the scope would initialize them when it ends
             global_state.set_global_attribute("uninitialized_variables", [])
 
 
@@ -83,8 +84,8 @@ def _eager_context() -> Any:
 
 
 @contextlib.contextmanager
-def _own_globals(keras: ModuleType) -> Iterator[None]:
-    """Lend Keras a copy of what it keeps for the whole process."""
+def _own_globals(keras: ModuleType, new_names: bool) -> Iterator[None]:
+    """Lend Keras a copy of the state that it keeps for the whole process."""
     if not hasattr(keras, "ops"):
         with _own_names_of_keras_2(keras):
             yield
@@ -94,8 +95,10 @@ def _own_globals(keras: ModuleType) -> Iterator[None]:
     state = vars(global_state.GLOBAL_STATE_TRACKER)
     kept = dict(state)
     if "object_name_uids" in state:
-        state["object_name_uids"] = state["object_name_uids"].copy()
-    state.pop("global_seed_generator", None)  # one is made where it is needed
+        names = state.pop("object_name_uids")
+        if not new_names:
+            state["object_name_uids"] = names.copy()
+    state.pop("global_seed_generator", None)  # Keras makes a new one if needed
     try:
         yield
     finally:

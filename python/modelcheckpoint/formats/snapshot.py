@@ -11,40 +11,77 @@ from typing import Any, Protocol
 from modelcheckpoint.errors import is_interrupt
 from modelcheckpoint.formats.image import Image
 from modelcheckpoint.formats.internals import NeedsKeras
-from modelcheckpoint.storage.base import Part
+from modelcheckpoint.formats.value_copies import Copies
+from modelcheckpoint.storage.base import Digest, Part, Staged
 from modelcheckpoint.storage.writer import LARGE
 
-__all__ = ["Maker", "NeedsKeras", "Snapshot", "Snapshotter", "room_for"]
+__all__ = [
+    "FileSnapshot",
+    "Maker",
+    "NeedsKeras",
+    "Snapshot",
+    "Snapshotter",
+    "room_for",
+]
 
 Parts = Iterator[Part]
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """A file, complete but for being written.
+class Snapshot(Protocol):
+    """A checkpoint of one moment, still to be completed and written."""
 
-    Attributes:
-        nbytes: The bytes it holds, without what an archive says of its members.
-        arrays: How many arrays were copied.
-    """
+    @property
+    def nbytes(self) -> int:
+        """The size of its data in bytes; the format may add more."""
+
+    @property
+    def arrays(self) -> int:
+        """The number of its arrays."""
+
+    def complete(self) -> None:
+        """Make the remaining copies, so that no value of the model is held any more.
+
+        Any thread may call this. A snapshot that is dropped holds none, either.
+        """
+
+    def write_to(self, staged: Staged) -> Digest:
+        """Write the completed snapshot durably, on any thread; return its digest.
+
+        Raises:
+            OSError: If writing fails.
+        """
+
+
+@dataclass(frozen=True)
+class FileSnapshot:
+    """A checkpoint in one file; see `Snapshot`."""
 
     nbytes: int
     arrays: int
+    _copies: Copies
     _parts: Callable[[], Parts]
 
     @classmethod
-    def of(cls, image: Image) -> Snapshot:
-        """Return the snapshot of a file that is one image."""
+    def of(cls, image: Image, copies: Copies) -> FileSnapshot:
+        """Return the snapshot of a file that is one image, with copies left to make."""
         data = image.block.data
-        return cls(len(data), len(image.places), lambda: iter([(data, None)]))
+        return cls(len(data), len(image.places), copies, lambda: iter([(data, None)]))
+
+    def complete(self) -> None:
+        """Make the remaining copies."""
+        self._copies.make()
 
     def parts(self) -> Parts:
         """Return the parts of the file, in order.
 
-        For any thread: it needs neither Keras nor h5py, and computes checksums, if
-        the format has any, without holding up other threads.
+        This needs neither Keras nor h5py. If the format has checksums, they are
+        computed without blocking other threads.
         """
         return self._parts()
+
+    def write_to(self, staged: Staged) -> Digest:
+        """Write all parts."""
+        return staged.write(self.parts())
 
 
 class Maker(Protocol):
@@ -54,21 +91,21 @@ class Maker(Protocol):
         """Prepare for the first snapshot of a model that is about to be trained."""
 
     def take(self, model: Any) -> Snapshot:
-        """Copy the model's state now.
+        """Copy the model's state now, or hold the values that cannot change.
 
         Raises:
-            NeedsKeras: If this model can be saved by Keras' public API only.
+            NeedsKeras: If only Keras' public API can save this model.
         """
 
 
 class Snapshotter:
     """Takes snapshots of one model in one format, into memory that it keeps.
 
-    There is one piece of memory, so a snapshot must have been written, or given up,
-    before the next is taken.
+    There is one piece of memory, so each snapshot must be written or abandoned before
+    the next one is taken.
 
     Args:
-        make: Returns a new maker, with memory of its own.
+        make: Returns a new maker with its own memory.
     """
 
     def __init__(self, make: Callable[[], Maker]) -> None:
@@ -81,18 +118,18 @@ class Snapshotter:
         """Prepare for the first snapshot of a model that is about to be trained."""
         try:
             self._maker.expect(model)
-        except Exception as error:  # what matters is told when it is saved
+        except Exception as error:  # the save reports it, if it matters
             if is_interrupt(error):
                 raise
 
     def take(self, model: Any) -> Snapshot:
-        """Copy the model's state now; nothing else of the model is needed later.
+        """Copy or hold the model's state now; the model is not needed later.
 
         Raises:
-            NeedsKeras: If this model can be saved by Keras' public API only.
+            NeedsKeras: If only Keras' public API can save this model.
         """
-        # After a fork the memory is not here; after an interrupt in the midst of a
-        # snapshot it may be half of one.
+        # A forked child does not have the memory. After an interrupt during a snapshot,
+        # the memory may hold half of it.
         if self._taking or self._process != os.getpid():
             self._maker, self._process = self._make(), os.getpid()
         self._taking = True
@@ -108,15 +145,15 @@ class Snapshotter:
         except Exception as error:
             if is_interrupt(error):
                 raise
-            # Whatever it is, a user's own method or an inside of Keras that has
-            # moved: Keras' public API can do it, or raises what users know.
+            # A user's own method failed, or Keras' internals have moved. Keras' public
+            # API can save the model, or raises an error that users know.
             raise NeedsKeras(f"there was a {type(error).__name__}: {error}") from error
 
 
 def room_for(model: Any, optimizer: bool = True) -> int:
-    """Return about how many bytes a file of the model's state has, or 0 if few.
+    """Estimate the size of a file of the model's state in bytes; 0 if it is small.
 
-    Should it be less than the file needs, that one takes its memory itself.
+    If the estimate is too small, the image allocates more memory itself.
     """
     variables = list(model.variables)
     if optimizer and getattr(model, "optimizer", None) is not None:
@@ -130,5 +167,5 @@ def _item_size(dtype: str) -> int:
 
     try:
         return np.dtype(dtype).itemsize
-    except TypeError:  # a type of the backend's own
+    except TypeError:  # a type that only the backend has
         return 0

@@ -1,40 +1,42 @@
-"""What is wrong with the outer structure of a file that no journal describes?
+"""Check the outer structure of a checkpoint that no journal describes.
 
-The file may be made to do harm: only a zip's directory and the signature of HDF5 are
-looked at, nothing in it is unpacked, and no library but Python's own reads it.
+The file may be malicious. Only a zip's directory and the signature of HDF5 are
+inspected, nothing is unpacked, and only Python's own library reads it.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import zipfile
+from collections.abc import Sequence
 from typing import BinaryIO, cast
 
 from modelcheckpoint.storage.names import is_name_below
 
-__all__ = ["archive_problem", "hdf5_problem"]
+__all__ = ["archive_problem", "hdf5_problem", "orbax_problem"]
 
 _MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
 _LARGEST_READ = 8 << 20
-"""No archive of ours has a directory of so many bytes."""
+"""No archive of ours has a directory as large as this, in bytes."""
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FIRST_BLOCK = 512
-"""The signature of HDF5 lies at 0, here, or at twice this, at four times, and so on."""
+"""The signature of HDF5 is at byte 0, 512, 1024, 2048, and so on."""
 
 
 def archive_problem(file: BinaryIO) -> str | None:
-    """Return what is wrong with a zip archive, or None; it takes little memory.
+    """Return what is wrong with a zip archive, or None; this takes little memory.
 
     Args:
-        file: Open for reading; it can be of any size.
+        file: Open for reading; may be of any size.
     """
     try:
         with zipfile.ZipFile(cast(BinaryIO, _Sparing(file))) as archive:
             names = archive.namelist()
     except _TooLarge:
         return "its directory is larger than that of any checkpoint"
-    except Exception as error:  # whatever zipfile makes of such a file
+    except Exception as error:  # zipfile may raise anything for such a file
         return f"it cannot be opened: {str(error) or repr(error)}"
     for name in names:
         if not is_name_below(name.rstrip("/")):
@@ -43,11 +45,22 @@ def archive_problem(file: BinaryIO) -> str | None:
     return f"it has no member {missing[0]!r}" if missing else None
 
 
-def hdf5_problem(file: BinaryIO) -> str | None:
-    """Return what is wrong with an HDF5 file, or None; it takes no memory.
+def orbax_problem(members: Sequence[str]) -> str | None:
+    """Return a problem if a folder has no complete step of Orbax, or None.
 
     Args:
-        file: Open for reading; it can be of any size.
+        members: The names of the files in it, relative to it.
+    """
+    if any(re.fullmatch(r"\d+/_CHECKPOINT_METADATA", name) for name in members):
+        return None
+    return "it has no folder of a step that is complete"
+
+
+def hdf5_problem(file: BinaryIO) -> str | None:
+    """Return what is wrong with an HDF5 file, or None; this takes no memory.
+
+    Args:
+        file: Open for reading; may be of any size.
     """
     size, at = file.seek(0, os.SEEK_END), 0
     while at < size:
@@ -59,11 +72,11 @@ def hdf5_problem(file: BinaryIO) -> str | None:
 
 
 class _TooLarge(Exception):
-    """A file asks for more than any of ours needs."""
+    """The file asks for a larger read than any of ours needs."""
 
 
 class _Sparing:
-    """A file of which no large piece is read: the size of it may be a lie."""
+    """A file that refuses large reads, because the sizes in it may be false."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.seek, self.tell, self._read = file.seek, file.tell, file.read

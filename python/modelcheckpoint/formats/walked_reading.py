@@ -1,4 +1,4 @@
-"""Load what Keras' walk has laid out, as archives and `.weights.h5` hold it."""
+"""Load the layout of Keras' walk, which archives and `.weights.h5` files have."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["read", "read_weights"]
 
 Shapes = dict[str, tuple[int, ...]]
 Open = Callable[[str], AbstractContextManager[Any]]
-"""Opens the HDF5 file that a checkpoint is, or holds."""
+"""Opens a checkpoint's HDF5 file: the checkpoint itself, or a member of it."""
 
 
 def read(
@@ -44,9 +44,9 @@ def read(
     """Load weights and optimizer state, as `Format.read` promises.
 
     Args:
-        model: That is filled.
-        path: Of the checkpoint.
-        record: What the journal says of it, or None.
+        model: The model to fill.
+        path: The checkpoint's path.
+        record: Its line in the journal, or None.
         opened: Opens its weights.
         config: Returns the optimizer's config in the file, or None.
     """
@@ -74,20 +74,20 @@ def _stored_optimizer(file: Any, config: Any) -> StoredOptimizer:
     if group is None:
         return StoredOptimizer([])
     arrays = [group.get(str(number)) for number in range(len(group))]
-    # Of a file that somebody else wrote one can be missing.
+    # One can be missing if somebody else wrote the file.
     known = [] if None in arrays else [tuple(array.shape) for array in arrays]
     name = group.attrs.get("name")
     return StoredOptimizer(known, config, name if isinstance(name, str) else None)
 
 
 def _check_fit(model: Any, path: str, arrays: Shapes, record: Record | None) -> None:
-    """Raise, before anything is changed, where the file's arrays are not the model's.
+    """Raise, before anything changes, if the file's arrays are not the model's.
 
-    Keras itself would pass over arrays that the model has no place for.
+    Keras itself would ignore arrays that the model has no place for.
     """
     here = versions_of(model).get("keras")
     if record is None or here is None or record.versions.get("keras") != here:
-        return  # another Keras may give parts other names, and knows how to read them
+        return  # Keras versions name parts differently, but read each other's files
     try:
         wanted = _shapes_of(model)
     except (NeedsKeras, AttributeError, TypeError, ValueError):

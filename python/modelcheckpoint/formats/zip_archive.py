@@ -1,4 +1,4 @@
-"""`.keras` archives, laid out by Python's own zipfile without a copy of the weights."""
+"""Lay out `.keras` archives with Python's zipfile, without copying the weights."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import struct
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
-from operator import itemgetter
 from typing import Any, BinaryIO, cast
 
 from modelcheckpoint.storage.base import Data, Part
+from modelcheckpoint.storage.crc32 import crc32
 from modelcheckpoint.storage.writer import ALIGNMENT, LARGE
 
 __all__ = ["Member", "member", "open_member", "pack"]
@@ -19,29 +19,29 @@ _HEADER = 30
 """Bytes of a member's header, without name and extra fields (APPNOTE.TXT, 4.3.7)."""
 
 Member = tuple[zipfile.ZipInfo, Data]
-"""A file in an archive: what is said of it, and what it holds."""
+"""A file in an archive: its directory entry and its data."""
 
 
 def member(name: str, data: Data) -> Member:
-    """Return a member that is as old as this moment."""
-    # The format knows no other years, and a clock can be wrong.
+    """Return a member with the current time."""
+    # The format has no other years, and a clock can be wrong.
     now = min(max(time.localtime()[:6], (1980, 1, 1, 0, 0, 0)), (2107, 12, 31, 0, 0, 0))
     return zipfile.ZipInfo(name, now), data
 
 
 def open_member(file: BinaryIO, name: str) -> BinaryIO:
-    """Return a member of an open archive as a file, in which any place is near.
+    """Return a member of an open archive as a file in which seeking is fast.
 
-    Of one that is not deflated Python's own reads, before 3.13, all that lies before a
-    place to go back to it, which with many arrays takes minutes.
+    To seek backwards in a stored member, Python before 3.13 reads it again from its
+    start, which takes minutes with many arrays.
 
     Raises:
         KeyError: If there is no such member.
-        zipfile.BadZipFile: If it is not what the directory says.
+        zipfile.BadZipFile: If it does not match the directory.
     """
     archive = zipfile.ZipFile(file)
     info = archive.getinfo(name)
-    member = archive.open(info)  # which checks what stands before it
+    member = archive.open(info)  # checks the member's header
     if info.compress_type != zipfile.ZIP_STORED:
         return cast(BinaryIO, member)
     member.close()
@@ -49,68 +49,73 @@ def open_member(file: BinaryIO, name: str) -> BinaryIO:
 
 
 def pack(members: Sequence[Member]) -> Iterator[Part]:
-    """Yield the parts of an archive, the members' own data uncopied and undeflated."""
-    pieces = _Pieces()
-    known: dict[int, int] = {}
-    with zipfile.ZipFile(pieces, "w") as archive:
-        for info, data in members:
-            # zipfile fills in what it is given: a second archive may be made of it.
-            copied = _copy(info)
-            if len(data) >= LARGE:
-                copied.extra = _padding(archive.start_dir + _header_size(copied, data))
-            archive.writestr(copied, data)
-            if data:
-                known[archive.start_dir - len(data)] = copied.CRC
-    return ((piece, known.get(offset)) for offset, piece in pieces.in_order())
+    """Yield the parts of an archive; the members' data is not copied or deflated.
+
+    zipfile makes the headers and the directory. It is not handed the data, because it
+    would compute the checksums with zlib, which takes five times as long as isal.
+    """
+    infos, at = [], 0
+    for given, data in members:
+        info = _of_stored(given, data, at)
+        header = info.FileHeader()
+        yield header, None
+        if data:
+            yield data, info.CRC
+        infos.append(info)
+        at += len(header) + len(data)
+    yield _directory(infos, at), None
 
 
-def _copy(info: zipfile.ZipInfo) -> zipfile.ZipInfo:
-    copied = zipfile.ZipInfo(info.filename, info.date_time)
-    copied.external_attr = info.external_attr or 0o600 << 16
-    return copied
+def _of_stored(given: zipfile.ZipInfo, data: Data, at: int) -> zipfile.ZipInfo:
+    """Return the entry of a member that begins at offset `at`.
+
+    A new one, because the given one may be used again for another archive.
+    """
+    info = zipfile.ZipInfo(given.filename, given.date_time)
+    info.external_attr = given.external_attr or 0o600 << 16
+    info.header_offset, info.CRC = at, crc32(data)
+    info.file_size = info.compress_size = len(data)
+    if len(data) >= LARGE:
+        info.extra = _padding(at + len(info.FileHeader()))
+    return info
 
 
-def _header_size(info: zipfile.ZipInfo, data: Data) -> int:
-    zip64 = len(data) * 1.05 > zipfile.ZIP64_LIMIT  # as zipfile decides it
-    return _HEADER + len(info.filename.encode()) + 20 * zip64
+def _directory(infos: Sequence[zipfile.ZipInfo], at: int) -> bytes:
+    """Return the end of an archive, which begins at offset `at`."""
+    end = _End(at)
+    with zipfile.ZipFile(end, "w") as archive:
+        archive.filelist.extend(infos)
+    return bytes(end.written)
 
 
 def _padding(offset: int) -> bytes:
-    """Return a member's extra field that has its data begin aligned in the file.
+    """Return the extra field that aligns a member's data in the file.
 
-    It is the field by which Android's zipalign does this; readers pass over it.
+    Android's zipalign uses the same field; readers ignore it.
     """
     size = 2 + -(offset + 6) % ALIGNMENT
     return struct.pack("<HHH", 0xD935, size, ALIGNMENT).ljust(size + 4, b"\0")
 
 
-class _Pieces(io.RawIOBase):
-    """Takes an archive as it is written, and keeps each piece as it came."""
+class _End(io.RawIOBase):
+    """The end of a file whose first `at` bytes are written elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, at: int) -> None:
         super().__init__()
-        self._pieces: dict[int, Data] = {}
-        self._end = self._at = 0
-
-    def in_order(self) -> list[tuple[int, Data]]:
-        return sorted(self._pieces.items(), key=itemgetter(0))
+        self.written = bytearray()
+        self._at = at
 
     def write(self, data: Any) -> int:
-        size = len(data)
-        if self._at < self._end and len(self._pieces[self._at]) != size:
-            raise io.UnsupportedOperation("zipfile writes a header of another size")
-        if size:
-            self._pieces[self._at] = data
-        self._at += size
-        self._end = max(self._end, self._at)
-        return size
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._at = offset + (0, self._at, self._end)[whence]
-        return self._at
+        self.written += data
+        return len(data)
 
     def tell(self) -> int:
-        return self._at
+        return self._at + len(self.written)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        if (offset, whence) != (self.tell(), 0):
+            raise io.UnsupportedOperation("zipfile writes the directory elsewhere")
+        return offset
 
     def seekable(self) -> bool:
         return True

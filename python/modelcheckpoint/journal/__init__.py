@@ -1,1 +1,1 @@
-"""The journal beside the checkpoints, and what is checked and deleted by it."""
+"""The journal beside the checkpoints, and checking and deleting files by it."""

@@ -1,6 +1,6 @@
 """The journal beside the checkpoints: one line of JSON for each save.
 
-It never stands in the way: what cannot be read in it is passed over.
+It never blocks anything: readers skip what they cannot read.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ _NO_JOURNAL = (FileNotFoundError, NotPlain)
 
 
 def read(storage: Storage) -> Iterator[Record]:
-    """Yield the records of a journal, as `entries` finds them."""
+    """Yield the records of a journal, in the order of `entries`."""
     return (entry for entry in entries(storage) if isinstance(entry, Record))
 
 
 def entries(storage: Storage) -> Iterator[Entry]:
-    """Yield what a journal tells, oldest first; nothing where there is none.
+    """Yield the entries of a journal, oldest first; nothing if there is no journal.
 
-    Torn and foreign lines, those of a newer schema, those that name a file outside the
-    storage, and a journal that is no regular file, are passed over.
+    Readers skip torn and foreign lines, lines of a newer schema, lines that name a file
+    outside the storage, and a journal that is not a regular file.
 
     Raises:
-        OSError: If there is a journal that cannot be read: as one that tells nothing
-            it would let a better file be overwritten.
+        OSError: If a journal exists but cannot be read. If it were treated as empty, a
+            better file could be overwritten.
     """
     return (entry for entry, _ in entries_and_journals(storage))
 
 
 def entries_and_journals(storage: Storage) -> Iterator[tuple[Entry, str]]:
-    """Yield what `entries` does, each with the name of the journal that it is from."""
+    """Yield the same as `entries`, each with the name of its journal."""
     try:
         for line in storage.lines():
             for entry in _entries_of(line.data):
@@ -59,14 +59,14 @@ def entries_and_journals(storage: Storage) -> Iterator[tuple[Entry, str]]:
 
 
 def now() -> str:
-    """Return the time of a line that is written now: UTC, to the millisecond."""
+    """Return the time for a line that is written now: UTC, to the millisecond."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
 
 def note_removals(
     storage: Storage, records: Iterable[Record], never_came: bool = False
 ) -> None:
-    """Note in the journal that files are to be deleted, or that they never came.
+    """Record in the journal that files will be deleted, or never came.
 
     Raises:
         OSError: If that fails.
@@ -76,12 +76,13 @@ def note_removals(
 
 
 class Follower:
-    """Reads a journal on from where it stopped the last time.
+    """Reads a journal, each time from where it stopped before.
 
-    So what others add while a run goes on is seen, at no more cost than it has lines.
+    So it sees what others append during a run, at a cost that depends only on the new
+    lines.
 
     Args:
-        storage: Whose journal it is.
+        storage: The storage with the journal.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -89,9 +90,9 @@ class Follower:
         self._ends: dict[str, int] = {}
 
     def entries(self) -> Iterator[Entry]:
-        """Yield what was added since the last time, oldest first, as `entries` does.
+        """Yield what was added since the last call, oldest first, as `entries` does.
 
-        A last line without its end is left for the next time: somebody writes it now.
+        An incomplete last line is left for the next call: somebody is writing it.
         """
         try:
             for line in self._storage.lines(after=self._ends):
@@ -112,15 +113,15 @@ def _entries_of(line: bytes) -> Iterator[Entry]:
 
 
 def describes(record: Record, digest: Digest) -> bool:
-    """Return whether a record is of a file with this size and this checksum."""
+    """Return whether a record describes a file with this size and checksum."""
     return (record.bytes, record.crc32) == (digest.bytes, digest.crc32)
 
 
 def matching(records: Iterable[Record], path: str, digest: Digest) -> Record | None:
     """Return the newest record that describes the file `path` as it is, or None.
 
-    The journal's line is written before the file gets its name, so the newest line of
-    a name can be ahead of the file: then an older one is right.
+    The journal line is written before the file gets its name, so the newest line of a
+    name can be ahead of the file. Then an older line is right.
     """
     newest = None
     for record in records:

@@ -1,4 +1,4 @@
-"""Delete checkpoints that the user chose, one by one and told in the journal."""
+"""Deleting the checkpoints that the user chose, each recorded in the journal first."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ __all__ = ["Pruned", "prune"]
 Doomed = tuple[Entry, Record]
 
 _AT_ONCE = 500
-"""So many lines are flushed at once: one at a time, thousands would take minutes."""
+"""How many lines are flushed at once: one by one, thousands would take minutes."""
 
 Pruned = tuple[list[Entry], list[OSError]]
-"""The files that were deleted, and what went wrong with others."""
+"""The files that were deleted, and the errors for other files."""
 
 
 def prune(storage: Storage, doomed: Sequence[Doomed]) -> Pruned:
-    """Delete files, and return which were, and what kept others from it.
+    """Delete files, and return which were deleted, and the errors for others.
 
-    The journal says that a file is removed, durably, before it is: a line whose file
-    is still there harms nobody, and a file that is gone without one would be called
-    missing. A file that is another one by now stays, as does one behind a link.
+    The journal records each removal, durably, before the file is deleted: a line whose
+    file still exists does no harm, but a file that is gone without a line would be
+    reported as missing. A file that was replaced in the meantime stays, as does a file
+    behind a link.
 
     Raises:
         OSError: If the journal cannot be written to; then nothing is deleted.

@@ -1,4 +1,4 @@
-"""What lies in a storage of checkpoints; none of it is opened but the journal."""
+"""The contents of a storage of checkpoints; only the journal is opened."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Contents:
     """A storage at one moment.
 
     Attributes:
-        files: Those that have the name of a checkpoint.
-        entries: Of the journal, oldest first.
+        files: The files with the name of a checkpoint.
+        entries: The entries of the journal, oldest first.
     """
 
     files: list[Entry]
@@ -26,9 +26,9 @@ class Contents:
 
 
 def contents(storage: Storage, depth: int = 0) -> Contents:
-    """Return what is in a storage, as deep below its root as names in its journal go.
+    """Return what is in a storage, as deep below its root as the journal's names go.
 
-    Links are not followed, and files that nobody has published are passed over.
+    Links are not followed, and unpublished files are skipped.
 
     Args:
         storage: Where to look.
@@ -43,6 +43,6 @@ def contents(storage: Storage, depth: int = 0) -> Contents:
     deepest = max((name.count("/") for name in names), default=0)
     files = list(storage.entries(SUFFIXES, max(depth, deepest)))
     if storage.journal_version() != before:
-        # The line comes before the name, so a line of each file seen is there by now.
+        # A line comes before its name, so by now each file that was seen has its line.
         entries = list(log.entries(storage))
     return Contents(files, entries)

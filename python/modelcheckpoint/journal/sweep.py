@@ -1,4 +1,4 @@
-"""Delete what killed writers left, and note which saves came to nothing by it."""
+"""Deleting what killed writers left, and recording which saves never completed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["sweep", "unfinished"]
 
 @one_wait
 def sweep(storage: Storage) -> list[str]:
-    """Delete what writers that are dead have staged, and return the names of it.
+    """Delete what dead writers have staged, and return its names.
 
-    That of a process that lives, or may live, stays. A save that was killed between
-    its line in the journal and the name of its file gets another line, which says that
-    the file never came.
+    What a process that is or may be alive has staged stays. If a save was killed after
+    its journal line was written and before its file got its name, another line says
+    that the file never came.
     """
     abandoned = storage.abandoned()
-    with contextlib.suppress(OSError):  # a save will tell what is wrong with the disk
+    with contextlib.suppress(OSError):  # the next save reports the disk's error
         records = unfinished(storage, abandoned)
         if records:
             log.note_removals(storage, records, never_came=True)
@@ -35,8 +35,30 @@ def sweep(storage: Storage) -> list[str]:
 
 
 def unfinished(storage: Storage, staged: Sequence[Entry]) -> list[Record]:
-    """Return the records whose file is still one of these."""
+    """Return the records whose save got no further than one of these entries.
+
+    Only the newest lines of a name count. What an older line describes had the name
+    before a newer save took it; a tree then still exists for a moment.
+    """
     records = list(log.read(storage)) if staged else []
     sizes = {record.bytes for record in records}
     digests = [digest_of(storage, e.name) for e in staged if e.bytes in sizes]
-    return [r for r in records if any(d and log.describes(r, d) for d in digests)]
+    found: list[Record] = []
+    came: set[str] = set()
+    for record in reversed(records):
+        is_staged = any(d and log.describes(record, d) for d in digests)
+        if not is_staged or _is_there(storage, record):
+            came.add(record.path)
+        elif record.path not in came:
+            found.append(record)
+    return found[::-1]
+
+
+def _is_there(storage: Storage, record: Record) -> bool:
+    # For example, a tree that was replaced and has a second name.
+    with contextlib.suppress(OSError):
+        entry = storage.entry(record.path)
+        if entry is not None and entry.bytes == record.bytes:
+            digest = storage.digest(record.path)
+            return digest is not None and log.describes(record, digest)
+    return False

@@ -1,44 +1,42 @@
-"""Is each file what the journal beside it says?"""
+"""Comparing each file with the journal beside it."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from modelcheckpoint.formats import SUFFIXES, format_of_file
 from modelcheckpoint.journal import log
 from modelcheckpoint.records import Record, Removal
-from modelcheckpoint.storage.base import Digest, Entry, Storage, digest_of, measured
+from modelcheckpoint.storage.base import Digest, Entry, Storage, digest_of
+from modelcheckpoint.storage.digests import Read
 from modelcheckpoint.storage.journals import writer_of
+from modelcheckpoint.storage.names import is_tree
+from modelcheckpoint.storage.opened import Opened, opened
 
 __all__ = ["Verification", "Verifier"]
 
 _LOOKS = 20
-"""How often a file is looked at while somebody goes on changing it."""
+"""How often to look at a file while somebody keeps changing it."""
 
 _UNFINISHED = (
     "there is no such file: it is the last save of its run, which may have ended "
     "before the upload did"
 )
 
-Read = Callable[[int], None]
-
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found where a checkpoint should be.
+    """The result of checking one checkpoint.
 
     Attributes:
         path: Name of the file, relative to the folder, with `/`.
-        status: `"good"`, `"damaged"`, `"missing"`, or `"unknown"`: no line of the
-            journal names it, or its upload may never have ended.
-        reason: What is wrong; None where nothing is.
-        record: The line that describes the file; where none fits, the newest one of
-            its name; None where there is none.
+        status: `"good"`, `"damaged"`, `"missing"`, or `"unknown"`: the journal does
+            not name it, or its upload may never have ended.
+        reason: What is wrong; None if nothing is.
+        record: The line that describes the file; if none fits, the newest line with
+            its name; None if there is none.
     """
 
     path: str
@@ -47,8 +45,8 @@ class Verification:
     record: Record | None
 
     def proves(self, record: Record) -> bool:
-        """Return whether the file there is the one that a line describes."""
-        # Not by the whole lines: a NaN in them is unequal to itself.
+        """Return whether the file is the one that a line describes."""
+        # Not by comparing whole lines: a NaN in them is unequal to itself.
         own = self.record
         return (
             self.status == "good"
@@ -61,20 +59,20 @@ class Verifier:
     """Compares the files of a storage with its journal.
 
     Args:
-        storage: Where they are.
+        storage: The storage that contains them.
 
     Attributes:
-        read: Is told of each piece that was read, how many bytes it had.
+        read: Is called with the number of bytes of each piece that was read.
     """
 
     def __init__(self, storage: Storage) -> None:
         self.read: Read = lambda size: None
         self._storage = storage
-        self._version: object = ()  # unlike that of any journal
+        self._version: object = ()  # differs from that of any journal
         self._learn()
 
     def names(self) -> list[str]:
-        """Return the names that the journal has, newest last, then the other files."""
+        """Return the names in the journal, newest last, followed by the other files."""
         depth = max((name.count("/") for name in self._records), default=0)
         files = {entry.name for entry in self._storage.entries(SUFFIXES, depth)}
         return [*self._records, *sorted(files - set(self._records))]
@@ -85,9 +83,9 @@ class Verifier:
         return sum(entry.bytes for entry in entries if entry is not None)
 
     def verify(self, name: str) -> Verification | None:
-        """Return what is there under a name; None where nothing should be.
+        """Return the result for a name; None if nothing should have it.
 
-        A file that is exchanged meanwhile is looked at anew, and so is the journal.
+        If the file is replaced meanwhile, the file and the journal are read again.
         """
         for look in range(_LOOKS):
             before = self._entry(name)
@@ -100,7 +98,7 @@ class Verifier:
         return verification
 
     def _learn(self) -> bool:
-        """Read the journal if it is another than before, and return whether it was."""
+        """Read the journal if it has changed, and return whether it had."""
         version = self._storage.journal_version()
         if version == self._version:
             return False
@@ -114,7 +112,7 @@ class Verifier:
                 last[writer] = entry
             if isinstance(entry, Removal):
                 self._removals[entry] = entry
-            else:  # the name whose line is the newest comes last
+            else:  # the name with the newest line comes last
                 self._removals.pop(Removal.of(entry), None)
                 records = self._records.pop(entry.path, [])
                 records.append(entry)
@@ -125,34 +123,33 @@ class Verifier:
 
     def _look(self, name: str) -> Verification | None:
         try:
-            with self._storage.open(name) as file:
-                return self._compared(name, file)
+            with opened(self._storage, name) as checkpoint:
+                return self._compared(name, checkpoint)
         except FileNotFoundError:
             return self._absent(name)
         except OSError as error:
             reason = f"it cannot be read: {error.strerror or error}"
             return Verification(name, "damaged", reason, self._newest(name))
 
-    def _compared(self, name: str, file: BinaryIO) -> Verification:
-        """Compare a file with the lines of its name.
+    def _compared(self, name: str, checkpoint: Opened) -> Verification:
+        """Compare a checkpoint with the lines of its name.
 
-        It is read only where a line has its size: one of no size that anybody wrote can
-        be larger than any disk.
+        It is read only if a line has its size: a file whose size no line has can be
+        larger than any disk.
         """
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
+        size = checkpoint.bytes
         if not self._is_size(name, size):
-            # The line of what is open came before its name did: it is there by now,
-            # however fast somebody writes.
+            # The line of the open file was written before the file got its name, so it
+            # exists by now, however fast somebody writes.
             self._learn()
         newest = self._newest(name)
         if newest is None:
-            problem = format_of_file(name).problem(file)
+            problem = format_of_file(name).problem(checkpoint)
             return Verification(name, "unknown", problem, None)
         if not self._is_size(name, size):
             reason = f"it has {size} bytes, the journal says {newest.bytes}"
             return Verification(name, "damaged", reason, newest)
-        digest = measured(file, self.read)
+        digest = checkpoint.measured(self.read)
         record = self._matching(name, digest)
         if record is None and self._learn():
             record = self._matching(name, digest)
@@ -179,19 +176,28 @@ class Verifier:
                 break  # deleted on purpose
             if removal is None and Removal.of(record) in self._last_saves:
                 unfinished = Verification(name, "unknown", _UNFINISHED, record)
-            elif removal is None and not self._is_coming(record):
-                return Verification(name, "missing", "there is no such file", record)
-            # It never came, or not yet: the one before it should be there.
+            elif removal is None:
+                beside = self._beside(record)
+                if beside is None:
+                    what = "folder" if is_tree(name) else "file"
+                    reason = f"there is no such {what}"
+                    return Verification(name, "missing", reason, record)
+                if beside.rpartition("/")[2] == name.rpartition("/")[2]:
+                    break  # moved aside until a newer tree has the name
+            # It never came, or not yet: the previous file should exist.
         return unfinished
 
-    def _is_coming(self, record: Record) -> bool:
-        """Return whether a staged file is what the record's line was written for."""
+    def _beside(self, record: Record) -> str | None:
+        """Return the name of a file with a record's contents under another name.
+
+        That is a staged file, or a tree that was moved aside.
+        """
         for entry in self._storage.unpublished(record.path):
             if entry.bytes == record.bytes:
                 digest = digest_of(self._storage, entry.name)
                 if digest and log.describes(record, digest):
-                    return True
-        return False
+                    return entry.name
+        return None
 
     def _entry(self, name: str) -> Entry | None:
         with contextlib.suppress(OSError):

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Union
 
 from modelcheckpoint.decide.matching import Described
+from modelcheckpoint.display.html import fields_html
 from modelcheckpoint.listing.columns import (
     always,
     attribute,
@@ -39,15 +40,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 @described
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that is there; None stands for what is not known of it."""
+    """A checkpoint that exists; what is unknown about it is None."""
 
     path: str = column("text", "Absolute path of the file.")
     name: str = column("text", "Its name relative to the folder, with `/`.", always)
     status: str = column(
         "text",
-        '`"recorded"`: the journal has a line of this name and this size; `"changed"`: '
-        'it has lines of this name, and none has this size; `"unknown"`: it has no '
-        "line of this name, as where Keras itself wrote it.",
+        '`"recorded"`: the journal has a line with this name and this size; '
+        '`"changed"`: it has lines with this name, but none with this size; '
+        '`"unknown"`: it has no line with this name (Keras itself may have written '
+        "the file).",
     )
     epoch: int | None = of_line("count", "Epoch in which it was saved, from 1.", always)
     batch: int | None = of_line(
@@ -68,46 +70,53 @@ class Checkpoint:
     )
     best: bool = column(
         "flag",
-        "Whether it is the best of the list: by `value`, among those with the "
-        "`monitor` of the newest.",
+        "Whether it is the best of the list, by `value`, among the checkpoints with "
+        "the same `monitor` as the newest.",
     )
     format: str | None = of_line(
         "text",
-        '`"keras"`, `"weights.h5"`, `"hdf5"` or `"hdf5-weights"`. Where the journal '
-        "does not tell, `.h5` and `.hdf5` can be either.",
+        '`"keras"`, `"weights.h5"`, `"hdf5"`, `"hdf5-weights"`, `"orbax"` or '
+        '`"orbax-weights"`. If the journal does not say, `.h5`, `.hdf5` and `.orbax` '
+        "can contain a model or weights.",
     )
-    bytes: int = column("size", "Size of the file.", always)
+    bytes: int = column(
+        "size", "Size of the file, or of all files in the folder.", always
+    )
     crc32: str | None = of_line(
         "text",
-        "Checksum that the journal has, eight hexadecimal digits; nobody has compared "
-        "it with the file (`verify_checkpoints()` does).",
+        "Checksum in the journal, eight hexadecimal digits; it was not compared with "
+        "the file (`verify_checkpoints()` does that).",
     )
     time: datetime | None = of_line(
         "time",
-        "When it was saved, UTC; when the file was written where the journal does not "
-        "tell.",
+        "When it was saved, UTC; if the journal does not say, when the file was "
+        "written.",
         always,
     )
     run: str | None = of_line("text", "Identifier of the run that wrote it.")
     aside: bool = column(
         "flag",
         "Whether it was kept under this second name when another checkpoint took its "
-        "first.",
+        "first name.",
     )
     record: Record | None = attribute(
-        "The line of the journal from which this is.", repr=False, compare=False
+        "The line of the journal that describes it.", repr=False, compare=False
     )
     file: Entry = attribute("What was seen of the file.", repr=False, compare=False)
 
+    def _repr_html_(self) -> str:
+        values = {k: v for k, v in vars(self).items() if k not in ("record", "file")}
+        return fields_html(values, self.name)
+
 
 COLUMNS = columns_of(Checkpoint)
-"""The columns that are always there."""
+"""The columns that every list has."""
 
 
 def metric_columns(checkpoints: Sequence[Checkpoint]) -> dict[str, list[float | None]]:
-    """Return the values of each metric, None where a checkpoint has none.
+    """Return the values of each metric; None for a checkpoint without it.
 
-    A metric that has the name of another column gets `logs.` before it.
+    A metric with the name of another column gets the prefix `logs.`.
     """
     columns: dict[str, list[float | None]] = {}
     names = dict.fromkeys(name for c in checkpoints for name in c.logs)
@@ -123,7 +132,7 @@ def metric_columns(checkpoints: Sequence[Checkpoint]) -> dict[str, list[float | 
 
 
 def recorded(storage: Storage, file: Entry, line: Described, best: bool) -> Checkpoint:
-    """Return a checkpoint that a line of the journal describes."""
+    """Return a checkpoint that a journal line describes."""
     record = line.record
     written = {c.name: _WRITTEN[c.kind](getattr(record, c.name)) for c in _OF_LINE}
     return Checkpoint(
@@ -138,7 +147,7 @@ def recorded(storage: Storage, file: Entry, line: Described, best: bool) -> Chec
 
 
 def unrecorded(storage: Storage, file: Entry, named: bool) -> Checkpoint:
-    """Return a checkpoint that no line describes; one may have its name."""
+    """Return a checkpoint that no line describes, though one may have its name."""
     unknown: dict[str, Any] = {c.name: None for c in _OF_LINE}
     unknown.update(format=_format_of(file.name), time=_modified(file.modified))
     return Checkpoint(
@@ -162,12 +171,12 @@ def _format_of(name: str) -> str | None:
 
 
 def _count(value: int | None) -> int | None:
-    # A foreign line can hold a number that no table does.
+    # A foreign line can hold a number that no table can.
     return value if value is not None and 0 <= value < 2**53 else None
 
 
 def _known(value: Number | None) -> Number:
-    """Return a number as one that a float can hold; NaN where it is none."""
+    """Return a number as a float can hold it; NaN if it is None."""
     if value is None:
         return math.nan
     try:
@@ -178,7 +187,7 @@ def _known(value: Number | None) -> Number:
 
 
 def time_of(text: str) -> datetime | None:
-    """Return the time that a line of the journal tells, UTC; None if it is none."""
+    """Return the time in a journal line, UTC; None if it is not a time."""
     try:
         time = datetime.fromisoformat(text)
         if time.tzinfo is None:
@@ -211,4 +220,4 @@ _WRITTEN: dict[str, Callable[[Any], Any]] = {
     "number": _value,
     "time": time_of,
 }
-"""What is known of a value that a line tells."""
+"""Converters for the values of a journal line, by kind of column."""

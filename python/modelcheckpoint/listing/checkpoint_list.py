@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, overload
 
 from modelcheckpoint.decide import matching
 from modelcheckpoint.decide.monitor import best_record
+from modelcheckpoint.display.table import aligned
+from modelcheckpoint.display.text import quantity, shown
 from modelcheckpoint.journal.scan import Contents
 from modelcheckpoint.listing.checkpoint import Checkpoint, recorded, unrecorded
+from modelcheckpoint.listing.checkpoint_html import checkpoints_html
 from modelcheckpoint.listing.checkpoint_table import legend, table
 from modelcheckpoint.listing.plot_points import Point, curve
-from modelcheckpoint.listing.table import aligned
-from modelcheckpoint.listing.text import quantity, shown
 from modelcheckpoint.records import Record
 from modelcheckpoint.storage.base import Storage
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["CheckpointList", "catalogue"]
 
 _SHOWN = 20
-"""How many checkpoints a list shows of itself."""
+"""How many checkpoints a printed list shows."""
 
 
 class CheckpointList(list[Checkpoint]):
@@ -32,8 +33,8 @@ class CheckpointList(list[Checkpoint]):
 
     Attributes:
         folder: Absolute path.
-        curve: A point for each save that the journal tells of, also of files that are
-            gone; what `plot_checkpoints` draws.
+        curve: A point for each save in the journal, also of deleted files; what
+            `plot_checkpoints` draws.
     """
 
     def __init__(
@@ -50,11 +51,11 @@ class CheckpointList(list[Checkpoint]):
         """Return a pandas data frame with one row for each checkpoint.
 
         It has a column for each attribute but `logs`, then one for each metric in
-        `logs`; a metric that has the name of such a column is called `logs.<name>`.
-        With no checkpoints the columns and their types are the same.
+        `logs`; a metric with the name of another column is called `logs.<name>`.
+        Without checkpoints, the columns and their types are the same.
 
         Raises:
-            ImportError: If there is no pandas.
+            ImportError: If pandas is not installed.
         """
         from modelcheckpoint.listing.frame import frame_of
 
@@ -69,6 +70,9 @@ class CheckpointList(list[Checkpoint]):
         if isinstance(index, slice):
             return CheckpointList(item, self.folder, self.curve)
         return item
+
+    def _repr_html_(self) -> str:
+        return checkpoints_html(self, self.folder, min(len(self), _SHOWN))
 
     def __repr__(self) -> str:
         head = f"<{quantity(len(self))}>"
@@ -88,7 +92,7 @@ def catalogue(storage: Storage, contents: Contents) -> CheckpointList:
     """Return the checkpoints of a folder, in the order of saving.
 
     Files that the journal does not describe come first, by the time at which they were
-    written: nothing tells when they were saved.
+    written, because nothing says when they were saved.
     """
     entries = contents.entries
     sizes = {file.name: file.bytes for file in contents.files}

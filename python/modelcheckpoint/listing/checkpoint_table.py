@@ -1,25 +1,29 @@
-"""The table in which checkpoints are shown to people, and what its marks mean."""
+"""The printed table of checkpoints, and the meaning of its marks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from modelcheckpoint.display.table import GAP, Cells, shorten
+from modelcheckpoint.display.text import shown
 from modelcheckpoint.listing.checkpoint import COLUMNS
-from modelcheckpoint.listing.table import Cells
-from modelcheckpoint.listing.text import shown
 
 __all__ = ["legend", "narrowed", "table"]
 
-_NARROW, _NARROWEST = 24, 10
-"""How narrow the column of the names gets before others do, and after that."""
+_LEAST_TELLING = ("time", "bytes", "monitor", "batch")
+"""The columns that are omitted if a table is too wide, in this order."""
+
+_HEAD, _NARROWEST = 15, 10
+"""The least widths of the values' head and of the names' column."""
 
 
 def table(rows: Sequence[Any], encoding: str | None = "utf-8") -> list[Cells]:
-    """Return the columns that tell something of these checkpoints.
+    """Return the columns that are informative for these checkpoints.
 
-    They are called as in the data frame; a single monitor heads its values. What could
-    move a terminal's cursor is escaped.
+    They have the names of the data frame; if there is a single monitor, its name is the
+    head of the values. Characters that could move a terminal's cursor are escaped.
 
     Args:
         rows: The checkpoints.
@@ -32,28 +36,41 @@ def table(rows: Sequence[Any], encoding: str | None = "utf-8") -> list[Cells]:
         if column.shown and column.shown(rows):
             head = shown(heads.get(column.name, column.name), encoding)
             texts = [shown(text, encoding) for text in column.texts(rows)]
-            cells.append(Cells(head, texts, column.right))
+            cells.append(Cells(head, texts, column.right, column.name))
     return cells
 
 
-def narrowed(columns: Sequence[Cells], width: int) -> list[Cells]:
-    """Return a table that fits in this width: the names give way, then the monitors."""
-    if _room(columns, width) < _NARROW:
-        columns = [c.shortened(15) if c.head == "monitor" else c for c in columns]
-    room = max(_room(columns, width), _NARROWEST)
-    return [c.shortened(room) if c.head == "name" else c for c in columns]
+def narrowed(columns: Sequence[Cells], width: int) -> tuple[list[Cells], list[str]]:
+    """Return a table that fits this width, and the names of the omitted columns.
+
+    The values' head and the names are shortened only if that is not enough.
+    """
+    kept = list(columns)
+    for name in _LEAST_TELLING:
+        if _width(kept) > width:
+            kept = [column for column in kept if column.name != name]
+    left_out = [column.name for column in columns if column not in kept]
+    if _width(kept) > width:
+        kept = [_with_short_head(c) if c.name == "value" else c for c in kept]
+    others = sum(column.width + GAP for column in kept if column.name != "name")
+    room = max(width - others, _NARROWEST)
+    return [c.shortened(room) if c.name == "name" else c for c in kept], left_out
 
 
-def _room(columns: Sequence[Cells], width: int) -> int:
-    return width - sum(c.width + 2 for c in columns if c.head != "name")
+def _width(columns: Sequence[Cells]) -> int:
+    return sum(column.width + GAP for column in columns) - GAP
+
+
+def _with_short_head(column: Cells) -> Cells:
+    return replace(column, head=shorten(column.head, _HEAD))
 
 
 def legend(rows: Sequence[Any], in_table: int | None = None) -> str:
-    """Return what the marks in the first column mean, of those that are there.
+    """Return the meaning of the marks that occur in the first column.
 
     Args:
         rows: The checkpoints.
-        in_table: How many of them, the last ones, the table has; None: all.
+        in_table: How many of the last ones the table shows; None for all.
     """
     hidden = 0 if in_table is None else len(rows) - in_table
     best: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""What a column of a list of checkpoints holds, and where it is shown."""
+"""The columns of a list of checkpoints: what they hold, and where they are shown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
-from modelcheckpoint.listing.text import number_text, size_text, time_text
+from modelcheckpoint.display.text import number_text, size_text, time_text
 
 __all__ = [
     "Column",
@@ -30,9 +30,9 @@ class Kind:
     """What a column holds.
 
     Attributes:
-        dtype: What pandas calls it; None: what pandas makes of it by itself.
-        text: How people read a value that is known.
-        right: Whether texts end below each other, as numbers do.
+        dtype: Its pandas type; None if pandas chooses.
+        text: Returns the text of a known value.
+        right: Whether texts are aligned to the right, as numbers are.
     """
 
     dtype: str | None
@@ -55,12 +55,12 @@ class Column:
     """A column.
 
     Attributes:
-        name: Of the attribute, and in data frames and tables.
+        name: Of the attribute, and of the column in data frames and tables.
         kind: `"text"`, `"flag"`, `"count"`, `"number"`, `"size"` or `"time"`.
-        means: What it holds, for the documents of Python and R.
-        shown: Whether it tells something of these checkpoints, so that a table for
-            people has it; None: no such table has it.
-        of_line: Whether the value is that of the journal's line.
+        means: What it holds, for the documentation of Python and R.
+        shown: Returns whether it is informative for these checkpoints, so that a
+            printed table has it; None if no printed table has it.
+        of_line: Whether the value comes from the journal line.
     """
 
     name: str
@@ -71,16 +71,16 @@ class Column:
 
     @property
     def dtype(self) -> str | None:
-        """What pandas calls it; None: what pandas makes of it by itself."""
+        """Its pandas type; None if pandas chooses."""
         return _KINDS[self.kind].dtype
 
     @property
     def right(self) -> bool:
-        """Whether its texts end below each other."""
+        """Whether its texts are aligned to the right."""
         return _KINDS[self.kind].right
 
     def texts(self, rows: Sequence[Any]) -> list[str]:
-        """Return how people read its values; nothing where none is known."""
+        """Return the texts of its values; empty for unknown values."""
         text = _KINDS[self.kind].text
         values = [getattr(row, self.name) for row in rows]
         return ["" if value is None else text(value) for value in values]
@@ -95,15 +95,15 @@ def column(
 
 
 def of_line(kind: str, means: str, shown: Shown | None = None) -> Any:
-    """Return a field as `column` does, whose value is that of the journal's line."""
+    """Return a field as `column` does, with a value from the journal line."""
     return column(kind, means, shown, of_line=True)
 
 
 def attribute(means: str, **options: Any) -> Any:
-    """Return a dataclass' field that is no column.
+    """Return a dataclass' field that is not a column.
 
     Args:
-        means: What it holds, for the documents.
+        means: What it holds, for the documentation.
         options: As for `dataclasses.field`.
     """
     return field(metadata={"means": means}, **options)
@@ -115,7 +115,7 @@ def columns_of(kind: type) -> list[Column]:
 
 
 def described(kind: type[T]) -> type[T]:
-    """Add what its fields hold to a dataclass' documentation; a decorator."""
+    """Add the descriptions of its fields to a dataclass' docstring; a decorator."""
     meanings = [
         textwrap.fill(
             f"{f.name}: {f.metadata['means']}",
@@ -135,10 +135,10 @@ def always(rows: Sequence[Any]) -> bool:
 
 
 def known(name: str) -> Shown:
-    """Show a column where the value of this name is known of any checkpoint."""
+    """Show a column if any checkpoint has a known value of this name."""
     return lambda rows: any(getattr(row, name) is not None for row in rows)
 
 
 def several(name: str) -> Shown:
-    """Show a column where there is more than one value of this name."""
+    """Show a column if there are several values of this name."""
     return lambda rows: len({getattr(row, name) for row in rows} - {None}) > 1

@@ -17,7 +17,7 @@ def frame_of(rows: Sequence[Checkpoint]) -> DataFrame:
     """Return a data frame with one row for each checkpoint.
 
     Raises:
-        ImportError: If there is no pandas.
+        ImportError: If pandas is not installed.
     """
     try:
         import pandas

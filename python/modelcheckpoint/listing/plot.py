@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from modelcheckpoint.display.text import shown
 from modelcheckpoint.listing.checkpoint_list import CheckpointList
 from modelcheckpoint.listing.plot_legend import BEST, GREY, Entry, colours_of, legend
 from modelcheckpoint.listing.plot_points import Point, drawable
 from modelcheckpoint.listing.queries import Folder, found_in
-from modelcheckpoint.listing.text import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,25 +27,25 @@ _DIAMOND: dict[str, Any] = {
     "markeredgecolor": "black",
 }
 _MANY = 60
-"""From so many saves on, those that are gone get a smaller mark."""
+"""The number of saves above which deleted ones get a smaller mark."""
 
 
 def plot_checkpoints(folder: Folder | CheckpointList, ax: Axes | None = None) -> Axes:
-    """Draw the checkpoints of a folder with matplotlib, and return the axes.
+    """Plot the checkpoints in a folder with matplotlib, and return the axes.
 
-    The monitored value of each save that the journal tells of is drawn over its epoch,
-    and a line for each run leads through them. Discs are files that are there, rings
-    files that are gone, crosses at the lower edge saves without a finite value. The
-    best that is there is a diamond. Only the quantity that the newest checkpoint
-    monitors is drawn. Saves from the middle of an epoch stand between two epochs.
+    Plots the monitored value of each save in the journal over its epoch, with one line
+    per run. A disc is a file that exists, a ring a file that was deleted, a cross at
+    the lower edge a save without a finite value. The best existing checkpoint is a
+    diamond. Only the metric that the newest checkpoint monitors is drawn. Saves from
+    the middle of an epoch appear between two epochs.
 
     Args:
         folder: As for `list_checkpoints`, or what that returned.
-        ax: Where to draw; None makes a new figure.
+        ax: Where to draw; None creates a new figure.
 
     Raises:
-        ImportError: If there is no matplotlib.
-        ValueError: If `folder` is no path.
+        ImportError: If matplotlib is not installed.
+        ValueError: If `folder` is not a path.
         OSError: If there is no such folder, or it or its journal cannot be read.
     """
     if not isinstance(folder, CheckpointList):
@@ -93,7 +93,7 @@ def _draw_runs(axes: Axes, points: Sequence[Point]) -> None:
 
 
 def _draw_saves(axes: Axes, own: Sequence[Point], colour: str, small: bool) -> None:
-    # Among many saves the few that are left would be lost, were all marks alike.
+    # With equal marks, the few that are left would be lost among many saves.
     sizes = (2.5, 6) if small else (7, 7)
     gone = [point for point in own if point.name is None]
     kept = [point for point in own if point.name is not None]
@@ -104,7 +104,7 @@ def _draw_saves(axes: Axes, own: Sequence[Point], colour: str, small: bool) -> N
 
 
 def _draw_not_finite(axes: Axes, points: Sequence[Point]) -> None:
-    """Draw saves that have no place on the axis of the values at its lower end."""
+    """Draw saves without a place on the value axis at its lower end."""
     epochs = [point.epoch for point in points if not math.isfinite(point.value)]
     if epochs:
         edge = axes.get_xaxis_transform()
@@ -134,7 +134,7 @@ def _draw_legend(axes: Axes, points: Sequence[Point]) -> None:
         columnspacing=1.5,
     )
     for text, entry in zip(drawn.get_texts(), entries):
-        text.set_parse_math(False)  # a run can be called anything, $ and all
+        text.set_parse_math(False)  # a run can have any name, even with $
         text.set_text(entry.label)
 
 

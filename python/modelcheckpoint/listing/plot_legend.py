@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from modelcheckpoint.display.text import number_text, shown
 from modelcheckpoint.listing.plot_points import EARLIER, Point
-from modelcheckpoint.listing.text import number_text, shown
 
 __all__ = ["BEST", "GREY", "Entry", "colours_of", "legend"]
 
-# Okabe and Ito's palette, which people who confuse red and green can tell apart.
+# Okabe and Ito's palette, which people with colour blindness can distinguish.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
 BEST = "#D55E00"
 GREY = "#767676"
@@ -22,7 +22,7 @@ class Entry:
     """A line of the legend.
 
     Attributes:
-        mark: `"run"`, `"kept"`, `"gone"`, `"not finite"` or `"best"`; `"nothing"` where
+        mark: `"run"`, `"kept"`, `"gone"`, `"not finite"` or `"best"`; `"nothing"` if
             there is nothing to draw.
         label: What it means.
         colour: Of the mark.
@@ -64,7 +64,7 @@ def _entries(points: Sequence[Point]) -> Iterator[Entry]:
 
 
 def _best_label(best: Sequence[Point]) -> str:
-    """Return what is best; several lists that are drawn as one have a best each."""
+    """Return the label of the best; lists that are drawn together each have one."""
     if len(best) > 2:
         return f"best of each of {len(best)} lists"
     each = [f"{number_text(p.value)} in epoch {math.ceil(p.epoch)}" for p in best]

@@ -13,10 +13,10 @@ from modelcheckpoint.records import Record
 __all__ = ["COLOURS", "EARLIER", "Point", "curve", "curve_of", "drawable"]
 
 COLOURS = 5
-"""So many runs can be told apart."""
+"""How many runs can be distinguished."""
 
 EARLIER = "earlier runs"
-"""What the first runs are called where there are more."""
+"""The name of the first runs if there are more."""
 
 _LONGEST = 24
 
@@ -26,14 +26,14 @@ class Point:
     """One save.
 
     Attributes:
-        epoch: Where it is drawn: at its epoch, and within that by the batch.
-        value: Of the monitored quantity; NaN where there is none.
+        epoch: Where it is drawn: at its epoch, and within the epoch at its batch.
+        value: Of the monitored quantity; NaN if there is none.
         run: Identifier of its run.
-        series: What stands in the legend for its run: its identifier, or, of the first
-            ones where there are many, `EARLIER`.
+        series: The name of its run in the legend: its identifier, or `EARLIER` for the
+            first runs if there are many.
         monitor: Name of the monitored quantity.
-        name: Name of its file, None where that is gone.
-        best: Whether it is the best that is there.
+        name: Name of its file; None if the file is gone.
+        best: Whether it is the best one that exists.
     """
 
     epoch: float
@@ -50,12 +50,13 @@ def curve(
 ) -> list[Point]:
     """Return a point for each save, in the order of saving.
 
-    Only what has the monitor of the newest file that is there, or was, counts: values
-    of several quantities have no common axis. What was kept aside is one save.
+    Only saves with the monitor of the newest existing file count (of the newest save,
+    if no file exists), because values of several quantities have no common axis. A file
+    that was kept aside counts as one save.
 
     Args:
         history: The records of the journal, oldest first.
-        kept: Those that describe a file.
+        kept: The records that describe an existing file.
         best: The best of these.
     """
     originals = Originals()
@@ -70,10 +71,10 @@ def curve(
 
 
 def curve_of(rows: Sequence[Any]) -> list[Point]:
-    """Return a point for each of these checkpoints, where no journal is at hand.
+    """Return a point for each of these checkpoints, without a journal.
 
-    Only what has the monitor of the last one counts. A file that is in several lists of
-    one folder is one point.
+    Only checkpoints with the monitor of the last one count. A file that is in several
+    lists of one folder is one point.
     """
     monitored = [row for row in rows if row.monitor is not None]
     saves: dict[tuple[Any, ...], Any] = {}
@@ -84,7 +85,7 @@ def curve_of(rows: Sequence[Any]) -> list[Point]:
 
 
 def drawable(points: Iterable[Point]) -> list[Point]:
-    """Return the points that have a place over the axis of the epochs."""
+    """Return the points that have a place on the epoch axis."""
     return [point for point in points if math.isfinite(point.epoch)]
 
 
@@ -122,7 +123,7 @@ def _lengths(drawn: Sequence[Any]) -> dict[str, int]:
 
 
 def _place(record: Any, lengths: dict[str, int]) -> float:
-    # How many batches an epoch has no journal tells: at least so many as were seen.
+    # No journal says how many batches an epoch has: at least as many as were seen.
     epoch = _float(record.epoch)
     if record.batch is None:
         return epoch

@@ -1,4 +1,4 @@
-"""Find the newest, the best, and what may go; say in a sentence what came of it."""
+"""Find the newest and best checkpoint and prune the rest; results without printing."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from modelcheckpoint.addresses import check_address, is_address
 from modelcheckpoint.decide import arguments
 from modelcheckpoint.decide.monitor import best_record, direction_of
 from modelcheckpoint.decide.retention import Keep, to_delete
+from modelcheckpoint.display.text import quantity, size_text
 from modelcheckpoint.errors import without_number
 from modelcheckpoint.journal.prune import prune
 from modelcheckpoint.journal.scan import contents
 from modelcheckpoint.listing.checkpoint_list import CheckpointList, catalogue
-from modelcheckpoint.listing.text import quantity, size_text
 from modelcheckpoint.records import Record
 from modelcheckpoint.save.background import wait_for_all
 from modelcheckpoint.storage import absolute, storage_for
@@ -37,12 +37,12 @@ Folder = Union[str, "os.PathLike[str]"]
 
 @dataclass(frozen=True)
 class Pruned:
-    """What came of pruning a folder.
+    """The result of pruning a folder.
 
     Attributes:
         found: What was deleted, or would be.
         summary: The same in a sentence.
-        error: What kept a file from being deleted; None where nothing did.
+        error: Why a file could not be deleted; None if all were.
     """
 
     found: CheckpointList
@@ -51,17 +51,17 @@ class Pruned:
 
     @property
     def wrong(self) -> str | None:
-        """What kept a file from being deleted, in a sentence."""
+        """Why a file could not be deleted, in a sentence."""
         return None if self.error is None else str(self.error)
 
 
 def found_in(folder: Folder) -> CheckpointList:
-    """Return what `list_checkpoints` does."""
+    """Return the result of `list_checkpoints`."""
     return _listed(opened(folder))
 
 
 def find_latest(folder: Folder) -> tuple[str | None, str]:
-    """Return what `latest_checkpoint` does, and why if it is None."""
+    """Return the result of `latest_checkpoint`, and the reason if it is None."""
     found = found_in(folder)
     if not found:
         return None, f"There is no checkpoint in {found.folder!r}."
@@ -71,7 +71,7 @@ def find_latest(folder: Folder) -> tuple[str | None, str]:
 def find_best(
     folder: Folder, monitor: str | None = None, mode: str | None = None
 ) -> tuple[str | None, str]:
-    """Return what `best_checkpoint` does, and why if it is None."""
+    """Return the result of `best_checkpoint`, and the reason if it is None."""
     if monitor is not None:
         monitor = arguments.text("monitor", monitor)
     if mode is not None:
@@ -95,7 +95,7 @@ def pruned(
     keep_every: int | None = None,
     dry_run: bool = True,
 ) -> Pruned:
-    """Do what `prune_checkpoints` does, but say nothing and raise no late error."""
+    """Do what `prune_checkpoints` does, without printing or raising late errors."""
     keep = Keep(
         arguments.count_or_none("keep_latest", keep_latest),
         arguments.count_or_none("keep_best", keep_best),
@@ -120,7 +120,7 @@ def pruned(
 
 
 def opened(folder: Folder) -> Storage:
-    """Return the storage of a folder that is there and can be read."""
+    """Return the storage of a folder that exists and can be read."""
     given = arguments.path("folder", folder)
     path = absolute(given)
     if is_address(path):
@@ -140,7 +140,7 @@ def opened(folder: Folder) -> Storage:
 def _opened_at(address: str) -> Storage:
     storage = storage_for(address)
     if not any(True for _ in storage.entries(("",), 99)):
-        what = "`folder` must hold checkpoints, and there is nothing there"
+        what = "`folder` must contain checkpoints, but nothing is there"
         raise without_number(FileNotFoundError(errno.ENOENT, what, address))
     return storage
 

@@ -1,1 +1,1 @@
-"""What can be seen of the running `fit`."""
+"""Observe the running `fit`."""

@@ -1,4 +1,4 @@
-"""What Keras needs to build a model before weights can be loaded."""
+"""The config with which Keras builds a model before weights can be loaded."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 __all__ = ["build_config_of"]
 
 _LONGEST = 4096
-"""A line of the journal is no place for more."""
+"""The most characters of it in a line of the journal."""
 
 
 def build_config_of(model: Any) -> dict[str, Any] | None:
-    """Return what the model's `build_from_config` takes, as plain values, or None.
+    """Return the argument of the model's `build_from_config`, as plain values, or None.
 
-    A model without a first `Input` is built as it meets its first batch; one that is
-    to go on needs its weights before that.
+    A model without a first `Input` is built by its first batch. A training that is
+    resumed needs the weights before that.
     """
     method = getattr(model, "get_build_config", None)
     if method is None or not model.built:
@@ -23,7 +23,7 @@ def build_config_of(model: Any) -> dict[str, Any] | None:
     try:
         text = json.dumps(method(), default=_plain)
         config = json.loads(text)
-    except Exception:  # of whatever kind: a model's own method
+    except Exception:  # a model's own method may raise anything
         return None
     return config if isinstance(config, dict) and len(text) <= _LONGEST else None
 

@@ -1,4 +1,4 @@
-"""Whether a compiled metric is better when higher or when lower."""
+"""Find out whether a compiled metric is better when higher or when lower."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["stated_direction"]
 
 
 def stated_direction(model: Any, monitor: str) -> str | None:
-    """Return `"min"` or `"max"` where the monitored metric's object states it.
+    """Return `"min"` or `"max"` if the monitored metric's object states it, or None.
 
     Keras 3 gives its own metrics a `_direction` ("up" or "down"), which Keras' own
-    callbacks read too; a user's metric may have one. Names in `logs` can have an
-    output's name in front (`out_accuracy`): the longest match wins.
+    callbacks read too; a user's metric may have one. Names in `logs` can begin with the
+    name of an output (`out_accuracy`): the longest match wins.
     """
     name = monitor[4:] if monitor.startswith("val_") else monitor
     stated = {
@@ -30,6 +30,6 @@ def stated_direction(model: Any, monitor: str) -> str | None:
 def _metrics(model: Any) -> Iterator[Any]:
     for metric in getattr(model, "metrics", None) or ():
         yield metric
-        # CompileMetrics, which holds what the user compiled; not yet built before the
-        # first batch, when it has none to show.
+        # CompileMetrics holds the metrics given to `compile`. Before the first batch it
+        # is not built, and has none.
         yield from getattr(metric, "metrics", None) or ()

@@ -1,24 +1,24 @@
-"""The samples of one epoch, from the float32 in which Keras counts them."""
+"""Count the samples of one epoch from the float32 in which Keras counts them."""
 
 from __future__ import annotations
 
 __all__ = ["EXACT", "EpochCount"]
 
 EXACT = 2**24
-"""Up to here a float32, which Keras counts in, holds every whole number."""
+"""Up to here a float32, in which Keras counts, holds every whole number."""
 
 
 class EpochCount:
     """The samples of one epoch, from a float32 that grows by each batch's size.
 
-    From 2^24 on that float no longer holds every whole number. Then, if the batches
-    had one size so far, that size is added; if not, the float is all there is, and
-    `inexact` says so.
+    From 2^24 on the float no longer holds every whole number. Then, if all batches so
+    far had the same size, that size is added. If not, the float is used as it is, and
+    `inexact` is set.
 
     Attributes:
-        samples: How many so far.
-        inexact: Whether this is only roughly so.
-        missed: Whether there were batches whose size nobody knows.
+        samples: The number so far.
+        inexact: Whether this number is only approximate.
+        missed: Whether there were batches of unknown size.
     """
 
     def __init__(self, start: float = 0.0) -> None:
@@ -30,11 +30,11 @@ class EpochCount:
 
     @property
     def follows(self) -> bool:
-        """Whether the float is known from which the next batches are counted."""
+        """Whether the float is known from which to count the next batches."""
         return self._raw is not None
 
     def leave(self) -> None:
-        """The float is set back, and may then count what is no training."""
+        """Stop following the float: it is reset, and may then count an evaluation."""
         self._raw = None
 
     def follow(self, raw: float) -> None:
@@ -42,9 +42,9 @@ class EpochCount:
         self._raw = raw
 
     def update(self, raw: float, batches: int = 1) -> int:
-        """Take in the float after `batches` more batches; return the samples they had.
+        """Note the float after `batches` more batches; return their samples.
 
-        With `batches=0` nobody knows how many they were, perhaps none.
+        `batches=0` means an unknown number of batches, perhaps none.
         """
         before, self._raw = self._raw, raw
         if before is None or raw < before or (raw == before < EXACT and batches):

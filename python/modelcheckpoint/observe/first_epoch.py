@@ -1,8 +1,8 @@
 """Make a running `fit` start at another epoch.
 
-Keras' own BackupAndRestore does it by these private names, after `on_train_begin`:
-Keras 3 looks at `model._initial_epoch`, Keras 2 asks `model._training_state`. Neither
-is set back by Keras, and the next `fit` would train nothing.
+Keras' own BackupAndRestore uses the same private names, which Keras reads after
+`on_train_begin`: Keras 3 `model._initial_epoch`, Keras 2 `model._training_state`. Keras
+resets neither of them, and then the next `fit` would train nothing.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ __all__ = ["Start", "start_at", "started", "take_back"]
 
 
 class Start(int):
-    """The epoch at which to start, from 0: how many are done.
+    """The epoch at which to start, from 0, which is the number of epochs done.
 
     Attributes:
-        samples: Seen up to there; None where nobody knows.
+        samples: The samples seen up to there; None if unknown.
     """
 
     samples: int | None = None
 
     @property
     def moment(self) -> tuple[int, int]:
-        """How far the training was; of two the later one is larger."""
+        """Epochs done and samples seen; of two starts the later one is larger."""
         return int(self), self.samples or 0
 
 
 class _TrainingState:
-    """What Keras 2 asks where a training goes on."""
+    """The object that Keras 2 asks where to continue a training."""
 
     def __init__(self, start: Start) -> None:
         self.start = start
@@ -41,7 +41,7 @@ class _TrainingState:
 
 
 def start_at(model: Any, epoch: int, samples: int | None) -> Start:
-    """Ask for a first epoch, from 0; whether Keras listens is seen when it begins."""
+    """Request a first epoch, from 0; only its start shows whether Keras complies."""
     start = Start(epoch)
     start.samples = samples
     if hasattr(model, "_initial_epoch"):
@@ -52,7 +52,7 @@ def start_at(model: Any, epoch: int, samples: int | None) -> Start:
 
 
 def started(model: Any) -> Start | None:
-    """Return what was asked for here, by whichever callback, or None."""
+    """Return the start that a callback of ours, this or another, requested, or None."""
     start = getattr(model, "_initial_epoch", None)
     state = getattr(model, "_training_state", None)
     start = state.start if isinstance(state, _TrainingState) else start
@@ -60,9 +60,9 @@ def started(model: Any) -> Start | None:
 
 
 def take_back(model: Any, start: Start | None) -> None:
-    """Take back what was asked: the next `fit` starts where its caller says.
+    """Withdraw a request, so that the next `fit` starts where its caller says.
 
-    What another callback has asked for since, or BackupAndRestore, stays.
+    A later request by another callback, or by BackupAndRestore, stays.
     """
     if start is None or started(model) is not start:
         return

@@ -7,6 +7,7 @@ import weakref
 from dataclasses import dataclass
 from typing import Any
 
+from modelcheckpoint.observe.averages import Swappers, swappers_beside
 from modelcheckpoint.observe.processes import is_chief
 from modelcheckpoint.observe.progress import Progress
 from modelcheckpoint.observe.stack import fit_runs
@@ -19,13 +20,14 @@ class Fit:
     """One call of `fit`, or one loop that drives the hooks by hand.
 
     Attributes:
-        model: In training. On JAX it need not have its state, see `current_model`.
-        progress: Where the training stands.
-        epochs: Up to which epoch it goes, from 1; None if nobody said.
-        chief: Whether this process is the one that writes.
+        model: The model. On JAX it may lack its current state, see `current_model`.
+        progress: How far the training has come.
+        epochs: The last epoch, from 1; None if unknown.
+        chief: Whether this process writes the checkpoints.
         thread: Identifier of the thread that trains.
-        callback: Whose hooks these are. Held weakly: it holds this, and a circle would
-            keep the model alive.
+        callback: The callback whose hooks are called. It is held weakly, because it
+            holds this object, and a cycle would keep the model alive.
+        swappers: The SwapEMAWeights callbacks beside it.
     """
 
     model: Any
@@ -34,22 +36,23 @@ class Fit:
     chief: bool
     thread: int
     callback: weakref.ref[Any]
+    swappers: Swappers
 
     @classmethod
     def begin(cls, model: Any, callback: Any, unit: str) -> Fit:
-        """Return what the callback is told of the fit that begins now.
+        """Return the fit that begins now.
 
         Args:
-            model: That it trains.
-            callback: Whose hooks drive it.
-            unit: What its batches are counted in.
+            model: The model that it trains.
+            callback: The callback whose hooks are called.
+            unit: The unit in which batches are counted.
 
         Raises:
-            SampleCountError: If that is samples, and they cannot be counted.
+            SampleCountError: If the unit is samples and they cannot be counted.
         """
-        # Keras' fit hands over its parameters, and so can a loop that drives the hooks
-        # as `fit` does. Any other may train as it likes: only the loop itself knows the
-        # sizes of its batches.
+        # Keras' `fit` passes its parameters to callbacks, and so can a custom loop that
+        # calls the hooks as `fit` does. Any other loop may train in any way, and only
+        # the loop itself knows the sizes of its batches.
         params = getattr(callback, "params", None) or {}
         in_fit = "steps" in params
         by_hand = not fit_runs(model)
@@ -60,14 +63,15 @@ class Fit:
             is_chief(model),
             threading.get_ident(),
             weakref.ref(callback),
+            swappers_beside(model, callback),
         )
 
     @property
     def current_model(self) -> Any:
-        """The model as Keras hands it to a callback, with the state that it has now.
+        """The model as Keras hands it to a callback, with its current state.
 
-        On JAX that takes time: Keras then puts the state back into the model, and
-        again out of it as training goes on.
+        On JAX this takes time: Keras copies the state into the model, and out of it
+        again when training continues.
         """
         callback = self.callback()
         assert callback is not None  # it is in one of its hooks

@@ -1,4 +1,4 @@
-"""Which Keras a model comes from, and which methods it overrides."""
+"""Find out which Keras a model comes from, and which methods it overrides."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def keras_of(model: Any) -> ModuleType:
 
 
 def is_model(value: Any) -> bool:
-    """Return whether this is a model of any Keras, and not a class of models."""
+    """Return whether this is a model of any Keras, and not a model class."""
     return any(
         cls.__name__ == "Model" and is_keras_own(cls) for cls in type(value).__mro__
     )
 
 
 def check_model(value: Any, hint: str = "") -> None:
-    """Raise if this is no Keras model.
+    """Raise if this is not a Keras model.
 
     Raises:
-        ValueError: Whose sentence says what it is; `hint` follows where it is a path.
+        ValueError: The message says what it is; if it is a path, `hint` is appended.
     """
     if is_model(value):
         return
@@ -63,7 +63,7 @@ def backend_of(model: Any) -> str:
 
 def array_of(variable: Any) -> Any:
     """Return the value of a variable as an array."""
-    if hasattr(variable, "path"):  # of Keras 3
+    if hasattr(variable, "path"):  # Keras 3
         from keras import ops
 
         return ops.convert_to_numpy(variable.value)
@@ -71,7 +71,7 @@ def array_of(variable: Any) -> Any:
 
 
 def is_keras_own(cls: type) -> bool:
-    """Return whether a class is part of Keras, and not a user's or somebody's."""
+    """Return whether a class is part of Keras, not of user code or another library."""
     return cls.__module__.partition(".")[0] in _PACKAGES
 
 

@@ -1,4 +1,4 @@
-"""The states of stateful layers, which no file holds.
+"""The states of stateful layers, which no checkpoint file holds.
 
 Keras keeps the states of `LSTM(..., stateful=True)` in variables that are neither in
 `model.weights` nor in `model.variables`.
@@ -18,11 +18,11 @@ from modelcheckpoint.observe.keras_models import array_of
 __all__ = ["LARGEST", "put_states", "states_of"]
 
 LARGEST = 1 << 16
-"""Bytes of all states; a line of the journal is no place for more."""
+"""The most bytes of all states in a line of the journal."""
 
 
 def states_of(model: Any) -> str | None:
-    """Return all states, packed, or None where there are none or they are too large."""
+    """Return all states, packed; None if there are none or they are too large."""
     variables = list(_variables(model))
     if not variables or sum(map(_least_size, variables)) > LARGEST:
         return None
@@ -33,10 +33,10 @@ def states_of(model: Any) -> str | None:
 
 
 def put_states(model: Any, text: str | None) -> bool:
-    """Give the layers these states, and return whether they have all of them.
+    """Give the layers these states, and return whether the layers now have them all.
 
-    A model without states has all of them. Nothing changes where the states are of
-    another size.
+    This is true for a model without states. Nothing changes if the states have another
+    size.
     """
     variables = list(_variables(model))
     if not variables:
@@ -52,7 +52,7 @@ def put_states(model: Any, text: str | None) -> bool:
 
 
 def _variables(model: Any) -> Iterator[Any]:
-    """Yield the variables in the order of the layers, each once."""
+    """Yield the variables of the states in the order of the layers, each once."""
     layers = getattr(model, "_flatten_layers", None)
     if layers is None:
         return
@@ -84,12 +84,12 @@ def _flat(states: Any) -> Iterator[Any]:
 
 
 def _least_size(variable: Any) -> int:
-    # No number takes less than a byte: what is far too large is not even copied.
+    # Each number takes at least a byte, so states far too large are not even copied.
     return math.prod(int(size) for size in variable.shape)
 
 
 def _unpacked(text: str | None) -> bytes | None:
-    """Return the bytes of a text that anybody can write, or None."""
+    """Return the bytes of a text, which anybody may have written, or None."""
     if text is None:
         return None
     try:

@@ -11,10 +11,10 @@ __all__ = ["numbers"]
 
 
 def numbers(logs: Mapping[str, Any] | None) -> dict[str, int | float]:
-    """Return what is one number in `logs`: tensors and arrays of one value included.
+    """Return the single numbers in `logs`, including tensors and arrays of one value.
 
-    Whole numbers stay whole; one beyond all floats, such as 10**400, is infinite. What
-    is no number (text, a vector, None) is left out.
+    Whole numbers stay whole, but one beyond all floats, such as 10**400, is infinite.
+    Values that are not single numbers (text, a vector, None) are omitted.
     """
     values = {str(key): _number(value) for key, value in (logs or {}).items()}
     return {key: value for key, value in values.items() if value is not None}
@@ -25,7 +25,7 @@ def _number(value: Any) -> int | float | None:
         return None
     try:
         number = float(value)
-    except OverflowError:  # it cannot be compared, formatted or printed as others
+    except OverflowError:  # cannot be compared, formatted or printed like other numbers
         return _infinity(value) if isinstance(value, Rational) else None
     except (TypeError, ValueError):
         return None

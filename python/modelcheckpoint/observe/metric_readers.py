@@ -1,9 +1,9 @@
-"""The Keras metric that counts samples, and a quick way to read it.
+"""Find the Keras metric that counts samples, and read it fast.
 
-Keras hands hooks no batch size, but the mean of its loss is weighed by it: the weight
-that this mean has gathered is the number of samples of the epoch. The variable is read
-after every batch, so it is read as cheaply as the backend allows; these few private
-names stand here and nowhere else, each with the public way behind it.
+Keras does not pass hooks the batch size, but weights its mean of the loss by it: the
+mean's total weight is the number of samples of the epoch. The variable is read after
+every batch, so it is read as cheaply as the backend allows. The few private names for
+this are used only here, each with a public fallback.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from modelcheckpoint.observe.keras_models import backend_of, overrides
 __all__ = ["WAY_OUT", "feeds_no_weight", "mean_of_loss", "reader"]
 
 WAY_OUT = "Pass `save_freq_unit='batches'` to count batches instead."
-"""How a message about samples ends."""
+"""The end of each message about samples."""
 
 
 def mean_of_loss(model: Any) -> Any:
     """Return Keras' mean of the loss, whose weight is the number of samples.
 
     Raises:
-        SampleCountError: If this model's training does not weigh it by them.
+        SampleCountError: If this model's training does not weight it by samples.
     """
     for method in ("train_step", "make_train_function"):
         if overrides(model, method):
@@ -38,12 +38,12 @@ def mean_of_loss(model: Any) -> Any:
     mean = _loss_mean(model)
     if not hasattr(mean, "count") or feeds_no_weight(_source_of_training(model)):
         raise SampleCountError(
-            "`save_freq` counts samples, and this Keras does not count them where "
-            f"they are looked for. {WAY_OUT}"
+            "`save_freq` counts samples, and this Keras does not count them in the "
+            f"expected place. {WAY_OUT}"
         )
     dtype = getattr(mean.count.dtype, "name", mean.count.dtype)
     if str(dtype).endswith("float16"):
-        # Whole numbers end at 256 (bfloat16) or 2048 (float16) there.
+        # These hold all whole numbers only up to 256 (bfloat16) or 2048 (float16).
         raise SampleCountError(
             f"`save_freq` counts samples, and with `floatx` set to {dtype} Keras' own "
             f"count of them soon rounds. {WAY_OUT}"
@@ -57,7 +57,7 @@ def mean_of_loss(model: Any) -> Any:
 
 
 def reader(model: Any, variable: Any, kind: str) -> Callable[[], float]:
-    """Return what reads a variable, one of `model.<kind>`, while `fit` runs."""
+    """Return a function that reads a variable of `model.<kind>` while `fit` runs."""
     backend = backend_of(model)
     if backend == "tensorflow":
         return _tensorflow_reader(variable)
@@ -69,24 +69,26 @@ def reader(model: Any, variable: Any, kind: str) -> Callable[[], float]:
 
 
 def feeds_no_weight(source: str) -> bool:
-    """Return whether Keras feeds its mean of the loss a number alone, in this source.
+    """Return whether this source of Keras updates its mean of the loss without weights.
 
-    So do Keras 3.0 and 3.1: their mean counts batches, and nothing else tells.
+    Keras 3.0 and 3.1 do, so their mean counts batches. Only the source shows it.
     """
     return bool(re.search(r"_loss_tracker\.update_state\(\s*\w+\s*\)", source))
 
 
 def _adds_up_devices(count: Any) -> bool:
-    variable = getattr(count, "_value", count)
     tf = sys.modules.get("tensorflow")
-    if tf is None or not isinstance(variable, tf.distribute.DistributedValues):
+    if tf is None:
         return True
-    # Each device has its own, and they are added when it is read.
+    variable = _unwrapped(count)
+    if not isinstance(variable, tf.distribute.DistributedValues):
+        return True
+    # Each device has its own count; they are added when the variable is read.
     return str(variable.synchronization).endswith("ON_READ")
 
 
 def _loss_mean(model: Any) -> Any:
-    # Never by the name `loss`: a model's own Mean of that name counts batches.
+    # Not looked up by the name `loss`: a model's own Mean of that name counts batches.
     tracker = getattr(model, "_loss_tracker", None)
     loss = getattr(model, "compiled_loss", None) if tracker is None else None
     for name in ("_total_loss_mean", "_loss_metric"):  # Keras 2, newer and older
@@ -105,18 +107,28 @@ def _source_of_training(model: Any) -> str:
 def _tensorflow_reader(variable: Any) -> Callable[[], float]:
     import tensorflow as tf
 
-    variable = getattr(variable, "_value", variable)  # Keras 3 wraps TensorFlow's own
+    variable = _unwrapped(variable)
     read = tf.raw_ops.ReadVariableOp
-    # Spread over devices it has no one place: only its public face adds them up.
+    # A variable on several devices has several handles; only `numpy` adds them up.
     if isinstance(variable, tf.distribute.DistributedValues):
         return lambda: float(variable.numpy())
     return lambda: float(read(resource=variable.handle, dtype=variable.dtype))
 
 
+def _unwrapped(variable: Any) -> Any:
+    """Return TensorFlow's own variable, which Keras 3 wraps.
+
+    A distributed variable also has a `_value`, but reading that involves all workers.
+    """
+    if isinstance(variable, sys.modules["tensorflow"].distribute.DistributedValues):
+        return variable
+    return getattr(variable, "_value", variable)
+
+
 def _jax_reader(model: Any, variable: Any, kind: str) -> Callable[[], float]:
     def read() -> float:
-        # While `fit` runs, JAX' training state is the truth and the variables lag,
-        # until somebody has asked for `callback.model`.
+        # While `fit` runs on JAX, the training state is current and the variables are
+        # not, until somebody reads `callback.model`.
         state = getattr(model, "_jax_state", None)
         synced = getattr(model, "_jax_state_synced", False)
         values = state.get(kind) if state and not synced else None

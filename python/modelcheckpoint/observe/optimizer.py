@@ -1,4 +1,4 @@
-"""Which optimizer a model has, and which variables it trains."""
+"""Identify a model's optimizer, and the variables that it trains."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _OPTIONS = (
     "momentum",
     "use_ema",
 )
-"""Arguments of Keras' optimizers that give them more variables, where they are set."""
+"""Arguments of Keras' optimizers that, if set, give them more variables."""
 
 Identity = Mapping[str, Any]
 
 
 def identity(class_name: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what decides which variables an optimizer has, and what they mean.
+    """Return what determines an optimizer's variables and their meaning.
 
-    A `LossScaleOptimizer` counts as what it wraps: with mixed precision Keras puts it
-    round any optimizer by itself, and a configuration need not name it.
+    For a `LossScaleOptimizer` it is the identity of the wrapped optimizer: with mixed
+    precision Keras wraps any optimizer by itself, and a config need not show it.
 
     Args:
-        class_name: As it is registered, or bare.
-        config: Its configuration, from a file.
+        class_name: The class, by its registered or its plain name.
+        config: Its config, from a file.
 
     Returns:
         `name`, and the `options` that are set, sorted.
@@ -45,12 +45,12 @@ def identity(class_name: str, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def difference(in_file: Identity, here: Identity) -> str | None:
-    """Return how the optimizer of a file differs from the one here, or None.
+    """Return how the optimizer in a file differs from the model's, or None.
 
     Args:
-        in_file: An `identity`, with `trains` where that is known: a checksum that tells
-            which of the model's variables are trained.
-        here: Likewise.
+        in_file: An `identity` with `trains`, if known: a checksum that shows which of
+            the model's variables are trained.
+        here: The same for the model's optimizer.
     """
     named = ("name", "options")
     if any(in_file[key] != here[key] for key in named):
@@ -63,18 +63,18 @@ def difference(in_file: Identity, here: Identity) -> str | None:
 
 
 def optimizer_of(model: Any) -> dict[str, Any] | None:
-    """Return what tells a model's optimizer from others, or None where it has none.
+    """Return what distinguishes a model's optimizer, or None if there is no optimizer.
 
-    `name` and `options` are those of `identity`, `trains` is a checksum of
-    the places that the trained variables have among the model's weights: two files of
-    one model with other `trainable` flags differ in it, whatever names and shapes say.
+    `name` and `options` are those of `identity`. `trains` is a checksum of the trained
+    variables' positions among the model's weights. It differs between two files of one
+    model with different `trainable` flags, even if names and shapes agree.
     """
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None:
         return None
     inner = getattr(optimizer, "inner_optimizer", None)
     optimizer = optimizer if inner is None else inner
-    # Not by `get_config`: that of a user's optimizer may do anything, at each save.
+    # Not from `get_config`: a user's optimizer may do anything there, at each save.
     config = {option: _is_set(optimizer, option) for option in _OPTIONS}
     name = keras_of(model).saving.get_registered_name(type(optimizer))
     return {**identity(name, config), "trains": _trains(model)}
@@ -83,16 +83,16 @@ def optimizer_of(model: Any) -> dict[str, Any] | None:
 def _is_set(optimizer: Any, option: str) -> bool:
     try:
         return bool(getattr(optimizer, option, None))
-    except (RuntimeError, TypeError, ValueError):  # no plain value
+    except (RuntimeError, TypeError, ValueError):  # not a plain value
         return False
 
 
 def _trains(model: Any) -> str | None:
     try:
-        # Its order does not depend on what is trained.
+        # The order of `weights` does not depend on which of them are trained.
         places = {id(variable): place for place, variable in enumerate(model.weights)}
         trained = [places.get(id(variable)) for variable in model.trainable_variables]
-    except ValueError:  # so Keras 2 says that nothing is built
+    except ValueError:  # raised by Keras 2 if nothing is built
         return None
     return f"{crc32(repr(trained).encode()):08x}"
 

@@ -1,4 +1,4 @@
-"""Where the running training stands: epoch, batch, samples."""
+"""How far the running training has come: epoch, batch, samples."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Progress:
 
     Args:
         model: The model in training.
-        in_fit: Whether hooks come as from `fit`.
-        unit: `"epochs"`, `"batches"` or `"samples"`: what the batches are counted in.
-        steps: How many batches an epoch has; None where that is not known.
-        by_hand: Whether a custom loop drives the hooks, which may tell its batch sizes.
+        in_fit: Whether hooks are called as by `fit`.
+        unit: `"epochs"`, `"batches"` or `"samples"`: the unit of `save_freq`.
+        steps: The number of batches of an epoch; None if unknown.
+        by_hand: Whether a custom loop calls the hooks; it may pass its batch sizes.
 
     Attributes:
-        epoch: From 1.
+        epoch: The current epoch, from 1.
         batch: The last batch of this epoch that ended, from 1; 0 before the first.
-        within: Whether training is within an epoch, and not yet at its validation.
+        within: Whether training is within an epoch, but not yet at its validation.
 
     Raises:
         SampleCountError: If `unit` is `"samples"` and they cannot be counted.
@@ -52,7 +52,7 @@ class Progress:
 
     @property
     def samples(self) -> int | None:
-        """Samples seen since training began; None where they cannot be counted."""
+        """Samples seen since training began; None if they cannot be counted."""
         counter = self._samples
         if counter is None or self._unit == "samples":
             return None if counter is None else counter.total
@@ -63,16 +63,16 @@ class Progress:
 
     @property
     def epochs_done(self) -> int:
-        """How many epochs are complete.
+        """The number of complete epochs.
 
-        One whose last batch has ended is, though its validation is still to come: the
-        weights are those of its end, and to train it once more would be wrong.
+        An epoch is complete once its last batch has ended, even before its validation:
+        the weights are final then, and training it again would be wrong.
         """
         at_end = self._steps is not None and self.batch >= self._steps
         return self.epoch if at_end else self._done
 
     def go_on(self, samples: int | None) -> None:
-        """Count samples on from those that an earlier training had seen."""
+        """Continue counting from the samples that an earlier training had seen."""
         if samples is None:
             self._lost = True
         elif self._samples is not None:
@@ -85,7 +85,7 @@ class Progress:
         return self._samples.problem if counts and self._samples else None
 
     def start_epoch(self, epoch: int) -> None:
-        """Begin an epoch, from 1, just after Keras has set its metrics back."""
+        """Begin an epoch, from 1, just after Keras has reset its metrics."""
         self.epoch, self.batch, self.within = epoch, 0, True
         self._done = epoch - 1
         if self._samples is not None:
@@ -95,8 +95,8 @@ class Progress:
         """End an epoch, from 1.
 
         Returns:
-            The samples that no batch's end has told: Keras may leave its loop without
-            a last hook. 0 where samples are not the unit.
+            The samples that no hook at a batch's end has counted: Keras may leave its
+            loop without a last hook. 0 if samples are not the unit.
         """
         self.epoch = self._done = epoch
         counted = 0
@@ -106,19 +106,19 @@ class Progress:
         return counted if self._unit == "samples" else 0
 
     def count_from_here(self) -> None:
-        """A batch begins, or an evaluation has ended: what was in between is done."""
+        """Resume counting, as a batch begins or an evaluation has ended."""
         if self._samples is not None:
             self._samples.count_from_here()
 
     def end_batch(self, batch: int, logs: Mapping[str, Any] | None) -> tuple[int, int]:
-        """Take note that a batch, from 1, ended.
+        """Note that a batch, from 1, ended.
 
         Returns:
-            How many batches this is, and how much that is in the unit. With
+            The number of batches since the last call, and the same in the unit. With
             `steps_per_execution` one call stands for several batches.
 
         Raises:
-            SampleCountError: If samples are the unit and nothing tells how many.
+            SampleCountError: If the unit is samples and their number is unknown.
         """
         batches = batch - self.batch if batch > self.batch else batch
         self.batch = batch

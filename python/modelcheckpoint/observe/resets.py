@@ -1,12 +1,12 @@
-"""Hear of it before a Keras metric is set back to zero.
+"""Call listeners before a Keras metric is reset.
 
 `evaluate()` in the middle of an epoch, or a callback that calls `reset_metrics()`,
-wipes out what a metric has gathered, and Keras tells nobody. So the metric's
-`reset_state`, a public method, is one that tells, for as long as anybody listens.
+erases a metric's values, and Keras does not announce it. So the metric's `reset_state`,
+a public method, is replaced by one that calls its listeners first, while there are any.
 
-Nothing else does: Keras calls the hooks of those callbacks alone that `evaluate()` was
-given, and what it leaves in the metric looks like samples of the training. Where whole
-epochs are counted no batch is watched, so that only this tells them apart.
+There is no other way: Keras calls only the hooks of callbacks that were passed to
+`evaluate()`, and its samples in the metric look like those of the training. If whole
+epochs are counted, no batch is watched, and only this distinguishes them.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ __all__ = ["Listener", "hear_resets"]
 
 
 class Listener(Protocol):
-    """Somebody who wants to look at a metric before it is set back."""
+    """An object that reads a metric before it is reset."""
 
     def before_reset(self) -> None:
-        """Look; what is raised here would end the training."""
+        """Read the metric; an error raised here would end the training."""
 
 
 def hear_resets(metric: Any, listener: Listener) -> None:
     """Call `listener.before_reset()` before each `metric.reset_state()`.
 
-    The listener is held weakly: when it is gone, so is what stands in `reset_state`.
+    The listener is held weakly. Without listeners `reset_state` is the original again.
     """
     announced = vars(metric).get("reset_state")
     if not isinstance(announced, _Announced):
         announced = _Announced(metric)
-        # Not by setattr, which in Keras tracks what it is given.
+        # Not with `setattr`, because Keras tracks the values of attributes.
         vars(metric)["reset_state"] = announced
     announced.listeners.add(listener)
 
 
 class _Announced:
-    """A metric's `reset_state` that first tells those who listen."""
+    """A metric's `reset_state` that calls its listeners first."""
 
     def __init__(self, metric: Any) -> None:
         self.listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
@@ -54,5 +54,5 @@ class _Announced:
         self._reset()
 
     def __reduce__(self) -> Any:
-        # A copied or pickled metric resets itself, and nobody listens.
+        # A copied or pickled metric has its own `reset_state` and no listeners.
         return getattr, (self._metric, "reset_state")

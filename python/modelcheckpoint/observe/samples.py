@@ -1,4 +1,4 @@
-"""The number of samples that the running `fit` has consumed, on every Keras."""
+"""Count the samples that the running `fit` has consumed, on every Keras."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class SampleCounter:
 
     Args:
         model: The model in training.
-        in_fit: Whether hooks come as from `fit`, so that Keras' mean can be read.
-        by_hand: Whether a custom loop drives the hooks. It can pass the size of each
-            batch as `logs["size"]`; in a `fit` such a key is a metric's.
+        in_fit: Whether hooks are called as by `fit`, so that Keras' mean can be read.
+        by_hand: Whether a custom loop calls the hooks. It can pass the size of each
+            batch as `logs["size"]`; in a `fit` that key would belong to a metric.
 
     Attributes:
-        total: Samples seen since training began; None while nothing has told.
+        total: Samples seen since training began; None while unknown.
 
     Raises:
         SampleCountError: If this model's training cannot be counted.
@@ -45,7 +45,7 @@ class SampleCounter:
 
     @property
     def missed(self) -> bool:
-        """Whether there were samples in this epoch that nobody could count."""
+        """Whether this epoch had samples that could not be counted."""
         return self._epoch.missed
 
     @property
@@ -65,32 +65,32 @@ class SampleCounter:
         return None
 
     def start_epoch(self) -> None:
-        """Begin an epoch, just after Keras has set its metrics back."""
+        """Begin an epoch, just after Keras has reset its metrics."""
         self._epoch = EpochCount(self._read() if self._read else 0.0)
         self._before_reset = 0
 
     def count_from_here(self) -> None:
-        """Count from here on, if Keras' metrics were set back since the last batch."""
+        """Count from here on, if Keras' metrics were reset since the last batch."""
         if not self._epoch.follows and self._read:
             self._epoch.follow(self._read())
 
     def before_reset(self) -> None:
-        """Read the count before Keras, or a callback, sets it back."""
+        """Read the count before Keras, or a callback, resets it."""
         if self._read is None or not self._epoch.follows:
             return
         try:
             self._before_reset += self._add(self._epoch.update(self._read(), 0))
             self._steps_at_reset = self._steps()
-        # A reset within a trace has no value to read, and some optimizers no steps.
+        # During tracing there is no value to read; some optimizers have no steps.
         except (AttributeError, RuntimeError, TypeError):
             self._steps_at_reset = None
         self._epoch.leave()
 
     def end_batch(self, batches: int, logs: Mapping[str, Any] | None) -> int:
-        """Return how many samples the last `batches` batches had.
+        """Return the number of samples in the last `batches` batches.
 
         Raises:
-            SampleCountError: If nothing tells.
+            SampleCountError: If it is unknown.
         """
         size = self.take_size(logs)
         if size is not None:
@@ -102,7 +102,7 @@ class SampleCounter:
             )
         counted = self._take_before_reset()
         if counted and not self._epoch.follows:
-            return counted  # an earlier callback of this hook has set the count back
+            return counted  # another callback, called earlier, has reset the count
         raw = self._read()
         if raw <= 0:
             raise SampleCountError(
@@ -112,7 +112,7 @@ class SampleCounter:
         return counted + self._add(self._epoch.update(raw, batches))
 
     def catch_up(self) -> int:
-        """Return how many samples there were since the last look, with no batch's end.
+        """Return the samples since the last reading, without a hook at a batch's end.
 
         For the end of an epoch: Keras may have left the loop without a last hook.
         """
@@ -122,17 +122,17 @@ class SampleCounter:
         if self._epoch.follows:
             return counted + self._add(self._epoch.update(self._read(), 0))
         if self._steps() != self._steps_at_reset:
-            self._epoch.missed = True  # it was trained on, and nobody looked
+            self._epoch.missed = True  # training continued after the last reading
         return counted
 
     def take_size(self, logs: Mapping[str, Any] | None) -> int | None:
-        """Count what a custom loop tells in `logs["size"]`, and return it, or None."""
+        """Count and return the samples in `logs["size"]` of a custom loop, or None."""
         if not self._by_hand or not logs or "size" not in logs:
             return None
         return self._add(int(logs["size"]))
 
     def _steps(self) -> float:
-        # Where gradients are accumulated, `iterations` is only a part of the steps.
+        # With accumulated gradients, `iterations` is only a fraction of the steps.
         optimizer = self._model.optimizer
         steps = getattr(optimizer, "_iterations", None)
         steps = optimizer.iterations if steps is None else steps

@@ -1,9 +1,9 @@
 """The states of random generators, which decide what Dropout drops next.
 
-No format of Keras holds them. The model's seed generators are in `model.variables`, and
+No format of Keras holds them. The model's seed generators are in `model.variables`, but
 not in `model.weights`. On Torch a Dropout without a seed of its own draws from Torch's
-generator instead (Keras 3.15), so there the state of that is wanted, too. A layer that
-calls `keras.random` without a seed draws from Keras' global generator.
+generator instead (Keras 3.15), so its state is needed as well. A layer that calls
+`keras.random` without a seed draws from Keras' global generator.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ __all__ = [
 
 _GLOBAL = "global_seed_generator"
 _LARGEST = 1 << 16
-"""Torch's generator has a state of 5056 bytes."""
+"""The most bytes of a generator's state; Torch's has 5056."""
 
 
 def seeds_of(model: Any) -> tuple[int, ...] | None:
-    """Return all states, one after the other, or None where they cannot be seen.
+    """Return all states, one after the other, or None if they cannot be read.
 
-    They cannot in Keras 2, whose generators are TensorFlow's own.
+    In Keras 2 they cannot, because its generators are TensorFlow's own.
     """
     if not hasattr(keras_of(model), "ops"):  # new in Keras 3
         return None
@@ -42,14 +42,14 @@ def seeds_of(model: Any) -> tuple[int, ...] | None:
 
 
 def put_seeds(model: Any, seeds: Sequence[int]) -> bool:
-    """Give the generators these states, and return whether they are as many."""
+    """Give the generators these states; return whether the numbers match."""
     return _put(_states(model), seeds)
 
 
 def global_seed_of(model: Any) -> tuple[int, ...] | None:
-    """Return the state of Keras' global seed generator, or None where there is none.
+    """Return the state of Keras' global seed generator, or None if there is none.
 
-    It is not made here: to make it draws a number from Python's generator.
+    It is not created here, because that would draw a number from Python's generator.
     """
     generator = _global_generator(model)
     if generator is None:
@@ -58,16 +58,16 @@ def global_seed_of(model: Any) -> tuple[int, ...] | None:
 
 
 def put_global_seed(model: Any, seeds: Sequence[int]) -> bool:
-    """Give Keras' global seed generator this state, and return whether that could be.
+    """Give Keras' global seed generator this state; return whether that succeeded.
 
-    It is made where nothing has drawn from it yet.
+    The generator is created if nothing has drawn from it yet.
     """
     kept = _global_attributes(model)
     if kept is None:
         return False
     generator = _global_generator(model)
     if generator is None:
-        # With a seed: without one it would draw from Python's generator.
+        # With a seed, because without one it would draw from Python's generator.
         generator = keras_of(model).random.SeedGenerator(seed=0)
     fits = _put([generator.state], seeds)
     if fits:
@@ -87,11 +87,11 @@ def _put(states: Sequence[Any], seeds: Sequence[int]) -> bool:
 
 
 def random_of(model: Any) -> dict[str, str] | None:
-    """Return the states of Torch's generators, by device, or None.
+    """Return the states of Torch's generators by device, or None.
 
-    As text, of some 3 KB. None where the backend is another. A layer can draw from them
-    by `keras.random.dropout` or by Torch itself, so the model's own seed generators do
-    not tell whether they are needed.
+    They are text of about 3 KB. Other backends have none. A layer can draw from these
+    generators through `keras.random.dropout` or Torch itself, so the model's own seed
+    generators do not show whether they are needed.
     """
     if backend_of(model) != "torch":
         return None
@@ -103,7 +103,7 @@ def random_of(model: Any) -> dict[str, str] | None:
 
 
 def put_random(model: Any, random: Mapping[str, str]) -> bool:
-    """Give Torch's generators these states, and return whether that could be."""
+    """Give Torch's generators these states; return whether that succeeded."""
     if backend_of(model) != "torch":
         return False
     torch = sys.modules["torch"]
@@ -111,7 +111,7 @@ def put_random(model: Any, random: Mapping[str, str]) -> bool:
         torch.set_rng_state(_state(torch, random["cpu"]))
         if "cuda" in random and torch.cuda.is_available():
             torch.cuda.set_rng_state(_state(torch, random["cuda"]))
-    # A line is text that anybody can write; Torch checks what it is given.
+    # Anybody can write lines into the journal; Torch checks the states.
     except (KeyError, RuntimeError, TypeError, ValueError, zlib.error, binascii.Error):
         return False
     return True
@@ -133,7 +133,7 @@ def _global_generator(model: Any) -> Any:
 
 
 def _global_attributes(model: Any) -> Any:
-    """Return where Keras keeps its global generator; it has no public access to it."""
+    """Return the module in which Keras keeps its global generator, which is private."""
     if not hasattr(keras_of(model), "ops"):  # new in Keras 3
         return None
     try:
@@ -155,7 +155,7 @@ def _states(model: Any) -> list[Any]:
 def _as(values: list[int], like: Any) -> Any:
     import numpy as np
 
-    # A line is text that anybody can write: what is too large for a seed wraps.
+    # Anybody can write lines into the journal: numbers too large for a seed wrap.
     low = np.array([value & 0xFFFFFFFF for value in values], "uint32")
     wide = like.dtype.itemsize > 4
     exact = np.array([_signed(v) for v in values], "int64") if wide else low

@@ -1,7 +1,12 @@
-"""The running fits that have a callback.
+"""Find the running fits that have a callback, on the stack.
 
 Keras calls no hook when a `fit` ends by an exception, so a callback cannot know from
-its hooks whether an earlier `fit` still runs. The stack knows.
+its hooks whether an earlier `fit` still runs. The stack shows it.
+
+The stack is searched when a training begins and when a signal ends one, but never at a
+save. Up to Python 3.12, reading the local variables of a running function keeps their
+values alive until they are read again. TensorFlow's `fit` would keep the iterator of an
+epoch until the save after the next one, which waited up to 5 seconds for its threads.
 """
 
 from __future__ import annotations
@@ -20,8 +25,8 @@ _KERAS = ("keras", "tf_keras")
 def fits_that_call(callback: Any) -> int:
     """Return how many running fits, one inside the other, have this callback.
 
-    Each has a local variable `callbacks`, which is Keras' list of them. A `fit` on
-    another thread is not seen.
+    Each has a local variable `callbacks`, Keras' list of them. A `fit` on another
+    thread is not found.
     """
     return len(_lists_with(callback))
 
@@ -33,10 +38,10 @@ def callbacks_beside(callback: Any) -> list[Any]:
 
 
 def fit_runs(model: Any) -> bool:
-    """Return whether Keras' own `fit` of this model runs, on the thread that asks.
+    """Return whether Keras' own `fit` of this model runs on the current thread.
 
-    `params` do not tell: they stay after a `fit`, and a loop that drives the hooks by
-    hand may set them.
+    `params` does not show this: it stays after a `fit`, and a custom loop that calls
+    the hooks may set it.
     """
     return any(
         frame.f_code.co_name == "fit"
@@ -47,13 +52,13 @@ def fit_runs(model: Any) -> bool:
 
 
 class TrainingOnStack:
-    """The training that begins now: does it still run, when that is asked later?
+    """The training that begins now, to find out later whether it still runs.
 
-    A `fit` runs as long as it is on the stack; a loop that drives the hooks by hand as
-    long as the function is in which it is. Both are looked for on the thread that asks.
+    A `fit` runs as long as it is on the stack; a custom loop runs as long as its
+    function is. The stack is that of the thread which calls `runs`.
 
     Args:
-        callback: The callback that it trains with; it is not kept alive.
+        callback: The training's callback; it is not kept alive.
     """
 
     def __init__(self, callback: Any) -> None:
@@ -62,7 +67,7 @@ class TrainingOnStack:
         self._loop = None if in_fit else _user_code()
 
     def runs(self) -> bool:
-        """Return whether it runs."""
+        """Return whether the training still runs."""
         callback = self._callback()
         if callback is None:
             return False
@@ -90,7 +95,7 @@ def _stack(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 def _identity(frame: FrameType) -> tuple[int, CodeType]:
-    # Not the frame itself, which would keep alive all that its function holds.
+    # Not the frame itself, which would keep its function's variables alive.
     return id(frame), frame.f_code
 
 

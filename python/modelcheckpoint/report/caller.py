@@ -1,4 +1,4 @@
-"""Who called: R or Python, and from which line of the user's?"""
+"""The caller: R or Python, and which of the user's lines."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def is_r() -> bool:
 
 
 def stacklevel() -> int:
-    """Return the `stacklevel` of the user's own line: not ours, not Keras'.
+    """Return the `stacklevel` of the user's own line, not of ours or Keras' lines.
 
-    For a `warnings.warn` in the function that calls this one.
+    It is meant for a `warnings.warn` in the function that calls this one.
     """
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None:

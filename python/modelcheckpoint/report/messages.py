@@ -1,4 +1,4 @@
-"""The sentences, as pure functions."""
+"""The sentences that users read, as pure functions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from modelcheckpoint.decide.naming import COUNTERS
 from modelcheckpoint.decide.other_checkpoints import Others
 from modelcheckpoint.decide.plan import Order, Skip
-from modelcheckpoint.listing.text import reason_of
+from modelcheckpoint.display.text import reason_of
 from modelcheckpoint.records import Record
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _SHOWN = 5
-"""Problems that the summary of a training lists."""
+"""How many problems the summary of a training lists."""
 
 
 def saved(monitor: str, order: Order, path: str, save_best_only: bool) -> str:
@@ -47,12 +47,12 @@ def saved(monitor: str, order: Order, path: str, save_best_only: bool) -> str:
 
 
 def not_better(monitor: str, skip: Skip) -> str:
-    """Say that the monitored value did not allow a save."""
+    """Say that the monitored value did not improve."""
     return f"{monitor} did not improve from {_value(skip.best)} ({_value(skip.value)})"
 
 
 def no_monitor(monitor: str, logs: Mapping[str, Any]) -> str:
-    """Say that what decides is not there, and what is."""
+    """Say that `logs` has no `monitor`, and what it has."""
     return (
         f"`logs` has no number {monitor!r} for `monitor`; it has {_listed(logs)}."
         f"{_hint(monitor, logs)}"
@@ -71,9 +71,7 @@ def no_field(filepath: str, order: Order) -> str:
     absent = [name for name in others if name not in logs]
     reasons = []
     if uncounted:
-        reasons.append(
-            f"this training does not let {_quoted(uncounted)} {where} be counted"
-        )
+        reasons.append(f"this training cannot count {_quoted(uncounted)} {where}")
     if unwritten:
         names = _quoted(unwritten)
         reasons.append(
@@ -89,23 +87,23 @@ def no_field(filepath: str, order: Order) -> str:
 
 
 def counters_in_logs(filepath: str, names: Sequence[str]) -> str:
-    """Say which of two numbers a field holds that could mean either."""
+    """Say which number a field holds if its name could mean two."""
     return (
-        f"`logs` has {_quoted(names)}, too, and in `filepath` {filepath!r} that field "
-        "is the callback's own count: rename that key to have its value in the name."
+        f"`logs` has {_quoted(names)}, too, but in `filepath` {filepath!r} that field "
+        "is the callback's own count. Rename the key to use its value in the name."
     )
 
 
 def small_save_freq(save_freq: int, size: int) -> str:
     """Say that each batch holds as many samples as `save_freq`."""
     return (
-        f"`save_freq={save_freq}` counts samples, and a batch has {size}: saving "
-        "after every batch. `save_freq_unit='batches'` counts batches."
+        f"`save_freq={save_freq}` counts samples, but a batch holds {size}, so every "
+        "batch is saved. `save_freq_unit='batches'` counts batches."
     )
 
 
 def waiting(path: str, seconds: float, limit: float) -> str:
-    """Say for how long the store was waited for so far."""
+    """Say how long training has waited for the store."""
     return (
         f"ModelCheckpoint: the store has not confirmed {path} yet, "
         f"{seconds:.0f} s of at most {limit:.0f}"
@@ -113,9 +111,9 @@ def waiting(path: str, seconds: float, limit: float) -> str:
 
 
 def stuck(path: str, before: str) -> str:
-    """Say that a save was not begun, as the store has not confirmed the one before."""
+    """Say that a save was skipped, because the store holds up the previous one."""
     return (
-        f"Not saved: {path}, as the store does not go on taking {before}; training "
+        f"Not saved: {path}, because the store has not accepted {before} yet; training "
         "does not wait for it"
     )
 
@@ -176,45 +174,46 @@ def resumed(
     averaged: bool,
     note: str | None = None,
 ) -> str:
-    """Say from where training goes on, and what the checkpoint could not give back."""
+    """Say where training continues, and what could not be restored."""
     where = f"resumed from {path}, saved {_when(record)}; epoch {_next(record)} "
     begun = record.batch is not None and record.epochs_done < record.epoch
-    text = where + ("begins anew, from its first batch" if begun else "is next")
+    text = where + ("is repeated from its first batch" if begun else "is next")
     if not optimizer:
-        text += "; the optimizer starts anew" + (f", as {note}" if note else "")
+        because = f", because {note}" if note else ""
+        text += f"; the optimizer starts from scratch{because}"
     if not seeds:
-        text += "; seed generators (Dropout) start anew"
+        text += "; seed generators (Dropout) start from scratch"
     if not states:
         text += (
-            "; stateful layers keep the states that they have, as the journal holds "
-            "none that fit (it takes up to 64 KiB)"
+            "; stateful layers keep their current states, because the journal has none "
+            "that fit (it stores up to 64 KiB)"
         )
     if averaged:
         text += (
-            "; training goes on from the averages that SwapEMAWeights had put into the "
-            "model, as the trained weights were not saved"
+            "; training continues from the averages of SwapEMAWeights, because the "
+            "trained weights were not saved"
         )
     return text
 
 
 def could_resume(path: str, record: Record) -> str:
-    """Say that an earlier run left a checkpoint to go on from."""
+    """Say that an earlier run left a checkpoint to continue from."""
     return (
-        f"An earlier run left {path}, saved {_when(record)}: to go on from there, pass "
-        "`resume=True` (in R `resume = TRUE`)"
+        f"An earlier run left {path}, saved {_when(record)}: to continue from there, "
+        "pass `resume=True` (in R `resume = TRUE`)"
     )
 
 
 def wrong_epoch(path: str, done: int, epoch: int) -> str:
-    """Say what to pass to `fit` where it does not begin at the epoch that is next.
+    """Say what to pass to `fit` if it does not begin with the next epoch.
 
     Args:
-        path: From which training was resumed.
-        done: Epochs that were complete then.
+        path: The checkpoint from which training was resumed.
+        done: The epochs that were complete then.
         epoch: The epoch that has begun, from 1.
     """
     return (
-        f"Resumed from {path} after {done} epochs, and `fit` begins with epoch "
+        f"Resumed from {path} after {done} epochs, but `fit` begins with epoch "
         f"{epoch}: pass `initial_epoch={done}` to `fit` (in R's keras3, which counts "
         f"from 1, `initial_epoch = {done + 1}`)."
     )
@@ -231,28 +230,28 @@ def _next(record: Record) -> int:
 
 
 def deleted(paths: Sequence[str]) -> str:
-    """Say, as the end of a sentence, what was deleted; nothing where nothing was."""
+    """Say, as the end of a sentence, what was deleted, if anything."""
     if not paths:
         return ""
     return f", deleted {', '.join(paths[:3])}{_and_more(len(paths) - 3)}"
 
 
 def not_deleted(path: str, others: int, error: OSError) -> str:
-    """Say that a checkpoint could go and could not be deleted, and why."""
+    """Say that a checkpoint should have been deleted, and why it was not."""
     reason = error.strerror or reason_of(error)
     return (
-        f"{path}{_and_more(others)} could not be deleted: {reason}. It is tried again "
-        "after each save."
+        f"{path}{_and_more(others)} could not be deleted ({reason}). Deletion is "
+        "retried after each save."
     )
 
 
 def summary(filepath: str, problems: Sequence[str], nothing: str | None) -> str:
-    """Say what went wrong in a training; nothing where nothing did.
+    """Say what went wrong in a training; empty if nothing did.
 
     Args:
         filepath: Where checkpoints go.
-        problems: Of this training.
-        nothing: Why no checkpoint was saved at all, or None if one was.
+        problems: The problems of this training.
+        nothing: Why no checkpoint was saved at all; None if one was.
     """
     lines = []
     if nothing is not None:
@@ -260,7 +259,7 @@ def summary(filepath: str, problems: Sequence[str], nothing: str | None) -> str:
     others = [text for text in problems if nothing is None or nothing not in text]
     if others:
         count = f"{len(others)} problem" + ("s" if len(others) > 1 else "")
-        lines.append(f"ModelCheckpoint met {count} in this training:")
+        lines.append(f"ModelCheckpoint reported {count} during this training:")
         lines += [f"- {text}" for text in others[:_SHOWN]]
     if len(others) > _SHOWN:
         lines.append(f"- and {len(others) - _SHOWN} more, in `problems`")
@@ -287,7 +286,7 @@ def _hint(name: str, known: Iterable[str]) -> str:
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that the user may have meant, or None.
 
-    One that begins with what was typed comes first: the shortest of them.
+    The shortest name that begins with what was typed comes first.
     """
     known = list(known)
     longer = [other for other in known if len(name) > 1 and other.startswith(name)]

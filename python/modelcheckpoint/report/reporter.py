@@ -1,4 +1,4 @@
-"""Report what the callback decides and does, as its arguments ask."""
+"""Reports of what the callback decides and does, as its arguments ask."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ __all__ = ["Reporter"]
 
 
 class Reporter:
-    """Print what happened, warn of problems, and sum them up at the end.
+    """Prints what happened, warns of problems, and sums them up at the end.
 
-    To be called on the thread that trains: under reticulate each line can be a call
-    into R, which has one thread.
+    Call it on the thread that trains: under reticulate each line can be a call into R,
+    which has one thread.
 
     Args:
         filepath: `filepath` as given.
         folder: Its folder, to show whole paths.
         monitor: Name of the monitored quantity.
-        save_best_only: Whether a save is reported by its improvement.
+        save_best_only: Whether saves are reported as improvements.
         verbose: Whether each decision is reported.
 
     Attributes:
         problems: Every problem reported so far, one sentence each.
+        quiet: Whether nothing is printed, because another process reports for this one.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Reporter:
         self.save_best_only = save_best_only
         self.verbose = verbose
         self.problems: list[str] = []
+        self.quiet = False
         self._once: set[str] = set()
         self._summed_up = 0
         self._reason: str | None = None
@@ -65,13 +67,18 @@ class Reporter:
         return join(self.folder, name)
 
     def say(self, text: str) -> None:
-        """Print one line."""
-        # Keras' progress bar leaves the cursor in its line; Keras' own callbacks begin
-        # a new one, too.
+        """Print one line, unless another process prints it."""
+        if not self.quiet:
+            self.error(text)
+
+    def error(self, text: str) -> None:
+        """Print one line, in any process."""
+        # Keras' progress bar leaves the cursor in its line; Keras' own callbacks also
+        # begin a new line.
         print(f"\n{text}", flush=True)
 
     def say_once(self, text: str, once: str) -> None:
-        """Print one line; where `once` names its kind, only the first such."""
+        """Print one line; if `once` names its kind, only the first of that kind."""
         if once not in self._once:
             self._once.add(once)
             self.say(text)
@@ -79,25 +86,27 @@ class Reporter:
     def waiting(
         self, name: str, limit: float
     ) -> AbstractContextManager[Callable[[], bool]]:
-        """Show, on a terminal, for how long the store was waited for so far.
+        """Show, on a terminal, how long training has waited for the store.
 
         Args:
-            name: Of the file that it has not confirmed.
-            limit: Seconds after which nobody waits any longer.
+            name: Of the file that the store has not confirmed.
+            limit: Seconds after which the wait ends.
 
         Returns:
-            What gives a function, to be called now and then, that returns whether the
-            time is over.
+            A context manager that gives a function: call it regularly; it returns
+            whether the time is over.
         """
         return waiting(partial(messages.waiting, self.path(name)), limit)
 
     def problem(self, text: str, once: str | None = None) -> None:
-        """Warn of a problem; where `once` names its kind, only of the first such."""
+        """Warn of a problem; if `once` names its kind, only of the first."""
         if once is not None and once in self._once:
             return
         if once is not None:
             self._once.add(once)
         self.problems.append(text)
+        if self.quiet:
+            return
         if caller.is_r():  # a Python warning would never reach an R user
             self.say(f"Warning: {text}")
         else:
@@ -107,8 +116,8 @@ class Reporter:
         """Begin a training, whose problems `end` sums up; say what `every` means.
 
         Args:
-            every: How much lies between two saves, where it is no plain number of
-                epochs; else None.
+            every: The interval between saves, unless it is a plain number of epochs;
+                else None.
         """
         self._summed_up = len(self.problems)
         if self.verbose and every is not None:
@@ -121,7 +130,7 @@ class Reporter:
     def fallback(self, reason: NeedsKeras | None) -> None:
         """Report, once, why training waits while Keras itself saves the model.
 
-        Where that is a model's known way it is reported only with `verbose`.
+        If this is expected for such a model, it is reported only with `verbose`.
         """
         if reason is not None and (self.verbose or not reason.expected):
             text = f"ModelCheckpoint: training waits for each save, because {reason}"
@@ -154,13 +163,13 @@ class Reporter:
         self.problem(text)
 
     def no_best(self, order: Order) -> None:
-        """Report, once, that a checkpoint lacks the value by which it could be best."""
+        """Report, once, that a checkpoint has no value to compare with the best."""
         reason = messages.no_monitor(self.monitor, order.moment.logs)
         text = f"`keep_best` does not count {self.path(order.path)}: {reason}"
         self.problem(text, once="monitor")
 
     def counters_in_logs(self, fields: Iterable[str], order: Order) -> None:
-        """Report, once, counters in the name that `logs` has as well."""
+        """Report, once, that `logs` also has counters that the name contains."""
         filled = [name for name in fields if name not in order.missing]
         counters = [name for name in filled if name in COUNTERS]
         both = [name for name in counters if name in order.moment.logs]
@@ -169,10 +178,10 @@ class Reporter:
             self.problem(text, once="counters")
 
     def unknown_direction(self) -> None:
-        """Warn that nothing tells whether more of `monitor` is better, or less."""
+        """Warn that it is unknown whether higher or lower `monitor` is better."""
         self.problem(
-            f"`mode='auto'` cannot tell from the name {self.monitor!r} whether more "
-            "of it is better; taking 'min'. Pass `mode='min'` or 'max'."
+            f"`mode='auto'` cannot tell from the name {self.monitor!r} whether higher "
+            "or lower is better; using 'min'. Pass `mode='min'` or `mode='max'`."
         )
 
     def no_signals(self, reason: str) -> None:
@@ -180,37 +189,38 @@ class Reporter:
         self.say_once(f"`save_on_exit` does not wait for signals: {reason}.", "signals")
 
     def leaves(self, signal: str) -> None:
-        """Report, always, that a signal was held back, and acts now."""
-        self.say(f"ModelCheckpoint: {signal} came; all that was trained is saved")
+        """Report, always, that a delayed signal takes effect now."""
+        saved = "everything trained so far is saved"
+        self.say(f"ModelCheckpoint: received {signal}; {saved}")
 
     def skipped(self, skip: Skip, within: bool) -> None:
-        """Report that a save fell due, and why it was not made."""
+        """Report that a save was due, and why it was skipped."""
         if skip.value is None:
             self._reason = messages.no_monitor(self.monitor, skip.moment.logs)
             self.problem(f"Not saved: {self._reason}", once="monitor")
-            text = f"not saved, {self.monitor} is not there"
+            text = f"not saved: {self.monitor} is missing"
         else:
             text = self._reason = messages.not_better(self.monitor, skip)
         self._decision(skip.moment, text, within)
 
     def could_resume(self, record: Record) -> None:
-        """Report, always, that an earlier run left something to go on from."""
+        """Report, always, that an earlier run left a checkpoint to continue from."""
         text = messages.could_resume(self.path(record.path), record)
         self.say(f"ModelCheckpoint: {text}")
 
     def passed_over(self, path: str, reason: str | None) -> None:
-        """Report that a newer checkpoint is damaged, so that an older one is taken."""
+        """Report that a newer checkpoint is damaged, so an older one is used."""
         self.problem(f"Not resumed from {self.path(path)}, it is damaged: {reason}")
 
     def nothing_to_resume(self) -> None:
-        """Report that there is no checkpoint to go on from."""
+        """Report that there is no checkpoint to continue from."""
         if self.verbose:
             self.say(
                 f"ModelCheckpoint: nothing to resume from in {self.folder or os.curdir}"
             )
 
     def only_others(self, others: Others) -> None:
-        """Warn that there are checkpoints, and none of them to go on from."""
+        """Warn that there are checkpoints, but none to continue from."""
         path = self.path(others.newest)
         self.problem(messages.only_others(self.filepath, others, path))
 
@@ -224,28 +234,28 @@ class Reporter:
         epochs: int | None,
         note: str | None = None,
     ) -> None:
-        """Report, always, where training goes on.
+        """Report, always, where training continues.
 
         Args:
             record: Of the checkpoint.
             optimizer: Whether the optimizer's state was restored.
             seeds: Whether the states of the seed generators were restored.
             states: Whether the states of stateful layers were restored.
-            averaged: Whether the model goes on from averages of its weights.
-            epochs: Up to which epoch `fit` trains, from 1; None if nobody said.
+            averaged: Whether training continues from averages of the weights.
+            epochs: The last epoch that `fit` trains, from 1; None if unknown.
             note: Why the optimizer's state was not restored.
         """
         path = self.path(record.path)
         back = (optimizer, seeds, states, averaged)
         text = messages.resumed(path, record, *back, note)
         if self.save_best_only:
-            text += "; it is the best so far, as `save_best_only` keeps no newer one"
+            text += "; it is the best so far: `save_best_only` keeps no newer one"
         if epochs is not None and record.epochs_done >= epochs:
             text += f"; all {epochs} epochs are done, there is nothing to train"
         self.say(f"ModelCheckpoint: {text}")
 
     def wrong_epoch(self, record: Record, epoch: int) -> None:
-        """Say what to pass to `fit`, as it did not begin where training goes on."""
+        """Say what to pass to `fit`, because it did not begin with the next epoch."""
         path = self.path(record.path)
         self.problem(messages.wrong_epoch(path, record.epochs_done, epoch))
 
@@ -263,8 +273,8 @@ class Reporter:
         """Sum up what went wrong in this training; say loudly if nothing was saved.
 
         Args:
-            saved: Whether any checkpoint was saved, in an earlier training perhaps.
-            never_due: Why none was, if no save fell due.
+            saved: Whether any checkpoint was saved, perhaps in an earlier training.
+            never_due: Why none was saved, if no save was due.
         """
         nothing = None if saved else self._reason or never_due
         new = self.problems[self._summed_up :]

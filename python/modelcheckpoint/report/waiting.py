@@ -1,4 +1,4 @@
-"""A line on a terminal while something takes its time."""
+"""A line on a terminal while something takes time."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from collections.abc import Callable, Iterator
 __all__ = ["waiting"]
 
 _GRACE = 1.0
-"""Seconds in which what is cut short can say so itself."""
+"""Seconds for a store whose time is over to report this itself."""
 
 
 @contextlib.contextmanager
 def waiting(
     text: Callable[[float, float], str], limit: float
 ) -> Iterator[Callable[[], bool]]:
-    """Show a line again and again, on a terminal, and take it away at the end.
+    """Show and update a line on a terminal, and remove it at the end.
 
     Args:
-        text: The line, given how many seconds are over, and the limit.
-        limit: Seconds after which nobody waits any longer.
+        text: Returns the line, given the seconds that have passed and the limit.
+        limit: Seconds after which the wait ends.
 
     Yields:
-        What is to be called now and then, and returns whether the time is over.
+        A function to call regularly, which returns whether the time is over.
     """
     begun, shown = time.monotonic(), ""
 

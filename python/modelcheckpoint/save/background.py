@@ -1,4 +1,4 @@
-"""Background threads, each of which finishes one save."""
+"""Background threads, one for each save."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ __all__ = ["Background", "Outcome", "Work", "running", "wait_for_all"]
 
 Job = Callable[[], Any]
 Outcome = tuple[Any, "BaseException | None"]
-"""What a job returned, or what it raised."""
+"""The value that a job returned, or the error that it raised."""
 
 _A_WHILE = 0.1
-"""Seconds after which a wait looks again whether there is anything to wait for."""
+"""Seconds after which a wait checks again whether the work has ended."""
 
 
 class Work(threading.Thread):
-    """A thread that can be waited for, also by who was interrupted while he did.
+    """A thread that can be waited for again after an interrupt has ended a wait.
 
-    `Thread.join` does not do, up to Python 3.12: where an interrupt ends it, it takes a
-    thread that goes on for one that has ended, and so does everybody from then on.
+    Up to Python 3.12 this fails with `Thread.join`: if an interrupt ends it, the thread
+    counts as ended from then on, although it still runs.
     """
 
     def __init__(self, work: Callable[..., None], *arguments: Any) -> None:
@@ -42,43 +42,43 @@ class Work(threading.Thread):
 
     @property
     def is_under_way(self) -> bool:
-        """Whether it was begun, in this process and not before a fork, and goes on."""
+        """Whether it was started in this process, not before a fork, and still runs."""
         begun = self.ident is not None and self._begun_in == os.getpid()
         return begun and not self._ended
 
     def wait(self, gives_up: Callable[[], bool] = lambda: False) -> None:
-        """Return when it is not under way; an interrupt ends the wait, not the work.
+        """Wait until it is not under way; an interrupt ends the wait, not the work.
 
         Args:
-            gives_up: Is asked now and then whether to wait no longer.
+            gives_up: Called regularly; returns whether to stop waiting.
         """
         while self.is_under_way:
-            # After an interrupt between these two the lock is nobody's any more.
+            # If an interrupt hits between these two lines, the lock stays locked.
             if self._until_ended.acquire(timeout=_A_WHILE):
                 self._until_ended.release()
             elif gives_up():
                 return
         if self.ident is not None:
-            self.join()  # what is left of it is Python's own
+            self.join()  # only Python's own clean-up is left
 
 
 running: set[Work] = set()
-"""What finishes a save, of any callback; each takes itself out."""
+"""The running threads of all callbacks; each removes itself."""
 
 
 def wait_for_all() -> None:
-    """Return when no save is running, of any callback in this process."""
+    """Wait until no callback in this process has a running save."""
     for work in list(running):
         work.wait()
 
 
 class Background:
-    """Run one job at a time, on a thread of its own.
+    """Runs one job at a time, each on a thread of its own.
 
-    Python raises what a signal causes, a KeyboardInterrupt say, on the main thread: no
-    job is ever cut short by one. The thread lives as long as its job and says nothing:
-    what came of the job stays until it is forgotten. It is no daemon, so Python does
-    not end before it has; R does, and calls `wait_for_all` first.
+    Python raises a signal's exception, such as KeyboardInterrupt, on the main thread,
+    so it never cuts a job short. The thread ends with its job and reports nothing: the
+    outcome is kept until `forget`. The thread is not a daemon, so Python waits for it
+    on exit; R does not, and calls `wait_for_all` first.
     """
 
     def __init__(self) -> None:
@@ -87,14 +87,14 @@ class Background:
 
     @property
     def busy(self) -> bool:
-        """Whether a job runs, or nobody has forgotten yet what came of it."""
+        """Whether a job runs, or its outcome has not been forgotten yet."""
         return self._outcome is not None or self._is_under_way
 
     def start(self, job: Job) -> None:
         """Run a job on another thread, and return at once.
 
-        Where no thread can be had, that is what came of the job. Where this is
-        interrupted, the job either never runs, or is under way as if it had returned.
+        If no thread can be started, that error is the outcome of the job. If this call
+        is interrupted, either the job never runs, or it is under way as usual.
         """
         if self.busy:
             raise RuntimeError("one job at a time runs in the background")
@@ -105,7 +105,7 @@ class Background:
             running.add(work)
             work.start()
         except BaseException as error:
-            if claim.acquire(blocking=False):  # it has not begun, and now never will
+            if claim.acquire(blocking=False):  # the job has not begun, and never will
                 self._work = None
                 running.discard(work)
                 if _is_refusal(error):
@@ -114,23 +114,23 @@ class Background:
             raise
 
     def wait(self, gives_up: Callable[[], bool] = lambda: False) -> None:
-        """Return when no job is running; an interrupt stops the wait, not the job.
+        """Wait until no job is running; an interrupt ends the wait, not the job.
 
         Args:
-            gives_up: Is asked now and then whether to wait no longer.
+            gives_up: Called regularly; returns whether to stop waiting.
         """
         if self._work is not None:
             self._work.wait(gives_up)
 
     def outcome(self) -> Outcome | None:
-        """Return what came of the job; None while it runs, or if there was none.
+        """Return the outcome of the job; None while it runs, or if there was none.
 
-        None, too, in the child of a fork: the parent, where it lives, has the outcome.
+        It is also None in a forked child, since the outcome is in the parent.
         """
         return None if self._is_under_way else self._outcome
 
     def forget(self) -> None:
-        """Forget what came of the last job, so that the next one may start."""
+        """Forget the outcome of the last job, so that the next one may start."""
         self.wait()  # the thread has little left to do
         self._work = self._outcome = None
 

@@ -1,4 +1,4 @@
-"""What becomes of the file whose name a new checkpoint takes?"""
+"""Keep aside the file whose name a new checkpoint takes, if it must not be lost."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["Caution", "Replacement", "keep_aside"]
 
 @dataclass(frozen=True)
 class Caution:
-    """Which files of others are kept aside, though nothing says that they are better.
+    """Which files of others to keep aside even if nothing shows that they are better.
 
     Attributes:
-        unknown: Those that no line of the journal describes.
-        known: Those of other runs.
+        unknown: Whether to keep files that no line of the journal describes.
+        known: Whether to keep files of other runs.
     """
 
     unknown: bool = False
@@ -31,23 +31,24 @@ class Caution:
 
 
 class Replacement:
-    """Keeps aside, under a second name, what must not be lost to a name.
+    """Gives a file a second name if it must not be lost when its name is taken.
 
-    That is what this run still has to keep (its best, and what retention counts), a
-    better checkpoint of an earlier run, and what `caution` says.
+    This applies to files that this run still has to keep (its best, and those that
+    retention counts), to a better checkpoint of an earlier run, and to files that
+    `caution` covers.
 
     Args:
-        storage: Where the files are.
+        storage: The storage of the files.
         run: Identifier of this run.
-        template: Of the file names.
-        save_best_only: Whether each file is a best of its run.
-        suffix: Of the file names.
-        retirement: Knows what this run has to keep.
-        best: That of this run so far.
+        template: The template of the file names.
+        save_best_only: Whether each file is the best of its run when saved.
+        suffix: The suffix of the file names.
+        retirement: Knows which files this run has to keep.
+        best: The best checkpoint of this run so far.
         caution: Which other files are kept.
 
     Attributes:
-        best: The best checkpoint of this run so far, under the name that it has now.
+        best: The best checkpoint of this run so far, under its current name.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Replacement:
     ) -> None:
         self._storage = storage
         self._run = run
-        # With one fixed name, each checkpoint is meant to take the place of the last.
+        # With one fixed name, each checkpoint is meant to replace the previous one.
         self._has_fields = bool(Template(template).fields)
         self._save_best_only = save_best_only
         self._suffix = suffix
@@ -74,10 +75,10 @@ class Replacement:
         self._others: list[Record] | None = None
 
     def prepare(self, new: Record) -> Replaced | None:
-        """Keep aside what has the name of a checkpoint that is about to get it.
+        """Keep aside the file with the name that the new checkpoint is about to get.
 
         Raises:
-            OSError: If the journal cannot be read, or the file not kept.
+            OSError: If the journal cannot be read, or the file cannot be kept.
         """
         others = self._other_records()
         own = self._own.get(new.path)
@@ -88,7 +89,7 @@ class Replacement:
         return self._prepare_other(new, others)
 
     def done(self, new: Record, replaced: Replaced | None) -> None:
-        """Take note that the new checkpoint has its name."""
+        """Note that the new checkpoint has its name."""
         kept = None
         if replaced is not None and replaced.own and replaced.kept is not None:
             kept = self._own_under(replaced)
@@ -106,7 +107,7 @@ class Replacement:
         if not self._has_fields or entry is None or entry.bytes != own.bytes:
             return None
         stays = self._retirement.stays(new)
-        if stays is None:  # nothing was asked to be kept: the best is, all the same
+        if stays is None:  # retention is not used, but the best is kept all the same
             stays = self._is_best(own.path) and not new.best
         if not stays:
             return Replaced(own, None, own=True)
@@ -121,7 +122,7 @@ class Replacement:
         if digest is None:
             return None
         old = log.matching(others, new.path, digest)
-        if old is None:  # somebody else, or an upload of this run told to have failed
+        if old is None:  # somebody else's, or an upload of ours reported as failed
             old = log.matching(log.read(self._storage), new.path, digest)
             if old is not None and old.run == self._run:
                 return None
@@ -152,9 +153,9 @@ class Replacement:
         return self.best is not None and self.best.path == path
 
     def _other_records(self) -> list[Record]:
-        """Return the records of other runs, as they were when this one began to save.
+        """Return the records of other runs, as of when this one began to save.
 
-        What this run wrote in an earlier process is its own.
+        Checkpoints that this run saved in an earlier process are its own.
         """
         if self._others is None:
             records = list(log.read(self._storage))
@@ -169,15 +170,15 @@ def keep_aside(
 ) -> str:
     """Give a file a second name, and return that name.
 
-    Where it stands for the same contents already, as a run that was killed has left
-    it, that is it.
+    If a killed run has already given the same contents a second name, that one is
+    returned.
 
     Args:
-        storage: Where the file is.
-        name: Of the file.
-        aside: Beginning and end of the second name; where it is taken, a number goes
+        storage: The storage of the file.
+        name: The name of the file.
+        aside: Beginning and end of the second name; if it is taken, a number goes
             between them.
-        digest: Of the file.
+        digest: The digest of the file.
     """
     for number in range(1, 10_000):
         second = ("" if number == 1 else f"-{number}").join(aside)

@@ -23,22 +23,22 @@ __all__ = ["Retirement"]
 
 
 class Retirement:
-    """The checkpoints of one run that are still there, of which some may go.
+    """The existing checkpoints of one run, some of which may be deleted.
 
-    Only files are touched that lines of this run name, that no other run has written
-    since, and that have the size that their line tells. What this run wrote before, in
-    another process perhaps, is found in the journal by the run's identifier. Beside
-    them, of the files of this template that runs have kept aside for each other, all
-    but the best may go.
+    A file is touched only if a line of this run names it, no other run has written it
+    since, and its size is that of the line. Files that this run saved earlier, perhaps
+    in another process, are found in the journal by the run's identifier. In addition,
+    of the files of this template that runs have kept aside for each other, all but the
+    best may go.
 
-    Once the journal was read, a save costs as much as there are checkpoints whose fate
-    is open, however many there ever were.
+    Once the journal has been read, the cost of a save depends on the number of
+    checkpoints that are not decided for good, not on how many there ever were.
 
     Args:
-        storage: Where they are.
-        keep: What is kept.
+        storage: The storage of the files.
+        keep: What to keep.
         run: Identifier of the run.
-        template: Of its file names.
+        template: The template of its file names.
     """
 
     def __init__(self, storage: Storage, keep: Keep, run: str, template: str) -> None:
@@ -54,20 +54,20 @@ class Retirement:
         self._announced: set[str] = set()
 
     def add(self, record: Record) -> None:
-        """Take note of a checkpoint of this run, the newest."""
+        """Note a checkpoint of this run, the newest."""
         if self._keep:
             self._forget(record.path)
             self._there[record.path] = record
 
     def stays(self, newest: Record) -> bool | None:
-        """Return whether the checkpoint whose name the newest takes is to be kept.
+        """Return whether to keep the checkpoint whose name the newest takes.
 
-        None where nothing was asked for, so that all that have a name are.
+        It is None if nothing was requested: then every file that has its name is kept.
         """
         if not self._keep:
             return None
         if self._look() is not None:
-            return True  # so it cannot be told what else there is
+            return True  # the journal is unreadable, so it is unknown what else exists
         if newest.path in self._for_good:
             return True
         old = self._there.get(newest.path)
@@ -75,25 +75,25 @@ class Retirement:
         return old is not None and old not in to_delete(pool, self._keep)
 
     def keep_as(self, kept: Record, path: str) -> None:
-        """Take note that the checkpoint `path` of this run has a second name, too."""
-        self._forget(kept.path)  # of an older checkpoint, which is gone
+        """Note that the checkpoint `path` of this run has a second name, too."""
+        self._forget(kept.path)  # an older checkpoint of that name, which is gone
         if path in self._for_good:
             self._for_good[kept.path] = kept
         elif self._keep:
-            # Beside the first name: the order is that of saving.
+            # Next to the first name, because the order is that of saving.
             places = list(self._there.items())
             after = next((i for i, p in enumerate(places, 1) if p[0] == path), None)
             places.insert(len(places) if after is None else after, (kept.path, kept))
             self._there = dict(places)
 
     def retire(self, newest: Record) -> Retired:
-        """Delete what may go, now that a new checkpoint is durable."""
+        """Delete the files that may go, now that a new checkpoint is durable."""
         if not self._keep:
             return Retired()
         unread = self._look()
         self.add(newest)
         doomed = [*self._doomed(), *self._superseded(newest)]
-        if unread is not None:  # so it cannot be told whose they are by now
+        if unread is not None:  # the files may belong to another run by now
             return Retired(undeleted=_all(doomed, unread))
         retired = self._delete(doomed)
         for record in settled(list(self._there.values()), self._keep):
@@ -102,7 +102,7 @@ class Retirement:
         return retired
 
     def _look(self) -> OSError | None:
-        """Learn from the journal what was written since the last look."""
+        """Read the lines added to the journal since the last time."""
         try:
             for entry in self._journal.entries():
                 if isinstance(entry, Removal):
@@ -110,7 +110,7 @@ class Retirement:
                 elif is_aside_name(entry.path, entry.run):
                     self._take_kept_aside(entry)
                 elif entry.run != self._run:
-                    self._forget(entry.path)  # it is another run's by now
+                    self._forget(entry.path)  # it belongs to another run now
                 elif self._is_first_look:
                     self.add(entry)
         except OSError as error:
@@ -141,8 +141,8 @@ class Retirement:
     def _doomed(self) -> list[Record]:
         if not self._unwanted():
             return []
-        # What somebody deleted or overwrote is neither the newest nor the best of what
-        # there is: if it were counted, the last good file could go.
+        # A file that somebody deleted or overwrote must not count as the newest or the
+        # best, or the last good file could be deleted.
         for record in list(self._there.values()):
             if not self._is_there(record):
                 self._forget(record.path)
@@ -164,7 +164,7 @@ class Retirement:
     def _is_there(self, record: Record) -> bool:
         try:
             entry = self._storage.entry(record.path)
-        except OSError:  # behind a link, say: to delete it will fail, and tell why
+        except OSError:  # behind a link, say; deleting it will fail and report why
             return True
         return entry is not None and entry.bytes == record.bytes
 
@@ -188,8 +188,8 @@ class Retirement:
         return Retired(tuple(deleted), tuple(undeleted))
 
     def _announce(self, records: Sequence[Record]) -> None:
-        # Before the file goes: were the process killed between the two, a file would
-        # be missing of which nobody knows who deleted it.
+        # Before the file goes: if the process were killed in between, a file would be
+        # missing, and nobody would know who deleted it.
         if records:
             log.note_removals(self._storage, records)
             self._announced.update(record.path for record in records)

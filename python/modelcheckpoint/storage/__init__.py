@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 
 from modelcheckpoint.addresses import is_address
+from modelcheckpoint.extras import check_extra
 from modelcheckpoint.storage.base import Storage
 from modelcheckpoint.storage.local import LocalStorage
 
@@ -13,7 +13,7 @@ __all__ = ["absolute", "check_library", "storage_for"]
 
 
 def absolute(path: str) -> str:
-    """Return a path as an absolute one, `~` expanded, or an address as it is."""
+    """Return a path made absolute, with `~` expanded, or an address as it is."""
     if is_address(path):
         scheme, mark, rest = path.partition("://")
         return f"{scheme}{mark}{rest.rstrip('/')}"
@@ -21,28 +21,24 @@ def absolute(path: str) -> str:
 
 
 def check_library(address: str) -> None:
-    """Raise `ImportError`, with the way out, if nothing here can open an address."""
-    if find_spec("obstore") is None:
-        raise ImportError(
-            f"{address} is in an object store, for which the package obstore is "
-            'missing: pip install "modelcheckpoint[remote]"'
-        )
+    """Raise `ImportError`, with the way out, if no library can open an address."""
+    check_extra("remote", f"{address} is in an object store")
 
 
 def storage_for(root: str, depth: int = 0) -> Storage:
-    """Return the storage behind a path or an address; nothing is looked at yet.
+    """Return the storage for a path or an address; it is not accessed yet.
 
     Args:
-        root: Absolute path of a folder, or address in a store of objects, such as
-            `s3://bucket/run`; neither need exist.
+        root: Absolute path of a folder, or address in an object store, such as
+            `s3://bucket/run`; neither has to exist.
         depth: How many folders below it a checkpoint may lie.
 
     Raises:
-        ImportError: If the library is missing that an address needs.
+        ImportError: If the library that an address needs is missing.
     """
     if is_address(root):
         check_library(root)
-        # Loads a library that only they need.
+        # Loads a library that only object stores need.
         from modelcheckpoint.storage.objects import ObjectStorage
 
         return ObjectStorage(root, depth)

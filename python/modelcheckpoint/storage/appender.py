@@ -1,4 +1,4 @@
-"""Writing to the journal: each line is durable when it is there."""
+"""Appending to the journal, durably."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from modelcheckpoint.storage.writer import write_some
 __all__ = ["Appender"]
 
 _LOOKS = 6
-"""How often the end of a line is looked for that somebody may be writing."""
+"""How often to look for the end of a line that somebody may be writing."""
 
 
 class Appender:
     """Adds lines to the journal of a folder.
 
     Args:
-        folder: Absolute path; it need not exist yet.
-        folders: Makes the journal's own name durable.
-        system: What carries out the calls; a test passes one that fails.
+        folder: Absolute path; it does not have to exist yet.
+        folders: Makes the journal's name durable.
+        system: Carries out the calls; a test passes one that fails.
     """
 
     def __init__(self, folder: str, folders: Directories, system: Any = os) -> None:
@@ -38,8 +38,8 @@ class Appender:
         self._doubtful = False
 
     def check(self) -> None:
-        """Raise `NotPlain` if the journal is a link, or something else than a file."""
-        # Where there is none the first save makes it.
+        """Raise `NotPlain` if the journal is a link, or anything but a file."""
+        # If there is none, the first save creates it.
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             self._check_plain(os.lstat(self._path))
 
@@ -47,15 +47,15 @@ class Appender:
         """Add lines, durably.
 
         Raises:
-            OSError: If it cannot be written or flushed; part of it may be there, which
-                readers pass over, and the next line does not lean on it.
+            OSError: If it cannot be written or flushed. Part of a line may have been
+                written; readers skip it, and the next line does not depend on it.
         """
         with self.opened() as journal:
             size, torn = self._end_of(journal)
             data = "".join(f"{line}\n" for line in lines).encode()
             anew = torn or self._doubtful
-            # Of a line that could not be flushed the newline may be lost on disk,
-            # though it can still be read here: the next line does not lean on it.
+            # If a line could not be flushed, its newline may be lost on disk, though it
+            # can still be read here: the next line does not rely on it.
             self._doubtful = True
             self._write(journal, b"\n" + data if anew else data)
             self._os.fsync(journal)
@@ -66,16 +66,16 @@ class Appender:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[int]:
-        """Give a descriptor of the journal, which is made where there is none.
+        """Give a descriptor of the journal, which is created if there is none.
 
         Raises:
-            OSError: If it is a link, or something else than a file.
+            OSError: If it is a link, or anything but a file.
         """
         try:
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | PLAIN
             journal = self._os.open(self._path, flags, 0o666)
         except OSError:
-            self.check()  # says it in a sentence, if that is why
+            self.check()  # if that is why, it says so in a sentence
             raise
         process = os.getpid()
         try:
@@ -94,13 +94,13 @@ class Appender:
             raise NotPlain(error.errno, reason, self._path) from None
 
     def _end_of(self, journal: int) -> tuple[int, bool]:
-        """Return the journal's size, and whether its last line lacks its end.
+        """Return the journal's size, and whether its last line is incomplete.
 
-        Another process may be writing that line: it has some milliseconds to end it.
+        Another process may be writing that line: it gets a few milliseconds to end it.
         """
         size = 0
         for look in range(_LOOKS):
-            if look:  # to sleep for no time at all lets other processes run
+            if look:  # even a sleep of 0 seconds lets other processes run
                 time.sleep(0.001 * look)
             size = self._os.lseek(journal, 0, os.SEEK_END)
             if not size or self._last_byte(journal, size) == b"\n":

@@ -1,18 +1,22 @@
-"""What a storage of checkpoints can do, wherever they lie.
+"""The protocol of a storage of checkpoints, on a disk or in an object store.
 
-A storage holds files by names with `/` between their parts, and a journal: lines that
-are only ever added. There is no rename in it, no lock and no directory.
+A storage holds files, whose names have `/` between their parts, and a journal, to which
+lines are only ever added. The protocol has no renames, locks or directories. A
+checkpoint whose name ends with a suffix in `names.TREES` is a tree: the files below its
+name appear and are deleted together, and count as one file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import BinaryIO, Optional, Protocol, Union
-from zlib import crc32
+from typing import BinaryIO, Protocol
 
+from modelcheckpoint.storage.digests import Digest, Read, measured, tree_digest
 from modelcheckpoint.storage.journals import NOTHING, Line
+from modelcheckpoint.storage.names import is_tree
+from modelcheckpoint.storage.staged import Data, NotFlushed, Part, Staged
 
 __all__ = [
     "Data",
@@ -25,46 +29,25 @@ __all__ = [
     "Storage",
     "digest_of",
     "measured",
+    "measured_tree",
 ]
-
-Data = Union[bytes, memoryview]
-Part = tuple[Data, Optional[int]]
-"""A part of a file, and its crc32 where that is known already."""
-
-_CHUNK = 1 << 20
 
 
 class NotPlain(OSError):
-    """There is something of that name, but it is no regular file of the storage."""
-
-
-class NotFlushed(OSError):
-    """A file has its final name, but a power cut could still take that away."""
-
-
-@dataclass(frozen=True)
-class Digest:
-    """What a file holds, as far as two numbers tell.
-
-    Attributes:
-        bytes: Its size.
-        crc32: Its checksum, eight hexadecimal digits.
-    """
-
-    bytes: int
-    crc32: str
+    """Something has that name, but it is not a regular file of the storage."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of a storage, at one moment.
+    """A file or a tree in a storage, at one moment.
 
     Attributes:
         name: Of the file, with `/` between its parts.
-        bytes: Its size.
-        modified: When it was written to, nanoseconds since 1970.
-        version: What changes when another file gets the name, or this one is written.
-            Where a store tells no more, it stays if the contents are the same.
+        bytes: Its size; for a tree, the size of all its files.
+        modified: When it was last written, in nanoseconds since 1970.
+        version: A value that changes when another file gets the name, or when this file
+            or any file of this tree is written. If a store tells no more, it does not
+            change while the contents stay the same.
     """
 
     name: str
@@ -73,60 +56,26 @@ class Entry:
     version: object
 
 
-class Staged(Protocol):
-    """A file on its way into a storage, which nobody sees before it is published."""
-
-    @property
-    def path(self) -> str:
-        """A file on the local disk, for writers that need one; empty at first."""
-
-    def write(self, parts: Iterable[Part]) -> Digest:
-        """Write all that the file is to hold, durably, and return its digest.
-
-        Raises:
-            OSError: If there is nothing to write, or it cannot be written.
-        """
-
-    def seal(self) -> Digest:
-        """Make durable what somebody wrote to `path`, and return its digest.
-
-        Raises:
-            OSError: If the file is empty, or cannot be read or flushed.
-        """
-
-    @property
-    def published(self) -> bool:
-        """Whether it has got its name, as far as anybody knows."""
-
-    def publish(self) -> None:
-        """Give the file its name, in place of any file that had it.
-
-        Raises:
-            NotFlushed: If it has the name, but that is not durable.
-            OSError: If it has not got the name; what had it before still has it.
-        """
-
-
 class Storage(Protocol):
     """Where the checkpoints of a template and their journal lie.
 
-    A file appears under its name whole, or not at all, and durably.
+    A file appears under its name complete and durable, or not at all.
     """
 
     @property
     def root(self) -> str:
-        """Absolute path, or address, of all names."""
+        """The absolute path or address that contains all names."""
 
     @property
     def is_near(self) -> bool:
-        """Whether a small file is published in less time than anybody would notice."""
+        """Whether publishing a small file takes so little time that nobody notices."""
 
     def check(self, name: str | None = None, given: str | None = None) -> None:
         """Raise if a checkpoint could not be written here, and leave no trace.
 
         Args:
-            name: Name of the file, where it is known.
-            given: The root as the user gave it, which errors name.
+            name: Name of the file, if it is known.
+            given: The root as the user gave it, for errors.
 
         Raises:
             OSError: If nothing can be written here, or not under this name.
@@ -136,70 +85,82 @@ class Storage(Protocol):
         """Return the absolute path, or the address, of a name."""
 
     def entries(self, suffixes: tuple[str, ...], depth: int) -> Iterator[Entry]:
-        """Yield the published files whose names end so, in no order.
+        """Yield the published files with one of these suffixes, in no particular order.
 
         Args:
-            suffixes: How a name may end.
-            depth: How many `/` a name may have.
+            suffixes: The suffixes that a name may have.
+            depth: How many `/` a name may have at most.
 
         Raises:
             OSError: If there is no such storage, or it cannot be read.
         """
 
     def entry(self, name: str) -> Entry | None:
-        """Return the file of a name, or None where there is none.
+        """Return the file or tree with a name, or None if there is none.
 
         Raises:
-            OSError: If that cannot be told, as where the way to it is a link.
+            OSError: If this cannot be determined, for example because a folder on the
+                way is a link.
+        """
+
+    def members(self, name: str) -> Iterator[Entry]:
+        """Yield the files of a tree, each with its full name, in no particular order.
+
+        Raises:
+            FileNotFoundError: If no tree has this name.
+            NotPlain: If it lies behind a link, is not a folder, or contains anything
+                but files and folders, or more than any checkpoint does.
+            OSError: If it cannot be read.
         """
 
     def open(self, name: str) -> BinaryIO:
         """Open a file for reading.
 
         Raises:
-            FileNotFoundError: If there is none of this name.
-            NotPlain: If what has the name is no regular file, or lies behind a link.
+            FileNotFoundError: If no file has this name.
+            NotPlain: If what has the name is not a regular file, or lies behind a link.
             OSError: If it cannot be opened.
         """
 
     def local_copy(self, name: str) -> AbstractContextManager[str]:
-        """Give the path of a local file with what a file holds, for those who need one.
+        """Give the path of a local file with the contents of a file.
 
-        At the end of the block nobody may use it any more.
+        It must not be used after the end of the block.
 
         Raises:
             OSError: If there is no such file, or it cannot be read.
         """
 
     def digest(self, name: str) -> Digest | None:
-        """Return the digest that a file had when it was written, or that it has.
+        """Return the digest that a file had when it was written, or that it has now.
 
-        Which of both, a storage decides by what it knows without reading the file.
-        None where there is no such file.
+        The storage returns the former if it knows it without reading the file. None if
+        there is no such file.
 
         Raises:
-            OSError: If it cannot be told.
+            OSError: If it cannot be determined.
         """
 
     def kept_copies(self) -> AbstractContextManager[None]:
-        """In the block, fetch a file once, however often it is opened.
+        """Fetch each file only once within the block, however often it is opened.
 
-        What was verified is then what is loaded. Nothing is kept but the file that
-        was opened last, and nothing after the block.
+        So the file that was verified is the file that is loaded. Only the file that was
+        opened last is kept, and nothing is kept after the block.
         """
 
     def staged(self, name: str, suffix: str) -> AbstractContextManager[Staged]:
-        """Begin a file that is to get a name; at the end of the block it is discarded.
+        """Begin a file that is to get a name; discard it if it is not published.
 
-        Unless it was published. Meanwhile nobody else takes it for abandoned.
+        It is discarded at the end of the block. Until then, nobody else considers it
+        abandoned.
 
         Args:
-            name: That it gets when it is published.
-            suffix: How the name of its local path ends: Keras looks at that.
+            name: The name that it gets when it is published.
+            suffix: The suffix of its local path, which Keras looks at.
         """
 
     def copy(self, name: str, second: str) -> None:
-        """Give what a file holds a second name, beside the first one.
+        """Give the contents of a file a second name, in addition to the first.
 
         Raises:
             FileExistsError: If the second name is taken.
@@ -207,7 +168,7 @@ class Storage(Protocol):
         """
 
     def delete(self, entry: Entry) -> bool:
-        """Delete a file if it still is the one of this entry; return whether it was.
+        """Delete a file if this entry still describes it; return whether it did.
 
         Raises:
             OSError: If it cannot be deleted, or lies behind a link.
@@ -217,13 +178,13 @@ class Storage(Protocol):
         """Yield the journal's lines, oldest first; the last one may lack its end.
 
         Args:
-            after: Where to begin in each file of the journal: where the last line
-                ended that was read in it. One that is shorter by now was begun again,
+            after: Where to begin in each file of the journal: the end of the last line
+                that was read from it. A file that has become shorter was started again,
                 and is read from its beginning.
 
         Raises:
             FileNotFoundError: If there is no journal.
-            NotPlain: If what has its name is no regular file.
+            NotPlain: If what has its name is not a regular file.
             OSError: If it cannot be read.
         """
 
@@ -231,67 +192,84 @@ class Storage(Protocol):
         """Add lines to the journal, durably.
 
         Raises:
-            OSError: If that fails; part of it may be there, which readers pass over.
+            OSError: If that fails. Part of a line may have been written; readers skip
+                it.
         """
 
     def journal_version(self) -> object:
-        """Return what changes when the journal does; None where there is none."""
+        """Return a value that changes with the journal; None if there is no journal."""
 
     def unpublished(self, name: str) -> list[Entry]:
-        """Return the files that anybody, dead or alive, has staged beside a name."""
+        """Return the files that processes, dead or alive, staged beside a name."""
 
     def abandoned(self) -> list[Entry]:
-        """Return what writers that are dead have staged; where in doubt, it is none."""
+        """Return what dead writers have staged; in doubt, leave it out."""
 
     def hurry(self) -> None:
-        """Try no longer what has failed and could yet succeed: somebody waits for it.
+        """Stop retrying what has failed, because somebody waits for it.
 
-        It holds for the file that is staged or published now, on whatever thread.
+        This applies to the file that is being staged or published, on any thread.
         """
 
     def is_stuck(self) -> bool:
-        """Return whether what is staged or published now has not gone on for long.
+        """Return whether staging or publishing has made no progress for a long time.
 
-        Nobody waits for it then, but for who asks that it be there.
+        Then nobody waits for it, except callers that need the file itself.
         """
 
     def end_in_time(self) -> float | None:
-        """Have what is staged or published now succeed or fail in good time.
+        """Limit the time in which the current staging or publishing succeeds or fails.
 
         Returns:
-            How many seconds that may take; None where it takes what it takes.
+            How many seconds that may take; None if there is no limit.
         """
 
     def tidy(self) -> None:
-        """Do what could not be done, or was left to be done at leisure.
+        """Do what could not be done before, or was postponed.
 
-        That is to delete staged files, and to make it durable that files were deleted.
-        What cannot be done now is left for the next time.
+        That is: delete staged files, and make the deletion of files durable. What still
+        fails is left for the next time.
         """
 
 
-def measured(file: BinaryIO, read: Callable[[int], None] = lambda size: None) -> Digest:
-    """Return size and checksum of all that is left to read in an open file.
-
-    Args:
-        file: Open for reading.
-        read: Is told of each piece, how many bytes it had.
-    """
-    checksum = size = 0
-    while chunk := file.read(_CHUNK):
-        checksum = crc32(chunk, checksum)
-        size += len(chunk)
-        read(len(chunk))
-    return Digest(size, f"{checksum:08x}")
-
-
 def digest_of(storage: Storage, name: str) -> Digest | None:
-    """Return the digest of what a file holds, or None where there is no such file.
+    """Return the digest of a checkpoint's contents, or None if there is none.
 
-    None, too, where the name leads through a link, or to something else than a file.
+    None, too, if the name leads through a link, or to something that is not a file; or,
+    for a tree, if it contains anything but files and folders.
     """
     try:
+        if is_tree(name):
+            return measured_tree(storage, name, storage.members(name))
         with storage.open(name) as file:
             return measured(file)
     except (FileNotFoundError, NotPlain):
         return None
+
+
+def measured_tree(
+    storage: Storage,
+    tree: str,
+    members: Iterable[Entry],
+    read: Read = lambda size: None,
+) -> Digest:
+    """Return the digest of a tree; this reads all its files.
+
+    Args:
+        storage: Where it is.
+        tree: Its name.
+        members: Its files.
+        read: Is called with the number of bytes of each piece.
+
+    Raises:
+        FileNotFoundError: If one of the files no longer exists.
+        NotPlain: If one is no longer a file, or lies behind a link.
+        OSError: If one cannot be read.
+    """
+
+    def digests() -> Iterator[tuple[str, Digest]]:
+        for member in members:
+            with storage.open(member.name) as file:
+                yield member.name[len(tree) + 1 :], measured(file, read)
+
+    return tree_digest(digests())

@@ -1,7 +1,7 @@
 """Files below a folder that somebody else may be able to write to.
 
 No link below the folder is followed, and only regular files are opened: a name cannot
-lead out of the folder, nor to a pipe or a device that never ends.
+lead out of the folder, or to a pipe or a device that never ends.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ __all__ = [
     "delete_empty_above",
     "open_below",
     "open_folder_below",
+    "rename_below",
     "stat_below",
 ]
 
 _BINARY = getattr(os, "O_BINARY", 0)
 PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | _BINARY
-"""Flags to open a file with that is to be checked by `check_plain`."""
+"""Flags for opening a file that `check_plain` then checks."""
 
 _FOLDER = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
@@ -44,9 +45,9 @@ def open_below(folder: str, name: str, flags: int = os.O_RDONLY) -> int:
         flags: How to open it.
 
     Raises:
-        NotPlain: If the name leads out of the folder, through a link, or to something
-            else than a regular file.
-        OSError: If the file is not there, or cannot be opened.
+        NotPlain: If the name leads out of the folder, through a link, or to anything
+            but a regular file.
+        OSError: If the file does not exist, or cannot be opened.
     """
     if os.open not in os.supports_dir_fd:
         return _open_by_path(_checked_path(folder, name), name, flags)
@@ -56,7 +57,7 @@ def open_below(folder: str, name: str, flags: int = os.O_RDONLY) -> int:
 
 
 def open_folder_below(folder: str, name: str) -> int:
-    """Open a folder below another one, and return its descriptor.
+    """Open a folder below another folder, and return its descriptor.
 
     Args:
         folder: Path of the folder above, which may itself be a link.
@@ -64,7 +65,7 @@ def open_folder_below(folder: str, name: str) -> int:
 
     Raises:
         NotPlain: If there is a link on the way.
-        OSError: If it is not there, or cannot be opened.
+        OSError: If it does not exist, or cannot be opened.
     """
     inner = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     try:
@@ -79,11 +80,11 @@ def open_folder_below(folder: str, name: str) -> int:
 
 
 def stat_below(folder: str, name: str) -> os.stat_result:
-    """Return what has a name below a folder, which may be a link or anything else.
+    """Return the status of a name below a folder, which may be a link or anything.
 
     Raises:
         NotPlain: If the name leads out of the folder, or through a link.
-        OSError: If it is not there, or cannot be seen.
+        OSError: If it does not exist, or cannot be accessed.
     """
     if os.stat not in os.supports_dir_fd:
         return os.lstat(_checked_path(folder, name))
@@ -91,23 +92,44 @@ def stat_below(folder: str, name: str) -> os.stat_result:
         return os.stat(last, dir_fd=inner, follow_symlinks=False)
 
 
-def delete_below(
-    folder: str, name: str, is_it: Callable[[os.stat_result], bool], calls: Any = os
-) -> bool:
-    """Delete what has this name below a folder; a folder with all that is in it.
+def rename_below(folder: str, name: str, target: str, calls: Any = os) -> None:
+    """Rename a file or folder below a folder; its own folder may change.
 
     Args:
         folder: Path of the folder, which may itself be a link.
         name: With `/` between its parts.
-        is_it: Whether what is there by now is what is to go.
+        target: The new name, likewise.
         calls: What carries out the calls.
 
+    Raises:
+        NotPlain: If a name leads out of the folder, or through a link.
+        OSError: If it does not exist, or cannot be renamed.
+    """
+    system = as_system(calls)
+    if os.rename not in system.supports_dir_fd:
+        system.replace(_checked_path(folder, name), _checked_path(folder, target))
+        return
+    with _folder_of(folder, name) as old, _folder_of(folder, target) as new:
+        system.replace(old[1], new[1], src_dir_fd=old[0], dst_dir_fd=new[0])
+
+
+def delete_below(
+    folder: str, name: str, is_it: Callable[[os.stat_result], bool], calls: Any = os
+) -> bool:
+    """Delete a file, or a folder with its contents, below a folder.
+
+    Args:
+        folder: Path of the folder, which may itself be a link.
+        name: With `/` between its parts.
+        is_it: Whether what has the name now is what is to be deleted.
+        calls: Carries out the calls.
+
     Returns:
-        Whether it was there, and was deleted.
+        Whether it existed, and was deleted.
 
     Raises:
-        NotPlain: If the name leads out of the folder, or through a link. A link that
-            has the name itself is deleted, and not what it leads to.
+        NotPlain: If the name leads out of the folder, or through a link. If the name
+            itself is a link, the link is deleted, not its target.
         OSError: If it cannot be deleted.
     """
     system = as_system(calls)
@@ -125,13 +147,13 @@ def delete_below(
             return True
     except (FileNotFoundError, NotADirectoryError):
         return False
-    except RecursionError:  # nothing of ours has so many folders in folders
+    except RecursionError:  # nothing of ours is nested so deeply
         reason = "there are too many folders in folders"
         raise OSError(errno.ELOOP, reason, name) from None
 
 
 def delete_empty_above(folder: str, name: str, calls: Any = os) -> None:
-    """Delete the folders between a folder and a name in it that are empty, if any."""
+    """Delete the empty folders between a folder and a name in it, if any."""
     system = as_system(calls)
     *above, _ = name.split("/")
     with contextlib.suppress(OSError):
@@ -145,15 +167,15 @@ def delete_empty_above(folder: str, name: str, calls: Any = os) -> None:
 
 
 def check_plain(found: os.stat_result, name: str) -> None:
-    """Raise `NotPlain` if what was found is no regular file."""
+    """Raise `NotPlain` if what was found is not a regular file."""
     if not stat.S_ISREG(found.st_mode):
-        kind = "a link" if stat.S_ISLNK(found.st_mode) else "no regular file"
+        kind = "a link" if stat.S_ISLNK(found.st_mode) else "not a regular file"
         raise NotPlain(errno.EINVAL, f"it is {kind}", name)
 
 
 @contextlib.contextmanager
 def _folder_of(folder: str, name: str) -> Iterator[tuple[int, str]]:
-    """Give a descriptor of the folder that a name is in, and the name's last part."""
+    """Give a descriptor of a name's folder, and the last part of the name."""
     _check_name(name)
     above, _, last = name.rpartition("/")
     inner = open_folder_below(folder, above)
@@ -189,7 +211,7 @@ def _delete_by_path(
 
 
 def _delete_folder(name: str, above: int, system: System) -> None:
-    # What walks into it must not be led away by a link that takes its place.
+    # A link that takes its place must not lead the deletion elsewhere.
     inner = _open_folder(name, above)
     try:
         with os.scandir(inner) as entries:
@@ -198,14 +220,15 @@ def _delete_folder(name: str, above: int, system: System) -> None:
             if is_folder:
                 _delete_folder(entry, inner, system)
             else:
-                system.unlink(entry, dir_fd=inner)
+                with contextlib.suppress(FileNotFoundError):  # others delete it, too
+                    system.unlink(entry, dir_fd=inner)
     finally:
         os.close(inner)
     system.rmdir(name, dir_fd=above)
 
 
 def _checked_path(folder: str, name: str) -> str:
-    """Return the path of a name whose folders are no links, as far as can be seen."""
+    """Return the path of a name; its folders are not links, as far as can be seen."""
     _check_name(name)
     path = folder
     *above, last = name.split("/")
@@ -223,7 +246,7 @@ def _open_by_path(path: str, name: str, flags: int) -> int:
 
 def _checked(file: int, name: str) -> int:
     try:
-        check_plain(os.fstat(file), name)  # it may be another one by now
+        check_plain(os.fstat(file), name)  # it may have been replaced
     except BaseException:
         os.close(file)
         raise

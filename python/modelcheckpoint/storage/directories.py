@@ -1,4 +1,4 @@
-"""Folders whose names are on disk before anything in them counts."""
+"""Folders, whose names reach the disk before anything in them counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modelcheckpoint.storage.system import as_system
 
 __all__ = ["Directories"]
 
-# A file system that cannot flush a folder says so by one of these.
+# A file system that cannot flush a folder returns one of these.
 _NOT_FOR_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EROFS, errno.EBADF)
 
 
@@ -19,7 +19,7 @@ class Directories:
     """Makes folders, and flushes those in which names changed.
 
     Args:
-        system: What carries out the calls; a test passes one that fails.
+        system: Carries out the calls; a test passes one that fails.
     """
 
     def __init__(self, system: Any = os) -> None:
@@ -28,25 +28,25 @@ class Directories:
         self._trusted: set[str] = set()
 
     def make(self, folder: str) -> None:
-        """Make a folder, and those above it, where they are not there, durably.
+        """Make a folder and missing folders above it, durably.
 
         Raises:
-            OSError: If that fails; what could not be flushed is left for `flush_left`.
+            OSError: If that fails. What could not be flushed is left for `flush_left`.
         """
         self._make(folder)
         self.flush_left()
 
     def note(self, folder: str) -> None:
-        """Take note that names in a folder changed, to be flushed by `flush_left`."""
+        """Note that names in a folder changed, so that `flush_left` flushes it."""
         self._left.add(folder)
 
     def flush_left(self) -> None:
-        """Flush what was noted, or could not be flushed before."""
+        """Flush the folders that were noted, or could not be flushed before."""
         for folder in sorted(self._left):
             self.flush(folder)
 
     def flush(self, folder: str) -> None:
-        """Make the names in a folder durable; one that fails is left for later."""
+        """Make the names in a folder durable; if that fails, leave it for later."""
         self._left.add(folder)
         if os.name != "nt":  # Windows has no fsync for folders
             self._flush(folder)
@@ -66,17 +66,17 @@ class Directories:
         self._trusted.add(folder)
 
     def _flush_above(self, folder: str) -> None:
-        """Make the names of a folder that was found, and of those above it, durable.
+        """Make the names of an existing folder and of the folders above it durable.
 
-        A run that was killed, or another process, may have made it just before: its
-        name may be on no disk yet.
+        A run that was killed, or another process, may have created it just before: its
+        name may not have reached the disk.
         """
         above = os.path.dirname(folder)
         if above == folder or os.path.ismount(folder) or os.name == "nt":
             return
         try:
             self._flush(above)
-        except PermissionError:  # somebody else's, who made it long ago
+        except PermissionError:  # it belongs to somebody else, who made it long ago
             return
         except OSError as error:
             if error.errno not in _NOT_FOR_FOLDERS:

@@ -1,7 +1,8 @@
 """The files that are the journal of a storage, read as one.
 
-A folder has one, to which every run adds its lines. A store of objects, which cannot
-add to one, has some of each run; so has a folder that was copied from a store.
+A folder has one journal, to which every run appends its lines. An object store cannot
+append, so it has several journals for each run, as does a folder that was copied from a
+store.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ JOURNAL = "modelcheckpoint.jsonl"
 """Name of the journal of a folder, beside the checkpoints."""
 
 NOTHING: Mapping[str, int] = MappingProxyType({})
-"""Where to read on from where nothing was read."""
+"""The position of a reader that has read nothing."""
 
 _LONGEST_LINE = 4 << 20
-"""A line with thousands of metrics has some 100 KB; no longer one than this is read."""
+"""A line with thousands of metrics has about 100 KB; a line above this is skipped."""
 
 _TIME = re.compile(rb'"time": ?"([^"]*)"')
 
@@ -34,8 +35,8 @@ class Line:
     """A line of a journal.
 
     Attributes:
-        data: The line, with its newline if that is there already.
-        journal: Name of the file that it stands in.
+        data: The line, with its newline if it has one already.
+        journal: Name of the file that contains it.
         end: Where it ends in that file.
     """
 
@@ -45,12 +46,12 @@ class Line:
 
 
 def is_journal(name: str) -> bool:
-    """Return whether a file of this name is a journal, or a part of one."""
+    """Return whether a file with this name is a journal, or part of one."""
     return name == JOURNAL or bool(re.fullmatch(r"modelcheckpoint\.[^/]+\.jsonl", name))
 
 
 def writer_of(journal: str) -> str | None:
-    """Return whose journal it is; None for the one to which every run adds lines."""
+    """Return whose journal it is; None for the one that all runs append to."""
     return None if journal == JOURNAL else journal.rsplit(".", 2)[0]
 
 
@@ -59,8 +60,8 @@ def lines_of(
 ) -> Iterator[Line]:
     """Yield the lines of open journals, as `Storage.lines` does.
 
-    They come in the order of their times; a line without one stays behind the line
-    before it. One that is too long for any journal of ours is passed over.
+    They are ordered by their times; a line without a time stays behind the line before
+    it. A line that is too long for any journal of ours is skipped.
     """
     if len(journals) == 1:
         ((name, file),) = journals.items()
@@ -72,7 +73,7 @@ def lines_of(
 
 
 def _timed(name: str, file: BinaryIO, after: int) -> Iterator[tuple[bytes, Line]]:
-    # All times are UTC, written alike, so that their order is that of the text.
+    # All times are UTC and written alike, so they sort as text.
     newest = b""
     for line in _lines(name, file, after):
         time = _TIME.search(line.data)

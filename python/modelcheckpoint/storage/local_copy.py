@@ -8,6 +8,7 @@ from io import BufferedReader
 from types import TracebackType
 from typing import cast
 
+from modelcheckpoint.storage.base import Entry
 from modelcheckpoint.storage.object_file import ObjectFile
 
 __all__ = ["LocalCopy"]
@@ -16,13 +17,18 @@ _CHUNK = 1 << 20
 
 
 class LocalCopy:
-    """A copy of the object that was asked for last, until the end of the block.
+    """A copy of the object that was requested last, until the end of the block.
 
-    Where the same object is asked for again it is not fetched again. Its local name
-    ends as its own does: Keras goes by that.
+    If the same object is requested again, it is not downloaded again. The copy has the
+    suffix of the object, because Keras looks at that.
+
+    Attributes:
+        journals: The contents of each journal that was read; one that has grown counts
+            as another journal.
     """
 
     def __init__(self) -> None:
+        self.journals: dict[Entry, bytes] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="modelcheckpoint-")
         self._version: object = None
         self._path = ""
@@ -45,7 +51,7 @@ class LocalCopy:
             source: The object, at its beginning.
 
         Raises:
-            OSError: If it cannot be read, or not be written here.
+            OSError: If it cannot be read, or the copy cannot be written.
         """
         remote = cast(ObjectFile, source.raw)
         if remote.version != self._version:

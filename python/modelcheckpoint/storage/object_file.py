@@ -14,15 +14,16 @@ _CHUNK = 4 << 20
 
 
 class ObjectFile(io.RawIOBase):
-    """An object that is read on from where it is, and asked for anew after a seek.
+    """An object as a file; reading after a seek costs a new request.
 
     Args:
-        store: That has it.
+        store: The store that has it.
         name: Of the object.
         address: Of the object, for errors.
 
     Attributes:
-        version: What no other object has, nor this one once it is replaced.
+        version: A value that no other object has, and that changes when this one is
+            replaced.
     """
 
     def __init__(self, store: Any, name: str, address: str) -> None:
@@ -44,7 +45,7 @@ class ObjectFile(io.RawIOBase):
         """Open an object.
 
         Raises:
-            FileNotFoundError: If there is none.
+            FileNotFoundError: If there is no such object.
             OSError: If it cannot be read.
         """
         return io.BufferedReader(cls(store, name, address), 1 << 20)
@@ -58,11 +59,11 @@ class ObjectFile(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Return the place from which is read next."""
+        """Return the position of the next read."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place; that costs a request once something is read there."""
+        """Go to a position; the next read then costs a request."""
         at = offset + (0, self._at, self._size)[whence]
         if at != self._at:
             self._at = at
@@ -71,7 +72,7 @@ class ObjectFile(io.RawIOBase):
         return at
 
     def readinto(self, buffer: Any) -> int:
-        """Read what there is, at most as much as fits."""
+        """Read what is available, at most as much as fits."""
         with as_system_errors(self._address):
             if not len(self._piece) and self._at < self._size:
                 self._piece = memoryview(self._next()).cast("B")
@@ -85,8 +86,8 @@ class ObjectFile(io.RawIOBase):
         import obstore
 
         if self._pieces is None:
-            options: Any = {"if_match": self._tag}  # not another object by now
-            if self._at:  # some servers answer a range that is all as if it were none
+            options: Any = {"if_match": self._tag}  # not an object that has replaced it
+            if self._at:  # some servers ignore a range that covers everything
                 options["range"] = {"offset": self._at}
             found = obstore.get(self._store, self._name, options=options)
             self._pieces = iter(found.stream(min_chunk_size=_CHUNK))

@@ -1,23 +1,48 @@
-"""What a store says of the objects that it has."""
+"""Listings of the objects in a store."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import errno
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from modelcheckpoint.storage.base import Entry
 from modelcheckpoint.storage.journals import is_journal
 
-__all__ = ["JOURNALS", "entry_of", "journals_in"]
+__all__ = ["JOURNALS", "entries_in", "entry_of", "journals_in", "members_in"]
 
 JOURNALS = "modelcheckpoint."
-"""How the names of journals begin."""
+"""The prefix of journals' names."""
+
+
+def entries_in(library: Any, store: Any, depth: int) -> Iterator[Entry]:
+    """Yield what is in a store down to a depth, a thousand per request."""
+    if depth:
+        pages: Iterable[Any] = library.list(store, chunk_size=1000)
+    else:  # there can be much more below that depth
+        pages = [library.list_with_delimiter(store)["objects"]]
+    for page in pages:
+        yield from (entry_of(one) for one in page if one["path"].count("/") <= depth)
+
+
+def members_in(library: Any, store: Any, name: str) -> list[Entry]:
+    """Return what is in a store below a name.
+
+    Raises:
+        FileNotFoundError: If there is nothing below it.
+    """
+    pages = library.list(store, name, chunk_size=1000)
+    found = [entry_of(one) for page in pages for one in page]
+    below = [entry for entry in found if entry.name.startswith(f"{name}/")]
+    if not below:
+        raise FileNotFoundError(errno.ENOENT, "there is nothing below it", name)
+    return below
 
 
 def journals_in(library: Any, store: Any) -> list[Entry]:
     """Return the journals in a store, by their names."""
-    # However many checkpoints there are: the names before and behind are not asked
-    # for, and a page has a thousand.
+    # This does not depend on the number of checkpoints: names before and after the
+    # journals are not requested, and a page has a thousand names.
     found: list[Entry] = []
     for page in library.list(store, offset=JOURNALS, chunk_size=1000):
         found += (entry_of(one) for one in page if is_journal(one["path"]))
@@ -27,8 +52,8 @@ def journals_in(library: Any, store: Any) -> list[Entry]:
 
 
 def entry_of(found: Mapping[str, Any]) -> Entry:
-    """Return what the library says of an object as an entry."""
-    # Of the tag a listing has no quotation marks, an object itself has them.
+    """Return the entry for the library's description of an object."""
+    # The tag has quotation marks in an object, but not in a listing.
     version = ((found["e_tag"] or "").strip('"'), found["version"])
     modified = found["last_modified"].timestamp()
     return Entry(found["path"], found["size"], int(modified * 10**9), version)

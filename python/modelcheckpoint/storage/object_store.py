@@ -1,4 +1,4 @@
-"""The library's store at an address, and its errors as the system's."""
+"""The library's store at an address, with its errors translated to system errors."""
 
 from __future__ import annotations
 
@@ -26,13 +26,20 @@ _KEYS = (
     "its keys come from the environment (AWS_*, GOOGLE_* or AZURE_*), or from the "
     "machine itself"
 )
+_KEYS_FILE = os.path.join("~", ".aws", "credentials")
+_NOT_FROM_FILE = (
+    f", and not from {_KEYS_FILE}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, as "
+    "`aws configure export-credentials --format env` prints them"
+)
+_ASKED_MACHINE = "/latest/(api/token|meta-data)"
+"""Where the library asks an Amazon machine for keys, if the environment has none."""
 
 
 _CLOCK = "RequestTimeTooSkewed|The difference between the request time and the "
 _CLOCK_IS_OFF = "the store refuses access, as the clock of this machine is off: set it"
 
 _QUOTES_KEYS = "Invalid Access Key|Unable to decode service account file"
-"""What the library says of a broken key; behind it, it quotes parts of the key."""
+"""What the library says about a broken key, before it quotes parts of the key."""
 
 _COPY_LIMIT = "maximum allowable size for a copy source"
 _IS_TOO_LARGE = (
@@ -41,14 +48,14 @@ _IS_TOO_LARGE = (
 )
 
 _SAYS_NO_BUCKET = "NoSuchBucket|ContainerNotFound|bucket does not exist"
-NO_BUCKET = "there is no such bucket: make it, or mend the address"
+NO_BUCKET = "there is no such bucket: create it, or correct the address"
 _NO_OBJECT = "there is no such object"
 
-# What is tried for longer, `Patience` tries: it can be told to hurry.
+# `Patience` retries for longer than this, because it can be told to hurry.
 _RETRIES = {"max_retries": 1, "retry_timeout": timedelta(seconds=3)}
 
 CHECK = {"connect_timeout": "3s", "timeout": "4s"}
-"""Limits of a request before the first batch: with its retry it ends in 10 seconds."""
+"""Limits of a request before the first batch; with its retry it ends in 10 seconds."""
 
 SMALL = {"connect_timeout": "3s", "timeout": "15s"}
 """Limits of a request that sends or gets little: 256 KiB, or a page of names."""
@@ -56,8 +63,8 @@ SMALL = {"connect_timeout": "3s", "timeout": "15s"}
 LARGE = {"connect_timeout": "3s", "read_timeout": "150s", "timeout": "1day"}
 """Limits of a request that sends a part, gets an object, or has the store copy one.
 
-An answer must begin within the second one, which holds for a part from when it is
-sent: so four parts at once need about 2 Mbit/s.
+An answer must begin within `read_timeout`. For a part, this time starts when the part
+is sent, so four parts at once need about 2 Mbit/s.
 """
 
 _ENDPOINTS = {
@@ -66,7 +73,7 @@ _ENDPOINTS = {
     "az": ("AZURE_ENDPOINT", "AZURE_STORAGE_ENDPOINT"),
     "abfs": ("AZURE_ENDPOINT", "AZURE_STORAGE_ENDPOINT"),
 }
-"""Where the environment says which server to ask, by scheme."""
+"""The environment variables that name the server, by scheme."""
 
 _ALLOW_HTTP = ("AWS_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP", "AZURE_ALLOW_HTTP")
 
@@ -74,21 +81,21 @@ _ALLOW_HTTP = ("AWS_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP", "AZURE_ALLOW_HTTP")
 def store_at(root: str, limits: Mapping[str, str]) -> Any:
     """Return the library's store of the objects below an address.
 
-    Keys, endpoint and whatever else it needs it takes from the environment, or from
-    the machine that it runs on.
+    The library takes keys, endpoint and whatever else it needs from the environment, or
+    from the machine that it runs on.
 
     Args:
         root: The address.
-        limits: For how long a request may take: `CHECK`, `SMALL` or `LARGE`.
+        limits: How long a request may take: `CHECK`, `SMALL` or `LARGE`.
 
     Raises:
-        OSError: If the environment lacks something without which there is no store.
-        ValueError: If it names a server that is not the address of one.
+        OSError: If the environment lacks something that the store needs.
+        ValueError: If it names a server by something that is not an address.
     """
     from obstore.exceptions import BaseError
     from obstore.store import from_url
 
-    # The library forgets what the environment says of this where it is given options.
+    # If it is given options, the library ignores the environment's value for this.
     allowed = any(os.environ.get(n, "").lower() in ("true", "1") for n in _ALLOW_HTTP)
     options: dict[str, Any] = {"allow_http": allowed, **limits}
     scheme, _, path = root.partition("://")
@@ -100,11 +107,11 @@ def store_at(root: str, limits: Mapping[str, str]) -> Any:
         )
     except (BaseError, ValueError) as error:
         what = f"the environment does not say how to reach the store ({_cause(error)})"
-        raise OSError(errno.EINVAL, f"{what}; {_KEYS}", root) from None
+        raise OSError(errno.EINVAL, f"{what}; {_keys(root)}", root) from None
 
 
 def _check_endpoints(scheme: str, http: bool) -> None:
-    # The library panics at these, with a trace that no `except Exception` catches.
+    # The library panics on these, with a trace that `except Exception` does not catch.
     for name in _ENDPOINTS.get(scheme, ()):
         value = os.environ.get(name)
         if value is not None and not _is_server(value):  # it can hold a password
@@ -125,23 +132,23 @@ def _is_server(address: str) -> bool:
     try:
         parts = urlsplit(address)
         has_port = parts.port is None or parts.port > 0
-    except ValueError:  # it is no number, or too large a one
+    except ValueError:  # not a number, or too large
         return False
     return parts.scheme in ("http", "https") and bool(parts.hostname) and has_port
 
 
 @contextlib.contextmanager
 def as_system_errors(address: str, missing: str = _NO_OBJECT) -> Iterator[None]:
-    """Raise, in place of the library's errors, those that a file system would.
+    """Translate the library's errors to the errors that a file system would raise.
 
     Args:
-        address: Of what is asked for; errors name it.
-        missing: What it means that the store has not got it.
+        address: Of what is requested; errors name it.
+        missing: The message if the store does not have it.
 
     Raises:
         FileNotFoundError: If there is no such object, or no such bucket.
-        PermissionError: If the store refuses who asks.
-        OSError: Whatever else is wrong.
+        PermissionError: If the store refuses access.
+        OSError: For anything else.
     """
     from obstore.exceptions import BaseError
 
@@ -158,10 +165,10 @@ def as_system_errors(address: str, missing: str = _NO_OBJECT) -> Iterator[None]:
 
 @contextlib.contextmanager
 def as_upload_errors(address: str) -> Iterator[None]:
-    """Raise as `as_system_errors` does, for an upload, of which parts can be lost.
+    """Translate errors as `as_system_errors` does, for an upload in parts.
 
-    A store that was started again in the meantime may not know the upload any more:
-    it has to be sent again from its beginning.
+    A store that was restarted in the meantime may have lost the upload, which then has
+    to be sent again from the beginning.
     """
     try:
         with as_system_errors(address):
@@ -186,23 +193,34 @@ def _translated(error: Exception, address: str) -> OSError:
     refused = isinstance(error, (PermissionDeniedError, UnauthenticatedError))
     if refused or re.search("status code: 40[13]", text):
         why = f" ({message})" if message else ""
-        what = f"the store refuses access{why}; {_KEYS}"
+        what = f"the store refuses access{why}; {_keys(address)}"
         return PermissionError(errno.EACCES, what, address)
     answer = re.search("status code: ([^:<]+)", text)
     if answer:
         why = message or answer[1].strip()
         return OSError(errno.EIO, f"the store does not serve it ({why})", address)
-    return OSError(errno.EIO, f"the store cannot be reached ({_cause(error)})", address)
+    what = f"the store cannot be reached ({_cause(error)})"
+    if re.search(_ASKED_MACHINE, text):
+        what = f"there are no keys ({_cause(error)}); {_keys(address)}"
+    return OSError(errno.EIO, what, address)
+
+
+def _keys(address: str) -> str:
+    """Say where a store's keys come from, and that a file of keys is not read."""
+    unread = address.startswith("s3:") and "AWS_ACCESS_KEY_ID" not in os.environ
+    if unread and os.path.isfile(os.path.expanduser(_KEYS_FILE)):
+        return _KEYS + _NOT_FROM_FILE
+    return _KEYS
 
 
 def _text(error: Exception) -> str:
-    """Return what the library says to people; the rest is for its developers."""
+    """Return the part of a library's message that is meant for users."""
     return str(error).partition("\n\nDebug source")[0]
 
 
 def _message(text: str) -> str | None:
-    """Return what the store itself says is wrong, where it does."""
-    # Azure adds the number of the request, and its time, on lines of their own.
+    """Return the store's own description of what is wrong, if it gives one."""
+    # Azure adds the request's number and its time, on separate lines.
     message = re.search(r"<Message>\s*(.+?)\s*(\n.*)?</Message>", text, re.DOTALL)
     return html.unescape(message[1]).rstrip(".") if message else None
 

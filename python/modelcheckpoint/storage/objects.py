@@ -1,4 +1,4 @@
-"""Checkpoints in an object store: S3 and its like, Google Cloud Storage, Azure."""
+"""Checkpoints in an object store: S3 and compatible stores, Google Cloud, Azure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from modelcheckpoint.storage.base import Digest, Entry, digest_of
 from modelcheckpoint.storage.journals import NOTHING, Line, lines_of
 from modelcheckpoint.storage.local_copy import LocalCopy
 from modelcheckpoint.storage.object_file import ObjectFile
-from modelcheckpoint.storage.object_listing import JOURNALS, entry_of, journals_in
+from modelcheckpoint.storage.object_listing import (
+    JOURNALS,
+    entries_in,
+    entry_of,
+    journals_in,
+    members_in,
+)
 from modelcheckpoint.storage.object_store import (
     CHECK,
     LARGE,
@@ -24,45 +30,45 @@ from modelcheckpoint.storage.object_store import (
     as_upload_errors,
     store_at,
 )
-from modelcheckpoint.storage.patience import Patience, upload_timeout
+from modelcheckpoint.storage.patience import Patience
 from modelcheckpoint.storage.staged_object import StagedObject
 from modelcheckpoint.storage.temporary import new_token
 from modelcheckpoint.storage.upload import CRC32, upload
+from modelcheckpoint.timeouts import upload_timeout
 
 __all__ = ["ObjectStorage"]
 
 Answer = TypeVar("Answer")
-Request = Callable[[Any, Any], Any]
 
 _PROBE = ".modelcheckpoint-probe"
 _LARGEST_JOURNAL = 256 << 10
-"""A journal that would get larger is closed: each save sends the last one anew."""
+"""A journal that would become larger is closed: each save sends the last one again."""
 
 _AT_ONCE = 8
-"""So many journals are read at a time."""
+"""How many journals are read at a time."""
 
 _QUIET = 30.0
-"""Seconds after which a store that takes nothing more counts as stuck."""
+"""Seconds after which a store that accepts nothing more counts as stuck."""
 
 _SAME_TIME = 10**9
-"""Nanoseconds: a listing tells fractions of a second, an object itself none."""
+"""Nanoseconds: a listing has fractions of a second, an object itself has none."""
 
 _PATIENCE = 60.0
-"""Seconds for which a request is made anew while the store does not serve it."""
+"""Seconds for which a request is repeated while the store does not serve it."""
 
 
 class ObjectStorage:
     """The objects below an address in a store; see `base.Storage`.
 
     A PUT is atomic by the store's promise, and durable once it is confirmed. A large
-    object goes up in parts, and appears when it is complete; what is left of an upload
-    that broke off nobody sees, and a rule of the bucket deletes it. Nothing can be
-    added to an object, so that each writer has journals of its own, and sends the last
-    one anew with each line.
+    object is uploaded in parts, and appears when it is complete. Nobody sees the parts
+    of an interrupted upload; a lifecycle rule of the bucket deletes them. Nothing can
+    be appended to an object. So each writer has journals of its own, and sends the last
+    one again with each line.
 
     Args:
-        root: Address, as `s3://bucket/run`; it need not hold anything yet.
-        depth: How many `/` a name may have.
+        root: Address, such as `s3://bucket/run`; nothing has to exist there yet.
+        depth: How many `/` a name may have at most.
     """
 
     def __init__(self, root: str, depth: int = 0) -> None:
@@ -74,19 +80,19 @@ class ObjectStorage:
         self._large = store_at(self.root, LARGE)
         self._copy: LocalCopy | None = None
         self._process = os.getpid()
-        # Journals are named by their writer: two machines can go on with one run.
+        # Journals are named by their writer: two machines can continue the same run.
         self._token, self._number, self._journal = new_token(), 1, b""
 
     def check(self, name: str | None = None, given: str | None = None) -> None:
         """Raise, within ten seconds, if nothing can be written or listed here.
 
         Args:
-            name: Name of the file, where it is known.
-            given: The root as the user gave it, which errors name.
+            name: Name of the file, if it is known.
+            given: The root as the user gave it, for errors.
 
         Raises:
             OSError: With a sentence that names the address and the way out.
-            ValueError: If `MODELCHECKPOINT_UPLOAD_TIMEOUT` is no time.
+            ValueError: If `MODELCHECKPOINT_UPLOAD_TIMEOUT` is not a time.
         """
         import obstore
 
@@ -95,7 +101,7 @@ class ObjectStorage:
         with as_system_errors(given or self.root, missing=NO_BUCKET):
             obstore.put(store, _PROBE, b"checkpoints can be written here\n")
             below = [] if name is None else next(iter(obstore.list(store, name)), [])
-        with contextlib.suppress(Exception):  # who may not delete can still save
+        with contextlib.suppress(Exception):  # a user who may not delete can still save
             obstore.delete(store, _PROBE)
         if below:
             reason = "`filepath` must name a file, and there are objects below it"
@@ -106,31 +112,27 @@ class ObjectStorage:
         return f"{self.root}/{name}"
 
     def entries(self, suffixes: tuple[str, ...], depth: int) -> Iterator[Entry]:
-        """Yield the objects whose names end so; a request tells of a thousand."""
+        """Yield the objects with these suffixes, a thousand per request."""
         import obstore
 
         with as_system_errors(self.root):
-            if depth:
-                pages: Iterable[Any] = obstore.list(self._small, chunk_size=1000)
-            else:  # what lies deeper can be much more
-                pages = [obstore.list_with_delimiter(self._small)["objects"]]
-            for page in pages:
-                for found in page:
-                    name = found["path"]
-                    if name.endswith(suffixes) and name.count("/") <= depth:
-                        yield entry_of(found)
+            for entry in entries_in(obstore, self._small, depth):
+                if entry.name.endswith(suffixes):
+                    yield entry
 
     def entry(self, name: str) -> Entry | None:
-        """Return the object of a name, or None where there is none."""
+        """Return the object with a name, or None if there is none."""
         try:
-            return entry_of(
-                self._ask(name, lambda library, store: library.head(store, name))
-            )
+            return entry_of(self._ask(name, lambda lib, at: lib.head(at, name)))
         except FileNotFoundError:
             return None
 
+    def members(self, name: str) -> Iterator[Entry]:
+        """Yield the objects below a name."""
+        yield from self._ask(name, lambda lib, at: members_in(lib, at, name))
+
     def open(self, name: str) -> BinaryIO:
-        """Open an object for reading, as it is now: a new one is another object."""
+        """Open an object for reading, in the version that it has now."""
         source = ObjectFile.opened(self._large, name, self.path(name))
         if self._copy is None:
             return source
@@ -138,22 +140,20 @@ class ObjectStorage:
             return open(self._copy.of(source), "rb")
 
     def digest(self, name: str) -> Digest | None:
-        """Return the digest that an object was sent with; else it is read."""
-        options = {"head": True}
+        """Return the digest that an object was sent with, or else read the object."""
+        head = {"head": True}
         try:
-            answer = self._ask(
-                name, lambda lib, store: lib.get(store, name, options=options)
-            )
+            answer = self._ask(name, lambda lib, at: lib.get(at, name, options=head))
         except FileNotFoundError:
             return None
         crc32 = answer.attributes.get(CRC32)
-        if crc32 is None:  # put there by somebody else, or the store keeps none
+        if crc32 is None:  # written by somebody else, or the store keeps no metadata
             return digest_of(self, name)
         return Digest(answer.meta["size"], crc32)
 
     @contextlib.contextmanager
     def kept_copies(self) -> Iterator[None]:
-        """Fetch an object once in this block, however often it is opened."""
+        """Fetch an object or a journal once in this block, however often it is read."""
         with LocalCopy() as self._copy:
             try:
                 yield
@@ -162,7 +162,7 @@ class ObjectStorage:
 
     @contextlib.contextmanager
     def local_copy(self, name: str) -> Iterator[str]:
-        """Give the path of a local file that holds the same, and delete it at the end.
+        """Give the path of a local copy, and delete it at the end.
 
         Raises:
             OSError: If there is no such object, or it cannot be read or written here.
@@ -174,7 +174,7 @@ class ObjectStorage:
 
     @contextlib.contextmanager
     def staged(self, name: str, suffix: str) -> Iterator[StagedObject]:
-        """Begin an object; nothing of it is in the store before it is published."""
+        """Begin an object; nothing of it is sent before it is published."""
         staged = StagedObject(self._put, name, suffix)
         try:
             with self._patience.for_a_while(_PATIENCE):
@@ -183,31 +183,30 @@ class ObjectStorage:
             staged.discard()
 
     def copy(self, name: str, second: str) -> None:
-        """Give what an object holds a second name, within the store."""
+        """Give the contents of an object a second name, within the store."""
         if self.entry(second) is not None:
             raise FileExistsError(errno.EEXIST, "it is taken", self.path(second))
-        copy: Request = lambda library, store: library.copy(store, name, second)  # noqa: E731
-        self._ask(name, copy, self._large)
+        self._ask(name, lambda lib, at: lib.copy(at, name, second), self._large)
 
     def delete(self, entry: Entry) -> bool:
         """Delete an object if it still has this version, and return whether it had."""
         name, now = entry.name, self.entry(entry.name)
         if now != entry or abs(now.modified - entry.modified) > _SAME_TIME:
             return False
-        self._ask(name, lambda library, store: library.delete(store, name))
+        self._ask(name, lambda lib, at: lib.delete(at, name))
         return True
 
     def lines(self, after: Mapping[str, int] = NOTHING) -> Iterator[Line]:
-        """Yield the lines of all journals; those without anything new are not read."""
+        """Yield the lines of all journals; journals with nothing new are not read."""
         journals = self._journals()
         if not journals:
             address = self.path(JOURNALS + "*")
             raise FileNotFoundError(errno.ENOENT, "there is no journal", address)
-        names = [one.name for one in journals if one.bytes != after.get(one.name)]
+        longer = [one for one in journals if one.bytes != after.get(one.name)]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            contents = dict(zip(names, pool.map(self._content, names)))
-        if contents:
-            files = {name: BytesIO(data) for name, data in contents.items()}
+            contents = list(pool.map(self._content, longer))
+        if longer:
+            files = {one.name: BytesIO(data) for one, data in zip(longer, contents)}
             yield from lines_of(files, after)
 
     def append(self, *lines: str) -> None:
@@ -220,32 +219,27 @@ class ObjectStorage:
             self._number, self._journal = self._number + 1, b""
         name = f"{JOURNALS}{self._token}.{self._number:04}.jsonl"
         journal = self._journal + added
-        self._ask(
-            name,
-            lambda library, store: library.put(
-                store, name, journal, use_multipart=False
-            ),
-        )
+        self._ask(name, lambda lib, at: lib.put(at, name, journal, use_multipart=False))
         self._journal = journal
 
     def journal_version(self) -> object:
-        """Return what changes when a journal does; None where there is none."""
+        """Return a value that changes with a journal; None if there is no journal."""
         return tuple(one.version for one in self._journals()) or None
 
     def unpublished(self, name: str) -> list[Entry]:
-        """Return nothing: parts of an upload are no objects."""
+        """Return nothing: parts of an upload are not objects."""
         return []
 
     def abandoned(self) -> list[Entry]:
-        """Return nothing: what a dead writer had sent in part are no objects."""
+        """Return nothing: what a dead writer sent in part is not an object."""
         return []
 
     def hurry(self) -> None:
-        """Make no request anew that the store does not serve."""
+        """Stop repeating requests that the store does not serve."""
         self._patience.hurry()
 
     def is_stuck(self) -> bool:
-        """Return whether the store has neither taken nor answered anything for long."""
+        """Return whether the store has accepted and answered nothing for long."""
         return self._patience.quiet() > _QUIET
 
     def end_in_time(self) -> float:
@@ -255,22 +249,27 @@ class ObjectStorage:
         return seconds
 
     def tidy(self) -> None:
-        """Do nothing: nothing is left to be done."""
+        """Do nothing: there is nothing to tidy up."""
 
     def _journals(self) -> list[Entry]:
         return self._ask("", journals_in)
 
-    def _content(self, name: str) -> bytes:
+    def _content(self, journal: Entry) -> bytes:
         def get(library: Any, store: Any) -> bytes:
-            return bytes(library.get(store, name).bytes())
+            return bytes(library.get(store, journal.name).bytes())
 
-        # Some servers break off where the writer sends the journal anew meanwhile.
-        return Patience().tried_within(2.0, lambda: self._ask(name, get))
+        kept = {} if self._copy is None else self._copy.journals
+        if journal not in kept:
+            # Some servers break off if the writer sends it again meanwhile.
+            kept[journal] = Patience().tried_within(
+                2.0, lambda: self._ask(journal.name, get)
+            )
+        return kept[journal]
 
     def _put(
         self, name: str, pieces: Callable[[], Iterable[Any]], digest: Digest
     ) -> None:
-        """Send an object, as often as it takes."""
+        """Send an object; retry if that fails."""
 
         def put(library: Any, store: Any) -> None:
             with as_upload_errors(self.path(name)):
@@ -281,12 +280,12 @@ class ObjectStorage:
     def _ask(
         self, name: str, request: Callable[[Any, Any], Answer], store: Any = None
     ) -> Answer:
-        """Return the answer to a request, which is made anew while a save can wait.
+        """Return the answer to a request, which is repeated while a save can wait.
 
         Args:
-            name: Of what is asked for; errors name it.
+            name: Of what is requested; errors name it.
             request: Makes the request, given the library and a store.
-            store: With the limits for it; None: those of small ones.
+            store: The store with the limits to use; None for those of small requests.
         """
         import obstore
 

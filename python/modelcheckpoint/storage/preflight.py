@@ -1,4 +1,4 @@
-"""Could a file be written there? Told before the first batch, and without a trace."""
+"""Checking before the first batch, without a trace, whether a file can be written."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _NO_UNNAMED_FILES = (errno.ENOTSUP, errno.EISDIR, errno.EINVAL)
 
 
 def check_folder(folder: str, given: str, probe: str, system: Any = os) -> None:
-    """Raise if no file could be made in a folder, or in the nearest one above it.
+    """Raise if no file can be created in a folder, or in the nearest one above it.
 
     Args:
-        folder: Absolute path; it need not exist.
-        given: The same as the user gave it, which the error names.
-        probe: Name of a file to be made, and deleted, where there is no other way.
-        system: What carries out the calls.
+        folder: Absolute path; it does not have to exist.
+        given: The same path as the user gave it, for the error.
+        probe: Name of a file to create and delete, if there is no other way.
+        system: Carries out the calls.
 
     Raises:
-        OSError: If the nearest folder that exists is none, or cannot be written to;
-            where that is another one, the error names both.
+        OSError: If the nearest existing path is not a folder, or cannot be written to.
+            If this is not the folder itself, the error names both.
     """
     nearest = folder
     while not os.path.lexists(nearest) and os.path.dirname(nearest) != nearest:
@@ -30,7 +30,7 @@ def check_folder(folder: str, given: str, probe: str, system: Any = os) -> None:
     above = nearest != folder
     if not os.path.isdir(nearest):
         rule = "`filepath` must lie in a folder, not in a file"
-        reason = f"{rule} ({nearest!r} is no folder)" if above else rule
+        reason = f"{rule} ({nearest!r} is not a folder)" if above else rule
         raise NotADirectoryError(errno.ENOTDIR, reason, given)
     try:
         _try_to_write(nearest, probe, system)
@@ -42,11 +42,11 @@ def check_folder(folder: str, given: str, probe: str, system: Any = os) -> None:
 
 
 def check_not_a_folder(path: str, given: str) -> None:
-    """Raise if a folder has the name that a file is to have.
+    """Raise if a folder has the name of the file to be written.
 
     Args:
         path: Absolute path of the file.
-        given: The same as the user gave it, which the error names.
+        given: The same path as the user gave it, for the error.
     """
     if os.path.isdir(path):
         # The last sentence is Keras' own, which people search for.
@@ -60,7 +60,7 @@ def check_not_a_folder(path: str, given: str) -> None:
 
 def _try_to_write(folder: str, probe: str, system: Any) -> None:
     try:
-        # A file without a name: nothing to see and nothing to clean up.
+        # A file without a name: nobody sees it, and nothing is left to delete.
         system.close(system.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600))
         return
     except AttributeError:  # not Linux

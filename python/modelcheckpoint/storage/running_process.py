@@ -1,4 +1,4 @@
-"""Does a process of this machine run?"""
+"""Checking whether a process on this machine is running."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 __all__ = ["is_running", "runs"]
 
-# Windows: the least right by which a process can be waited for, the error where there
-# is none of that id, and what a wait answers while it runs.
+# Windows: the least right with which one can wait for a process, the error if no
+# process has the id, and what a wait returns while the process runs.
 _SYNCHRONIZE = 0x0010_0000
 _INVALID_PARAMETER = 87
 _WAIT_OBJECT_0 = 0
 
 
 def runs(pid: int) -> bool:
-    """Return whether a process of this id runs; True where that cannot be told."""
-    if os.name == "nt":  # there os.kill(pid, 0) would end it
+    """Return whether a process with this id runs; True if this is not known."""
+    if os.name == "nt":  # where os.kill(pid, 0) would end it
         return _runs_on_windows(pid)
     try:
         os.kill(pid, 0)
@@ -29,12 +29,12 @@ def runs(pid: int) -> bool:
 
 
 def is_running(pid: int, kernel: Any, last_error: Callable[[], int]) -> bool:
-    """Return whether a process runs, as the functions of kernel32.dll tell."""
+    """Return whether a process runs, according to kernel32.dll."""
     handle = kernel.OpenProcess(_SYNCHRONIZE, False, pid)
     if not handle:
         return last_error() != _INVALID_PARAMETER
     try:
-        # Somebody may hold a handle of a process that has ended.
+        # Somebody may hold a handle to a process that has ended.
         return bool(kernel.WaitForSingleObject(handle, 0) != _WAIT_OBJECT_0)
     finally:
         kernel.CloseHandle(handle)
@@ -44,7 +44,7 @@ def _runs_on_windows(pid: int) -> bool:
     import ctypes
     from ctypes import wintypes
 
-    windows: Any = ctypes  # on other systems it lacks these names
+    windows: Any = ctypes  # on other systems it does not have these names
     kernel = windows.WinDLL("kernel32", use_last_error=True)
     kernel.OpenProcess.restype = wintypes.HANDLE
     kernel.WaitForSingleObject.argtypes = [wintypes.HANDLE, wintypes.DWORD]

@@ -1,15 +1,16 @@
-"""What is to become an object: measured here, and sent whole."""
+"""A future object: measured here, and sent as a whole."""
 
 from __future__ import annotations
 
 import errno
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
-from zlib import crc32
 
 from modelcheckpoint.storage.base import Digest, Part, measured
+from modelcheckpoint.storage.crc32 import crc32
+from modelcheckpoint.storage.staged import NOTHING_KNOWN
 
 __all__ = ["StagedObject"]
 
@@ -19,12 +20,12 @@ Put = Callable[[str, Callable[[], Iterable[Any]], Digest], None]
 
 
 class StagedObject:
-    """What is to become an object; see `base.Staged`.
+    """A future object; see `base.Staged`.
 
     Args:
         put: Sends it.
-        name: That it gets.
-        suffix: How the name of the local file ends, where one is asked for.
+        name: The name that it gets.
+        suffix: The suffix of the local file, if one is requested.
     """
 
     def __init__(self, put: Put, name: str, suffix: str) -> None:
@@ -38,20 +39,20 @@ class StagedObject:
 
     @property
     def path(self) -> str:
-        """A file on the local disk, which is made when it is first asked for."""
+        """A local file, which is created when it is first requested."""
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="modelcheckpoint-")
             open(self._local(self._folder), "xb").close()
         return self._local(self._folder)
 
     def write(self, parts: Iterable[Part]) -> Digest:
-        """Measure what the object is to hold; it is sent when it is published."""
+        """Measure the contents; they are sent when the object is published."""
         kept = [data for data, _ in parts if len(data)]
         self._parts = kept
         return self._sealed(_measured(kept))
 
-    def seal(self) -> Digest:
-        """Measure what somebody wrote to `path`; it is sent when it is published."""
+    def seal(self, known: Mapping[str, Digest] = NOTHING_KNOWN) -> Digest:
+        """Measure what somebody wrote to `path`; `publish` sends it."""
         with open(self.path, "rb") as file:
             digest = measured(file)
         self._parts = []
@@ -64,7 +65,7 @@ class StagedObject:
         self.published = True
 
     def discard(self) -> None:
-        """Let go of what it was to hold."""
+        """Discard its contents."""
         self._parts = []
         if self._folder is not None:
             self._folder.cleanup()
@@ -87,7 +88,7 @@ def _pieces_of(path: str) -> Iterator[bytes]:
 
 
 def _measured(parts: Iterable[Any]) -> Digest:
-    """Return the digest of what parts hold together."""
+    """Return the digest of all parts together."""
     checksum = size = 0
     for data in parts:
         checksum = crc32(data, checksum)

@@ -1,8 +1,9 @@
-"""The calls that touch a disk: `os`, and what macOS and Windows need beside it.
+"""The calls that touch a disk: `os`, and what macOS and Windows also need.
 
-On macOS `fsync` hands data to the disk, which may keep it in its own memory: only
-`F_FULLFSYNC` has it written. On Windows a file that somebody has open can be neither
-renamed nor deleted, and an indexer or a virus scanner opens each new file for a moment.
+On macOS `fsync` passes data to the disk, which may keep it in its own memory; only
+`F_FULLFSYNC` makes the disk write it. On Windows, a file that somebody has open can be
+neither renamed nor deleted, and an indexer or a virus scanner opens each new file for a
+moment.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections.abc import Callable
 from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar, cast
 
+from modelcheckpoint.storage.exchange import exchange
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -25,7 +28,7 @@ __all__ = ["PATIENCE", "System", "as_system", "one_wait"]
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 PATIENCE = 2.0
-"""Seconds for which a rename or delete is tried again while somebody has the file."""
+"""Seconds for which a rename or delete is retried while somebody has the file open."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.1
 
@@ -33,8 +36,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.1
 # ERROR_SHARING_VIOLATION.
 _IN_USE = (5, 32)
 
-# What a file system answers that has no F_FULLFSYNC. EIO is not among them: data that
-# was lost once is not brought back by a flush that then succeeds.
+# What a file system without F_FULLFSYNC answers. EIO is not among these: if data was
+# lost, a later flush that succeeds does not bring it back.
 _NO_FULL_FLUSH = (
     errno.EINVAL,
     errno.ENODEV,
@@ -46,13 +49,13 @@ _NO_FULL_FLUSH = (
 
 
 class System:
-    """Carries out the calls: flushes reach the disk, and files in use get some time.
+    """Carries out the calls: flushes reach the disk; files in use are retried.
 
     Args:
-        calls: What is called, `os` or what stands in for it.
-        control: Python's `fcntl`, None where there is none.
-        clock: Returns seconds that only grow.
-        sleep: Waits for so many seconds.
+        calls: `os`, or a substitute for it.
+        control: Python's `fcntl`, None if there is none.
+        clock: Returns seconds that never decrease.
+        sleep: Waits for this many seconds.
     """
 
     def __init__(
@@ -71,7 +74,7 @@ class System:
         return getattr(self._calls, name)
 
     def fsync(self, file: int) -> None:
-        """Have the disk write what it was given of a file, or of a folder.
+        """Make the disk write what it was given of a file or a folder.
 
         Raises:
             OSError: If it cannot.
@@ -90,6 +93,10 @@ class System:
         """Rename a file, in place of any file that has the name."""
         self.patiently(self._calls.replace, path, target, **named)
 
+    def exchange(self, path: str, second: str) -> None:
+        """Exchange two names in one folder, in one step."""
+        self.patiently(getattr(self._calls, "exchange", exchange), path, second)
+
     def unlink(self, path: str, **named: Any) -> None:
         """Delete a file."""
         self.patiently(self._calls.unlink, path, **named)
@@ -101,10 +108,11 @@ class System:
     def patiently(
         self, call: Callable[..., object], *arguments: Any, **named: Any
     ) -> None:
-        """Call, and call again for up to two seconds while the file is in use.
+        """Call, and retry for up to two seconds while the file is in use.
 
         Raises:
-            OSError: What the call raises; that the file is in use, after two seconds.
+            OSError: Whatever the call raises; that the file is in use, after two
+                seconds.
         """
         wait = _shared.get() or _Wait()
         pause = _FIRST_PAUSE
@@ -121,15 +129,16 @@ class System:
 
 
 def as_system(calls: Any) -> System:
-    """Return what carries out these calls with patience, if it does not already."""
+    """Return a `System` for these calls, unless they are one already."""
     return calls if isinstance(calls, System) else System(calls)
 
 
 def one_wait(function: _F) -> _F:
-    """Have all renames and deletes of a function wait two seconds in all, not each.
+    """Make all renames and deletes in a function share one wait of two seconds.
 
-    For what deletes many files: training may be waiting. The wait is known in a context
-    of its own, which ends with the call wherever an interrupt ends it.
+    For functions that delete many files while training may be waiting. The wait is
+    stored in a separate context, which ends with the call, wherever an interrupt ends
+    it.
     """
 
     @functools.wraps(function)
@@ -144,7 +153,7 @@ def one_wait(function: _F) -> _F:
 
 
 class _Wait:
-    """How long files in use are still waited for; it begins with the first of them."""
+    """The time left to wait for files in use; it starts with the first of them."""
 
     def __init__(self) -> None:
         self._until: float | None = None

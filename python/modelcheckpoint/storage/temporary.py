@@ -1,9 +1,9 @@
-"""Temporary files: whose are they, and does their writer still live?
+"""Temporary files: who wrote them, and whether the writer is still alive.
 
-A writer claims its temporary files by a lock on one byte of its journal, at a place
-that their name tells; the lock goes with the process, however that dies, and is seen
-from other containers and (on NFS 4) other machines, where a process id means nothing.
-The temporary file itself cannot carry the lock: HDF5 takes its own. Where there is any
+A writer claims its temporary files by locking one byte of its journal; the file's name
+determines which byte. The lock ends with the process, however the process dies. It is
+visible in other containers and (on NFS 4) on other machines, where a process id means
+nothing. The temporary file itself cannot carry the lock, because HDF5 locks it. If in
 doubt, a file stays.
 """
 
@@ -30,6 +30,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 __all__ = [
+    "ASIDE",
+    "OWN_FOLDER",
     "Mark",
     "claim",
     "is_abandoned",
@@ -38,21 +40,28 @@ __all__ = [
     "temporary_name",
 ]
 
+OWN_FOLDER = ".d"
+"""The ending of a temporary folder that is deleted with its contents."""
+
+ASIDE = ".aside"
+"""The ending of a temporary folder that briefly holds what had a name."""
+
 # A place in the journal's address space far beyond its contents.
 _FIRST = 1 << 40
 _TEMPORARY = re.compile(
     r"\.modelcheckpoint-(?P<token>[0-9a-f]{12})-(?P<place>[0-9a-f]{8})-(?P<pid>\d{1,9})"
-    r"-(?P<up>\d{1,3})\.tmp(\.keras|\.h5|\.hdf5|\.weights\.h5|\.run|\.d)"
+    r"-(?P<up>\d{1,3})\.tmp"
+    r"(\.keras|\.h5|\.hdf5|\.weights\.h5|\.orbax|\.run|\.d|\.aside)"
 )
 _HELD = (errno.EACCES, errno.EAGAIN)
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What tells the owner of a temporary file.
+    """What identifies the owner of a temporary file.
 
     Attributes:
-        token: The writer's own, from `new_token`.
+        token: The writer's token, from `new_token`.
         up: How many folders above the file the writer's journal lies.
     """
 
@@ -61,7 +70,7 @@ class Mark:
 
 
 def new_token() -> str:
-    """Return what tells this writer's temporary files from every other's."""
+    """Return a token that identifies one writer's temporary files."""
     token = secrets.token_hex(6)
     _tokens.add(token)
     return token
@@ -71,15 +80,15 @@ _tokens: set[str] = set()
 
 
 def temporary_name(mark: Mark, suffix: str) -> str:
-    """Return the name of a temporary file; Keras looks at its suffix."""
+    """Return a name for a temporary file; Keras looks at its suffix."""
     owner = f"{mark.token}-{_place()}-{os.getpid()}-{mark.up}"
     return f".modelcheckpoint-{owner}.tmp{suffix}"
 
 
 @contextlib.contextmanager
 def claim(journal: int, token: str) -> Iterator[None]:
-    """Hold the byte that belongs to `token`, until the process dies at the latest."""
-    with contextlib.suppress(OSError):  # then the process id is all there is
+    """Lock the byte that belongs to `token`, at the latest until the process dies."""
+    with contextlib.suppress(OSError):  # then only the process id is left
         _lock(journal, token)
     _claimed.add(journal)
     try:
@@ -92,8 +101,8 @@ _claimed: set[int] = set()
 
 
 def _give_up_claims() -> None:
-    # A forked child shares its parent's locks: were it to live longer, as a loader of
-    # data can, it would hold them for a writer that is dead.
+    # A forked child shares its parent's locks. If it lived longer, as a data loader
+    # can, it would hold them for a dead writer.
     for journal in _claimed:
         with contextlib.suppress(OSError):
             os.close(journal)
@@ -105,18 +114,18 @@ if hasattr(os, "register_at_fork"):
 
 
 def is_temporary(name: str) -> bool:
-    """Return whether a name is that of a temporary file, or of its folder."""
+    """Return whether a name belongs to a temporary file, or to its folder."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
 def is_abandoned(folder: str, name: str) -> bool:
-    """Return whether a name is that of a temporary file whose writer is dead.
+    """Return whether a name belongs to a temporary file whose writer is dead.
 
-    One that tells of a journal above `folder` is not: nothing is looked for up there.
+    False if its journal lies above `folder`: nothing is searched up there.
 
     Args:
         folder: Absolute path.
-        name: Of the file, or of its folder, from `folder` on.
+        name: Of the file, or of its folder, relative to `folder`.
     """
     *above, last = name.split("/")
     match = _TEMPORARY.fullmatch(last)
@@ -127,16 +136,16 @@ def is_abandoned(folder: str, name: str) -> bool:
     if free is False:
         return False
     if match["place"] == _place():
-        # Also where the lock is free: the journal may be another one by now.
+        # Even if the lock is free: the journal may have been replaced.
         pid = int(match["pid"])
-        if pid == os.getpid():  # as in a container that was started anew
+        if pid == os.getpid():  # as in a restarted container
             return match["token"] not in _tokens
         return not running_process.runs(pid)
     return free is True
 
 
 def _is_free(folder: str, journal: str, token: str) -> bool | None:
-    """Return whether nobody holds the token's byte; None where that cannot be told."""
+    """Return whether nobody locks the token's byte; None if this is not known."""
     try:
         descriptor = open_below(folder, journal, os.O_RDWR)
     except OSError:
@@ -151,8 +160,8 @@ def _is_free(folder: str, journal: str, token: str) -> bool | None:
 
 
 def _lock(journal: int, token: str) -> None:
-    # Locks of the open file description: unlike POSIX' older ones they are not lost
-    # when another descriptor of the same file is closed in this process.
+    # Locks of the open file description: unlike the older POSIX locks, they are not
+    # lost when this process closes another descriptor of the same file.
     if fcntl is None or not hasattr(fcntl, "F_OFD_SETLK"):
         raise OSError(errno.ENOTSUP, "no locks of open file descriptions here")
     start = _FIRST + int(token, 16)
@@ -161,8 +170,8 @@ def _lock(journal: int, token: str) -> None:
 
 
 def _place() -> str:
-    # A process id means something only on one machine, there in one container, and no
-    # longer than until the machine is started anew.
+    # A process id is only meaningful on one machine, in one container, and until the
+    # machine is restarted.
     namespace = boot = ""
     with contextlib.suppress(OSError):
         namespace = os.readlink("/proc/self/ns/pid")

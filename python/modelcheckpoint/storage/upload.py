@@ -1,4 +1,4 @@
-"""Sends an object to a store."""
+"""Send an object to a store."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from modelcheckpoint.storage.base import Digest
 __all__ = ["CRC32", "upload"]
 
 CRC32 = "crc32"
-"""Name of what is kept with an object: its checksum, so that nobody need read it."""
+"""Name of the metadata with an object's checksum, so that nobody has to read it."""
 
 _PART = 8 << 20
-"""Bytes of a part; where that would be too many parts, they are larger."""
+"""Bytes of a part; parts are larger if there would be too many."""
 
 _MOST_PARTS = 10_000
-"""Parts that an object may have on S3."""
+"""How many parts an object may have on S3."""
 
 _AT_ONCE = 4
-"""So many parts are under way: they are copies, beside the image of the file."""
+"""How many parts are sent at once; they are copies, besides the file's image."""
 
 
 def upload(
@@ -32,14 +32,14 @@ def upload(
     """Send an object, in parts if it is large, and return once it is confirmed.
 
     Args:
-        store: Of the library.
+        store: The library's store.
         name: Of the object.
-        pieces: What it holds, one after the other.
-        digest: Of all of them.
+        pieces: Returns its contents, one piece after the other.
+        digest: Of all pieces.
         go_on: Is called before each part, and may raise.
 
     Raises:
-        OSError: If the store does not take it. Nobody sees anything of it then.
+        OSError: If the store does not accept it. Then nobody sees any of it.
     """
     import obstore
 

@@ -1,8 +1,8 @@
-"""Writing a file once, from its beginning to its end: straight to the disk if it can.
+"""Writing a file from beginning to end, directly to the disk if possible.
 
-A large file that goes through the page cache is copied there by the processor, and
-drives out of memory what training reads. Where Linux and the file system allow it
-(`O_DIRECT`, see open(2)), the disk takes the bytes from where they are.
+If a large file goes through the page cache, the processor copies it there, and it
+displaces what training reads. If Linux and the file system allow it (`O_DIRECT`, see
+open(2)), the disk takes the bytes from where they are.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
-from zlib import crc32
 
 from modelcheckpoint.storage.base import Data
-from modelcheckpoint.storage.crc32_combine import joined
+from modelcheckpoint.storage.crc32 import crc32, joined
 from modelcheckpoint.storage.system import as_system
 
 try:
@@ -29,35 +28,36 @@ except ImportError:  # Windows
 __all__ = ["ALIGNMENT", "LARGE", "Writer", "write_some"]
 
 ALIGNMENT = 4096
-"""What begins at a multiple of this, in memory and in the file, can go straight to the
-disk. Some disks ask for less; where a file system asks for more it refuses."""
+"""Data that begins at a multiple of this, in memory and in the file, can go directly to
+the disk. Some disks require less; a file system that requires more refuses.
+"""
 
 LARGE = 8 << 20
-"""Bytes from which on that is worth it."""
+"""The number of bytes above which this is worthwhile."""
 
-# So large that a disk is kept busy.
+# Large enough to keep a disk busy.
 _PIECE = 1 << 20
 _DIRECT_PIECE = 4 << 20
 _REFUSALS = (errno.EINVAL, errno.EOPNOTSUPP)
 
 
 def write_some(file: int, data: Data, system: Any = os) -> int:
-    """Write the beginning of `data`, and return how many bytes, at least one."""
+    """Write the beginning of `data`, and return how many bytes (at least one)."""
     count: int = system.write(file, data)
-    if not count:  # so it would go on for ever
+    if not count:  # otherwise the caller would loop for ever
         raise OSError(errno.EIO, "the disk takes no bytes, and does not say why")
     return count
 
 
 class Writer:
-    """Writes to an open file, and computes size and checksum meanwhile.
+    """Writes to an open file, and computes size and checksum on the way.
 
     Args:
         file: Descriptor, opened for writing, at the file's beginning.
-        system: What carries out the calls; a test passes one that fails.
+        system: Carries out the calls; a test passes one that fails.
 
     Attributes:
-        size: How many bytes were written.
+        size: The number of bytes written.
         checksum: Their crc32.
     """
 
@@ -116,13 +116,13 @@ class Writer:
             return False
         try:
             address = ctypes.addressof(ctypes.c_char.from_buffer(data))
-        except TypeError:  # its memory may not be written to: it is not an image's
+        except TypeError:  # its memory is read-only, so it is not an image's
             return False
         return address % ALIGNMENT == 0
 
     def _write(self, data: Data, direct: bool) -> None:
         while data:
-            # What a disk took only in part may have left the file at any place.
+            # If the disk took only a part, the file's position can be anywhere.
             direct = direct and not (self.size % ALIGNMENT or len(data) % ALIGNMENT)
             direct = self._set_direct(direct)
             try:
@@ -136,14 +136,14 @@ class Writer:
             data = data[count:]
 
     def _set_direct(self, direct: bool) -> bool:
-        """Have the next write go straight to the disk, or not; return which."""
+        """Make the next write go directly to the disk, or not; return which."""
         direct = direct and self._can_be_direct
         if direct != self._direct:
             flags = fcntl.fcntl(self._file, fcntl.F_GETFL)
             flags = flags | os.O_DIRECT if direct else flags & ~os.O_DIRECT
             try:
                 fcntl.fcntl(self._file, fcntl.F_SETFL, flags)
-            except OSError as error:  # tmpfs, say, has no disk
+            except OSError as error:  # tmpfs, for example, has no disk
                 if not (direct and error.errno in _REFUSALS):
                     raise
                 self._can_be_direct = direct = False
@@ -155,19 +155,18 @@ class Writer:
             return
         start, self._flushing = self._flushing, self.size
         if not self._direct:
-            # Linux then writes these bytes to the disk while we go on with the next
-            # ones, so that there is little left for fsync, which alone makes them
-            # durable.
+            # Linux then writes these bytes to the disk while we continue with the next
+            # ones. So little is left for fsync, which alone makes them durable.
             with contextlib.suppress(AttributeError, OSError):  # not on every system
                 advice = os.POSIX_FADV_DONTNEED
                 self._os.posix_fadvise(self._file, start, self.size - start, advice)
 
 
 class _Checksum:
-    """A crc32 that another thread computes, while this one waits for the disk.
+    """A crc32 that another thread computes while this one waits for the disk.
 
     Attributes:
-        value: The crc32, complete when the block that this is used in has ended.
+        value: The crc32, complete at the end of the block in which this is used.
     """
 
     def __init__(self, value: int) -> None:
@@ -176,11 +175,11 @@ class _Checksum:
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> _Checksum:
-        # A daemon: nobody has to wait for it but who wrote the file.
+        # A daemon: only the code that writes the file has to wait for it.
         thread = threading.Thread(
             target=self._work, name="modelcheckpoint checksum", daemon=True
         )
-        # There may be too many threads, and Python starts none any more as it ends.
+        # There may be too many threads, and Python starts none while it ends.
         with contextlib.suppress(RuntimeError, MemoryError):
             thread.start()
             self._thread = thread

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from modelcheckpoint.decide.choice import Choice
 from modelcheckpoint.observe.averages import take_averages_out
 from modelcheckpoint.observe.first_epoch import Start, start_at, started, take_back
 from modelcheckpoint.observe.fit import Fit
@@ -11,25 +14,27 @@ from modelcheckpoint.restore import Restored, restore, was_restored
 from modelcheckpoint.resume_point import could_resume, others_in, resume_point
 from modelcheckpoint.settings import Settings
 from modelcheckpoint.storage.base import Storage
+from modelcheckpoint.training.agreement import Agreement
+from modelcheckpoint.training.folder import check_shared
 from modelcheckpoint.training.run import Run
 
 __all__ = ["Resumption"]
 
 
 class Resumption:
-    """Where a run goes on.
+    """Resumes an earlier run when a `fit` begins.
 
-    Not where an epoch was trained since, in a `fit` that ended as it should: the model
-    is then further than any file.
+    It does not resume after a `fit` of this callback that has trained an epoch and
+    ended normally, because the model is then further than any file.
 
     Args:
-        settings: Of the callback.
-        reporter: Reports from where training goes on, and what was passed over.
-        run: Takes up what is found of the earlier run.
+        settings: The callback's settings.
+        reporter: Reports where training continues, and which files were skipped.
+        run: The run that continues the earlier one.
 
     Attributes:
-        restored: What was restored; None before, and where there was nothing.
-        has_earlier: Whether there is an earlier run to go on from.
+        restored: What was restored; None before, or if there was nothing.
+        has_earlier: Whether an earlier run is continued.
     """
 
     def __init__(self, settings: Settings, reporter: Reporter, run: Run) -> None:
@@ -40,40 +45,44 @@ class Resumption:
         self._epochs_begun = False
         self._start: Start | None = None
 
-    def begin(self, fit: Fit, storage: Storage) -> None:
-        """Resume, if that was asked for, or report that it could be.
+    def begin(self, fit: Fit, storage: Storage, agreement: Agreement) -> None:
+        """Resume, if that was requested; if not, report that it would be possible.
 
         Args:
-            fit: That begins.
-            storage: Of the template's folder.
+            fit: The fit that begins.
+            storage: The storage of the template's folder.
+            agreement: The processes that train the model; they all resume alike.
 
         Raises:
-            RestoreError: If the checkpoint is of another model, which is as it was.
+            RestoreError: If the checkpoint is of another model. The model is unchanged.
+            CheckpointError: If another process has failed, or does not see the folder.
         """
-        # A `fit` that never came so far has left it.
+        # A `fit` that ended before its first epoch has left its request.
         take_back(fit.model, self._start)
         self._start, self._epochs_begun = None, False
         if self._may_resume and self._settings.resume:
             with storage.kept_copies():
-                self._resume(fit, storage)
-        elif self._may_resume and fit.chief and not was_restored(fit.model):
+                self._resume(fit, storage, agreement)
+            return
+        check_shared(agreement, storage, None)
+        if self._may_resume and fit.chief and not was_restored(fit.model):
             self._tell_of_earlier(storage)
 
     def begin_epoch(self, fit: Fit, epoch: int) -> None:
-        """Look whether `fit` begins where training goes on (`epoch` counts from 1)."""
+        """Check that `fit` begins where it should continue (`epoch` counts from 1)."""
         self._epochs_begun = True
         if self._start is None or self.restored is None:
             return
         ahead, record = started(fit.model), self.restored.record
         if ahead is not None and ahead is not self._start:
             fit.progress.go_on(ahead.samples)  # a later callback has restored more
-        elif record is not None and epoch - 1 != record.epochs_done and fit.chief:
+        elif record is not None and epoch - 1 != record.epochs_done:
             self._reporter.wrong_epoch(record, epoch)
         take_back(fit.model, self._start)
         self._start = None
 
     def end(self, fit: Fit) -> None:
-        """A `fit` has ended as it should."""
+        """Note that a `fit` has ended normally."""
         take_back(fit.model, self._start)
         self._may_resume = self._may_resume and not self._epochs_begun
 
@@ -87,19 +96,45 @@ class Resumption:
         settings = self._settings
         others = others_in(storage, settings.template, settings.format.name)
         if others is None or started(fit.model) is not None:
-            self._reporter.nothing_to_resume()  # or another callback has restored it
+            self._reporter.nothing_to_resume()  # another callback may have resumed
         else:
             self._reporter.only_others(others)
 
-    def _resume(self, fit: Fit, storage: Storage) -> None:
-        record = self._search(fit, storage)
+    def _resume(self, fit: Fit, storage: Storage, agreement: Agreement) -> None:
+        choice = agreement.chosen(partial(self._choose, fit, storage))
+        check_shared(agreement, storage, choice.record)
+        if not agreement.chief:
+            self._reporter.problems.extend(choice.problems)
+        self._take(choice)
+        if choice.record is not None:
+            agreement.loaded(partial(self._restore, fit, storage, choice.record))
+
+    def _choose(self, fit: Fit, storage: Storage) -> Choice:
+        """Find the checkpoint to continue from, and report unusable ones."""
+        settings, reporter = self._settings, self._reporter
+        known = len(reporter.problems)
+        search = resume_point(storage, settings.template, settings.format.name)
+        for damaged in search.damaged:
+            reporter.passed_over(damaged.path, damaged.reason)
+        record, best = search.record, search.best(settings.monitor)
         if record is None:
-            if fit.chief:
-                self._tell_of_nothing(fit, storage)
-            return
+            self._tell_of_nothing(fit, storage)
+        run = self._run.id if record is None else record.run
+        return Choice(run, record, best, tuple(reporter.problems[known:]))
+
+    def _take(self, choice: Choice) -> None:
+        """Have the run continue from the chosen checkpoint."""
+        record, best, run = choice.record, choice.best, self._run
+        run.id = choice.run
+        if record is not None:
+            self.has_earlier = run.saved_ever = True
+            run.best_record = best
+            run.plan.go_on(best.value if best else None, record.mode, record.since)
+
+    def _restore(self, fit: Fit, storage: Storage, record: Record) -> None:
         ahead = started(fit.model)
         if ahead is not None and ahead.moment >= _moment_of(record):
-            # Another callback of this training has a newer state, and restored it.
+            # Another callback of this training has restored a newer state.
             fit.progress.go_on(ahead.samples)
             return
         self.restored = restored = restore(fit.model, storage, record.path, record)
@@ -108,29 +143,13 @@ class Resumption:
             averaged = not take_averages_out(fit.model)
         fit.progress.go_on(record.samples)
         self._start = start_at(fit.model, record.epochs_done, record.samples)
-        if fit.chief:
-            back = (restored.optimizer, restored.seeds, restored.states)
-            note, surprise = restored.optimizer_note, restored.surprise
-            self._reporter.resumed(record, *back, averaged, fit.epochs, note)
-            if surprise is not None:
-                reporter = self._reporter
-                say = reporter.say if restored.optimizer else reporter.problem
-                say(surprise)
-
-    def _search(self, fit: Fit, storage: Storage) -> Record | None:
-        """Find the checkpoint to go on from, and let the run take up from there."""
-        search = resume_point(
-            storage, self._settings.template, self._settings.format.name
-        )
-        record, run = search.record, self._run
-        for damaged in search.damaged if fit.chief else ():
-            self._reporter.passed_over(damaged.path, damaged.reason)
-        if record is not None:
-            self.has_earlier = True
-            run.id, run.saved_ever = record.run, True
-            run.best_record = best = search.best(self._settings.monitor)
-            run.plan.go_on(best.value if best else None, record.mode, record.since)
-        return record
+        back = (restored.optimizer, restored.seeds, restored.states)
+        note, surprise = restored.optimizer_note, restored.surprise
+        self._reporter.resumed(record, *back, averaged, fit.epochs, note)
+        if surprise is not None:
+            reporter = self._reporter
+            say = reporter.say if restored.optimizer else reporter.problem
+            say(surprise)
 
 
 def _moment_of(record: Record) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What lasts from one `fit` to the next, until the model changes."""
+"""The run of a callback, which lasts over several `fit`s until the model changes."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ __all__ = ["CopiedRun", "Run"]
 
 @dataclass(frozen=True)
 class CopiedRun:
-    """What a copy of a callback goes on from, in a run of its own.
+    """The state from which a copy of a callback continues, in a run of its own.
 
-    Not the identifier: by that a run knows which files it may replace and delete, and
-    the original's are none of the copy's.
+    The identifier is not copied: it shows which files a run may replace and delete, and
+    a copy must leave the original's files alone.
 
     Attributes:
-        best: The best value so far; None before.
-        since: What was counted since a save last fell due.
-        best_record: Of the best checkpoint; None before.
+        best: The best value so far, or None.
+        since: The count since the last due save.
+        best_record: The record of the best checkpoint, or None.
     """
 
     best: float | None
@@ -41,18 +41,18 @@ class CopiedRun:
 
 
 class Run:
-    """One run: what all its checkpoints share, and what they have come to.
+    """One run: what all its checkpoints share, and the best of them.
 
     Args:
-        settings: Of the callback.
-        reporter: Warns where nothing tells which direction of `monitor` is better.
-        copied: Of the callback that this one is a copy of, or None.
+        settings: The callback's settings.
+        reporter: Warns if it is unknown which direction of `monitor` is better.
+        copied: The state of the callback from which this one was copied, or None.
 
     Attributes:
-        id: Identifier of the run; that of an earlier one, once it was resumed.
+        id: Identifier of the run, taken over from an earlier run if that is resumed.
         plan: Decides on its saves, and has the best value.
         saved_ever: Whether anything was saved in it.
-        best_record: Of its best checkpoint; None before.
+        best_record: The record of its best checkpoint, or None.
     """
 
     def __init__(
@@ -78,37 +78,37 @@ class Run:
             self.plan.trigger.since = copied.since
 
     def copied(self) -> CopiedRun:
-        """Return what a copy of the callback goes on from."""
+        """Return the state from which a copy of the callback continues."""
         return CopiedRun(self.plan.best, self.plan.trigger.since, self.best_record)
 
     def mode(self, model: Any, logs: Mapping[str, Any]) -> str:
         """Return which direction of `monitor` is better, `"min"` or `"max"`.
 
-        With `mode="auto"` this is found out once, for the whole run.
+        With `mode="auto"` this is determined once, for the whole run.
 
         Args:
-            model: In training, whose metrics are asked first.
-            logs: What is there to compare.
+            model: The model in training, whose metrics are asked first.
+            logs: The values that can be compared.
         """
         if self._mode is None:
             monitor = self._settings.monitor
             mode = stated_direction(model, monitor) or direction_of(monitor)
             if mode is None and monitor not in logs:
-                return "min"  # there is nothing to compare
+                return "min"  # nothing to compare yet
             if mode is None:
                 self._reporter.unknown_direction()
             self._mode = mode or "min"
         return self._mode
 
     def record(self, order: Order, state: Mapping[str, Any], model: Any) -> Record:
-        """Return what the journal will say of a save that begins now.
+        """Return the record of a save that begins now.
 
-        Its size and checksum are those of a file that is yet to be written.
+        Its size and checksum are still to be filled in.
 
         Args:
-            order: What was decided.
-            state: What was read of the model, by the record's names.
-            model: That is saved.
+            order: The order to save.
+            state: The state from `state_of`, by the record's field names.
+            model: The model that is saved.
         """
         moment = order.moment
         return Record(
@@ -128,7 +128,7 @@ class Run:
             run=self.id,
             template=self._settings.filepath,
             versions={"modelcheckpoint": __version__, **versions_of(model)},
-            epochs_done=moment.epochs_done,  # type: ignore[arg-type]  # it is derived
+            epochs_done=moment.epochs_done,  # type: ignore[arg-type]  # derived
             since=order.since,
             **state,
         )

@@ -4,48 +4,55 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from modelcheckpoint.decide.plan import Moment
-from modelcheckpoint.errors import CheckpointError, without_number
-from modelcheckpoint.journal.sweep import sweep
+from modelcheckpoint.errors import CheckpointError
 from modelcheckpoint.observe.fit import Fit
 from modelcheckpoint.observe.logs import numbers
-from modelcheckpoint.observe.processes import check_reach, is_alone
+from modelcheckpoint.observe.processes import (
+    check_reach,
+    may_lie_in_parts,
+    saves_together,
+)
 from modelcheckpoint.report.reporter import Reporter
 from modelcheckpoint.restore import Restored
 from modelcheckpoint.save.commit import Commit
 from modelcheckpoint.save.replacement import Caution
 from modelcheckpoint.settings import Settings
-from modelcheckpoint.storage import absolute, storage_for
 from modelcheckpoint.storage.base import Storage
+from modelcheckpoint.training.agreement import Agreement, Agreements
 from modelcheckpoint.training.exit import GracefulExit
+from modelcheckpoint.training.folder import open_folder
 from modelcheckpoint.training.resumption import Resumption
 from modelcheckpoint.training.run import CopiedRun, Run
 from modelcheckpoint.training.saves import Saves
+from modelcheckpoint.training.together import Together
 
 __all__ = ["Training"]
 
 
 class Training:
-    """One run, in one `fit` or several: count, ask the plan, hand orders on, report.
+    """One run, in one `fit` or several: counts, asks the plan, has it done, reports.
 
-    To be called as Keras calls the hooks of a callback, in their order; but `epoch` and
-    `batch` count from 1.
+    The methods are called as Keras calls the hooks of a callback, in the same order,
+    but `epoch` and `batch` count from 1.
 
     Args:
-        settings: Of the callback.
+        settings: The callback's settings.
         reporter: Reports to the user.
-        graceful_exit: Holds back signals; it outlasts a run.
-        copied: Of the callback that this one is a copy of, or None.
+        graceful_exit: Holds back signals; it outlives a run.
+        copied: The state of the callback from which this one was copied, or None.
 
     Attributes:
-        begun: Whether a fit has begun, and not ended as it should.
+        begun: Whether a fit has begun and has not ended normally.
     """
 
-    # There since the first `begin`, and after `end`: somebody may `wait`.
+    # Set by the first `begin`, and kept after `end`, when `wait` may still be called.
     _fit: Fit
     _saves: Saves
+    _together: Together
 
     def __init__(
         self,
@@ -55,9 +62,10 @@ class Training:
         copied: CopiedRun | None = None,
     ) -> None:
         self.begun = False
-        self._ever_begun = False
+        self._ever_begun = self._in_parts = self._reserved = False
         self._settings, self._reporter = settings, reporter
         self._graceful_exit = graceful_exit
+        self._agreements = Agreements()
         self._run = run = Run(settings, reporter, copied)
         self._plan = run.plan
         self._resumption = Resumption(settings, reporter, run)
@@ -66,28 +74,28 @@ class Training:
 
     @property
     def best(self) -> float | None:
-        """The best value of `monitor` that was saved, or the threshold, or None."""
+        """The best saved value of `monitor`, or the threshold, or None."""
         return self._plan.best
 
     @property
     def restored(self) -> Restored | None:
-        """What was restored; None before, and where there was nothing."""
+        """What was restored; None before, or if there was nothing."""
         return self._resumption.restored
 
     def copied(self) -> CopiedRun:
-        """Return what a copy of the callback goes on from."""
+        """Return the state from which a copy of the callback continues."""
         return self._run.copied()
 
     # The fit
 
     def begin(self, model: Any, callback: Any) -> None:
-        """Begin a fit: check all that can be known before its first batch.
+        """Begin a fit: check everything that can be checked before its first batch.
 
         Args:
-            model: That is trained; None where nobody has set one.
-            callback: Whose hooks drive this; it is not kept alive.
+            model: The model in training; None if nobody has set one.
+            callback: The callback whose hooks are called; it is not kept alive.
         """
-        if self._ever_begun:  # what came of the fit before is not to be lost
+        if self._ever_begun:  # the result of the fit's last save must not be lost
             self._saves.wait()
         self.settle(wait=False)
         if model is None:
@@ -96,43 +104,52 @@ class Training:
             )
         settings = self._settings
         settings.format.check(model)
-        check_reach(model)
+        self._in_parts = settings.format.has_parts and may_lie_in_parts(model)
+        if not self._in_parts:
+            check_reach(model)
         fit = Fit.begin(model, callback, settings.unit)
-        self._check_alone(model)
-        storage = self._storage(fit.chief)
+        self._reporter.quiet = not fit.chief
+        wanted = settings.resume or settings.restore_best or self._in_parts
+        ends = Agreement.of(model, wanted)
+        storage = ends.each(partial(open_folder, settings.template, fit.chief))
         self._plan.start(time.monotonic())
-        if fit.chief:
-            only_epochs = not settings.counts_batches and settings.save_seconds is None
-            self._reporter.begin(None if only_epochs else settings.interval)
-            reservation = settings.format.reservation(model)
-            if reservation is not None:
-                self._reporter.problem(reservation, once="class")
-        self._resumption.begin(fit, storage)
-        self._take_up(fit, storage)
+        only_epochs = not settings.counts_batches and settings.save_seconds is None
+        self._reporter.begin(None if only_epochs else settings.interval)
+        self._report_reservation(model)
+        self._resumption.begin(fit, storage, ends)
+        self._take_up(fit, storage, ends)
         self._graceful_exit.begin(settings.save_on_exit, model, callback)
 
     def end(self) -> None:
-        """End a fit that ended as it should: nothing is under way when this returns."""
+        """End a fit that ended normally; no save is under way when this returns."""
+        restores = self.begun and self._settings.restore_best
+        if restores:
+            self._agreements.ends.each(self._finish, extra=self._saves.patience)
+        else:
+            self._finish()
+        if self.begun:
+            self._resumption.end(self._fit)
+            if restores:
+                self._saves.restore_best(self._agreements.ends)
+            self._agreements.part()
+            never_due = f"{self._settings.interval} had not passed yet"
+            self._reporter.end(self._run.saved_ever, never_due)
+        self.begun = False
+
+    def _finish(self) -> None:
+        """Save what is still unsaved, and return once everything is durable."""
         self._end_saves()
         if self.begun and self._settings.save_on_exit:
             self._save_last()
         if self._ever_begun:
             self._saves.release()
-        if self.begun:
-            self._resumption.end(self._fit)
-            if self._settings.restore_best:
-                self._saves.restore_best()
-            if self._fit.chief:
-                never_due = f"{self._settings.interval} had not passed yet"
-                self._reporter.end(self._run.saved_ever, never_due)
-        self.begun = False
 
     def _end_saves(self) -> None:
         if self._ever_begun:
             self._saves.end()
 
     def settle(self, wait: bool) -> None:
-        """Report what came of the save that was begun last, if it has ended."""
+        """Report the result of the last save, if it has ended."""
         if self._ever_begun:
             self._saves.settle(wait)
 
@@ -140,7 +157,7 @@ class Training:
         """Return once everything that was saved is durable."""
         if self._ever_begun:
             self._saves.wait()
-            # Only the training's own thread reports what came of a save.
+            # Only the training's own thread reports the result of a save.
             if self._fit.on_its_thread:
                 self.settle(wait=False)
 
@@ -154,10 +171,11 @@ class Training:
         self._fit.progress.start_epoch(epoch)
 
     def end_epoch(self, epoch: int, logs: Mapping[str, Any] | None) -> None:
-        """Save, if a save is due at the end of this epoch or waited for it."""
+        """Save, if a save is due at the end of this epoch or was postponed to it."""
         progress = self._fit.progress
         uncounted = progress.end_epoch(epoch)
         self._report_rough_count()
+        self._report_reservation(self._fit.model)
         if not progress.batch:  # no hook at a batch's end has counted it
             self._saves.unsaved = True
         self._logs = logs
@@ -165,7 +183,7 @@ class Training:
         self.settle(wait=due or self._plan.waits)
         moment, mode = self._moment(logs)
         self._saves.carry_out(self._plan.at_epoch_end(moment, mode, due))
-        self._leave_if_asked()
+        self._graceful_exit.end_step(self._save_last)
 
     def begin_batch(self) -> None:
         """Note that a batch begins."""
@@ -183,15 +201,15 @@ class Training:
         if self._first_batch:
             self._report_small_save_freq(amount // batches)
         counted = amount if self._settings.counts_batches else 0
-        due = self._plan.due(counted, time.monotonic())
+        due = self._together.is_due(counted)
         self.settle(wait=due)
         if due:
             moment, mode = self._moment(logs)
             self._saves.carry_out(self._plan.in_epoch(moment, mode))
-        self._leave_if_asked()
+        self._graceful_exit.end_step(self._save_last)
 
     def end_test_batch(self) -> None:
-        """Save and leave, if a signal came that asks for it."""
+        """Save and leave, if a signal was received."""
         if self.begun and self._fit.on_its_thread:
             self._leave_if_asked()
 
@@ -203,26 +221,7 @@ class Training:
 
     # Beginning
 
-    def _check_alone(self, model: Any) -> None:
-        if self._settings.restore_best and not is_alone(model):
-            raise CheckpointError(
-                "`restore_best` is for a training in one process, and several train "
-                "this model: load the best checkpoint after it."
-            )
-
-    def _storage(self, chief: bool) -> Storage:
-        template = self._settings.template
-        storage = storage_for(absolute(template.folder), template.depth)
-        if chief:
-            name = None if template.fields else template.fill({}).path
-            try:
-                storage.check(name, template.given_folder)
-            except OSError as error:
-                raise without_number(error) from error.__cause__
-            sweep(storage)
-        return storage
-
-    def _take_up(self, fit: Fit, storage: Storage) -> None:
+    def _take_up(self, fit: Fit, storage: Storage, ends: Agreement) -> None:
         settings, run = self._settings, self._run
         commit = Commit(
             storage,
@@ -235,14 +234,18 @@ class Training:
             caution=self._caution(storage),
         )
         self._fit = fit
-        self._saves = Saves(settings, self._reporter, run, fit, commit)
+        parts = Agreement.of(fit.model, self._in_parts, settings.filepath)
+        alike = Agreement.of(fit.model, saves_together(fit.model))
+        self._agreements = Agreements(ends, alike, parts)
+        self._together = together = Together(alike, self._plan)
+        self._saves = Saves(settings, self._reporter, run, fit, commit, parts, together)
         self._first_batch, self._logs = settings.counts_batches, None
         self.begun = self._ever_begun = True
-        if fit.chief:
+        if fit.chief or self._in_parts:
             self._saves.expect()
 
     def _caution(self, storage: Storage) -> Caution:
-        if not storage.is_near:  # other machines may save there, now and unseen
+        if not storage.is_near:  # other machines may be saving there, unnoticed
             return Caution(unknown=True, known=True)
         resume = self._settings.resume
         return Caution(resume, resume and not self._resumption.has_earlier)
@@ -250,7 +253,7 @@ class Training:
     # Saving
 
     def _moment(self, logs: Mapping[str, Any] | None) -> tuple[Moment, str]:
-        """Return where training stands, and which direction of `monitor` is better."""
+        """Return the current moment, and which direction of `monitor` is better."""
         progress = self._fit.progress
         moment = Moment(
             progress.epoch,
@@ -266,9 +269,9 @@ class Training:
         self._graceful_exit.if_asked(self._save_last)
 
     def _save_last(self) -> None:
-        """Save what was trained since the last save, and return when it is durable."""
+        """Save everything trained since the last save; return when it is durable."""
         self.settle(wait=True)
-        if self._saves.unsaved:
+        if self._saves.unsaved or not self._together.alone:
             moment, mode = self._moment(self._logs)
             decision = self._plan.at_exit(moment, mode)
             self._saves.carry_out(decision, leaving=True)
@@ -279,10 +282,18 @@ class Training:
     def _report_small_save_freq(self, size: int) -> None:
         self._first_batch = False
         settings = self._settings
-        if settings.unit == "samples" and size >= settings.every and self._fit.chief:
+        if settings.unit == "samples" and size >= settings.every:
             self._reporter.small_save_freq(settings.every, size)
+
+    def _report_reservation(self, model: Any) -> None:
+        """Report what files cannot be used for; look again until the model is built."""
+        if not self._reserved:
+            self._reserved = bool(model.built)
+            text = self._settings.format.reservation(model)
+            if text is not None:
+                self._reporter.problem(text, once="class")
 
     def _report_rough_count(self) -> None:
         problem = self._fit.progress.problem
-        if problem is not None and self._fit.chief:
+        if problem is not None:
             self._reporter.problem(problem, once="samples")

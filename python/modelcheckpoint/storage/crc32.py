@@ -1,17 +1,22 @@
-"""The crc32 of two pieces of data from the crc32 of each."""
+"""The crc32 of data, and the crc32 of two pieces from those of each."""
 
 from __future__ import annotations
 
-__all__ = ["joined"]
+try:  # in a quarter of the time, on the processors for which isal is built
+    from isal.isal_zlib import crc32
+except ImportError:
+    from zlib import crc32
+
+__all__ = ["crc32", "joined"]
 
 _POLYNOMIAL = 0xEDB88320
 
 
 def joined(first: int, second: int, size: int) -> int:
-    """Return the crc32 of all, of whose last `size` bytes the crc32 is `second`.
+    """Return the crc32 of two pieces together, of which the second has `size` bytes.
 
-    A crc32 is a polynomial modulo another one: data that follows multiplies what was
-    there before by a power of x. It is zlib's `crc32_combine`, which Python lacks.
+    A crc32 is a polynomial modulo another polynomial: data that follows multiplies what
+    came before by a power of x. This is zlib's `crc32_combine`, which Python lacks.
     """
     return _product(first, _power(8 * size)) ^ second
 

@@ -1,4 +1,4 @@
-"""Values as people read them, in a table or on a terminal."""
+"""Values as text for a table or a terminal."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["number_text", "quantity", "reason_of", "shown", "size_text", "time_t
 
 
 def shown(text: str, encoding: str | None = "utf-8") -> str:
-    """Return text without what moves a terminal's cursor, or is no text at all.
+    """Return text with characters escaped that move the cursor or are invalid.
 
     Args:
-        text: Any, such as a file's name.
+        text: Any text, such as a file name.
         encoding: Of the terminal; what it cannot show is escaped.
     """
     if text.isascii() and text.isprintable():
@@ -26,7 +26,7 @@ def shown(text: str, encoding: str | None = "utf-8") -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return what an error says, without the number that the system gives it."""
+    """Return the message of an error, without the system's error number."""
     if isinstance(error, OSError) and error.strerror:
         if error.filename is None:
             return error.strerror
@@ -39,7 +39,7 @@ def size_text(size: int) -> str:
     if size < 1000:
         return f"{size} B"
     power = min(int(math.log10(size)) // 3, 5)
-    for unit in range(power, 6):  # 999,999 is no 1000 kB
+    for unit in range(power, 6):  # 999,999 is not 1000 kB
         scaled = size / 1000**unit
         if scaled < 999.5:
             break

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-__all__ = ["Cells", "aligned", "fold", "shorten", "width_of"]
+__all__ = ["GAP", "Cells", "aligned", "fold", "shorten", "width_of"]
 
-_GAP = "  "
+GAP = 2
+"""How many terminal cells separate two columns."""
 
 
 @dataclass(frozen=True)
@@ -17,31 +18,32 @@ class Cells:
     """A column of texts.
 
     Attributes:
-        head: Its name.
-        texts: One for each row. A newline begins another line of the row; what else
-            could move the cursor must have been replaced (`text.shown`).
-        right: Whether the texts end below each other, as numbers do.
+        head: The text above it.
+        texts: One for each row. A newline starts another line of the row; all other
+            characters that could move the cursor must have been replaced
+            (`text.shown`).
+        right: Whether the texts are aligned to the right, as numbers are.
+        name: Of the list column that it shows, whatever its head says.
     """
 
     head: str
     texts: list[str]
     right: bool = False
+    name: str = ""
 
     @property
     def width(self) -> int:
-        """How many cells of a terminal the widest line takes."""
+        """How many terminal cells the widest line takes."""
         lines = "\n".join([self.head, *self.texts]).split("\n")
         return max(map(width_of, lines))
 
     def shortened(self, width: int) -> Cells:
         """Return the column with its texts shortened to this width."""
-        texts = [shorten(text, width) for text in self.texts]
-        return Cells(self.head, texts, self.right)
+        return replace(self, texts=[shorten(text, width) for text in self.texts])
 
     def folded(self, width: int, words: bool = False) -> Cells:
-        """Return the column with its texts in lines of at most this width."""
-        texts = [fold(text, width, words) for text in self.texts]
-        return Cells(self.head, texts, self.right)
+        """Return the column with its texts folded into lines of at most this width."""
+        return replace(self, texts=[fold(text, width, words) for text in self.texts])
 
 
 def aligned(columns: Sequence[Cells]) -> list[str]:
@@ -52,7 +54,7 @@ def aligned(columns: Sequence[Cells]) -> list[str]:
     for row in zip(*([column.head, *column.texts] for column in columns)):
         for line in zip_longest(*(text.split("\n") for text in row), fillvalue=""):
             cells = map(_padded, line, widths, rights)
-            lines.append(_GAP.join(cells))
+            lines.append((" " * GAP).join(cells))
     return lines
 
 
@@ -62,23 +64,23 @@ def _padded(text: str, width: int, right: bool) -> str:
 
 
 def width_of(text: str) -> int:
-    """Return how many cells of a terminal a text takes."""
+    """Return how many terminal cells a text takes."""
     return len(text) if text.isascii() else sum(map(_cells, text))
 
 
 def _cells(char: str) -> int:
-    if unicodedata.category(char) in ("Mn", "Me"):  # drawn over the one before
+    if unicodedata.category(char) in ("Mn", "Me"):  # drawn over the character before it
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
 def fold(text: str, width: int, words: bool = False) -> str:
-    """Return text in lines of at most this width, with newlines between them.
+    """Return text folded into lines of at most this width.
 
     Args:
         text: One line.
-        width: One character at least is in each line, however narrow.
-        words: Whether lines break between words where they can.
+        width: Each line has at least one character, however narrow.
+        words: Whether lines break between words if possible.
     """
     if width_of(text) <= width:
         return text
@@ -93,7 +95,7 @@ def fold(text: str, width: int, words: bool = False) -> str:
 
 
 def shorten(text: str, width: int) -> str:
-    """Return text without its middle if it is too wide: names differ at their ends."""
+    """Return text, without its middle if it is too wide: names differ at their ends."""
     if width_of(text) <= width:
         return text
     room = width - 3

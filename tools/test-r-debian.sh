@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Tests the R package on Debian 13: R 4.5, reticulate 1.41, NumPy 2 and Python 3.13.
+# Tests the R package on another Debian than this machine has.
 #
-# That Debian is made once, by debootstrap, in .setup/trixie (3 GB; without that folder
-# it is made anew). It is told what apt and pip are told on this machine: mirror, proxy,
-# package index, certificates, local folders. Each run builds the R package there,
-# installs the tarball, and runs testthat, the demo and R CMD check.
+#   tools/test-r-debian.sh trixie   Debian 13: R 4.5, reticulate 1.41, Python 3.13
+#   tools/test-r-debian.sh sid      what comes next: R 4.6, reticulate 1.47, Python 3.14
+#
+# That Debian is made once, by debootstrap, in .setup/trixie or .setup/sid (3 GB; without
+# that folder it is made anew). It is told what apt and pip are told on this machine:
+# mirror, proxy, package index, certificates, local folders. Each run builds the R package
+# there, installs the tarball, and runs testthat, the demo and R CMD check.
 #
 # It needs Debian or a relative of it, root, and leave to mount and to make device
 # files, which a container may lack. Where one of them is missing it says which, and
@@ -12,27 +15,33 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-home=$PWD/.setup/trixie
+release=${1:-}
+case $release in
+  trixie) who=test-r-current r=4.5 reticulate=1.41 python=3.13 ;;
+  sid) who=test-r-next r=4.6 reticulate=1.47 python=3.14 ;;
+  *) echo "usage: $0 trixie|sid" >&2 && exit 2 ;;
+esac
+home=$PWD/.setup/$release
 root=$home/root
-who=test-r-current log=$home/log
-summary=$PWD/.setup/r-current.txt
+log=$home/log
+summary=$PWD/.setup/${who#test-}.txt
 failed=0
 . tools/steps.sh
 
 # What DESCRIPTION imports and suggests, Python, and what R CMD check looks for.
 packages=(r-base-core r-cran-{cli,jsonlite,knitr,reticulate,rmarkdown,testthat,withr}
-  python3-venv libpython3.13 pandoc qpdf tidy)
+  python3-venv "libpython$python" pandoc qpdf tidy)
 modules=(tensorflow keras)
 
 main() {
   local reason
   if reason=$(refusal); then
-    echo "test-r-current: cannot run here: $reason." >&2
+    echo "$who: cannot run here: $reason." >&2
     if [[ ${R_CURRENT:-} == optional ]]; then
       { mkdir -p .setup && echo "not run: $reason" >"$summary"; } 2>/dev/null || true
       exit 0
     fi
-    echo "test-r-current: with R_CURRENT=optional this is no failure." >&2
+    echo "$who: with R_CURRENT=optional this is no failure." >&2
     exit 1
   fi
   mkdir -p "$home"
@@ -41,7 +50,7 @@ main() {
   : >"$log"
   # What is mounted from here on only these processes see, and it is gone with the last
   # of them, however they end: no `rm -r` can ever reach through it.
-  exec unshare --mount "$0" inside
+  exec unshare --mount "$0" "$release" inside
 }
 
 refusal() { # the reason, and success, where this machine is not up to it
@@ -82,12 +91,12 @@ inside() {
   cp "$root/tmp/testthat.txt" "$summary" 2>/dev/null ||
     echo "testthat: did not finish" >"$summary"
   echo
-  if ((failed)); then echo "test-r-current: something above failed"; fi
+  if ((failed)); then echo "$who: something above failed"; fi
   cat "$summary"
   return "$failed"
 }
 
-# ---- Debian 13, made once ------------------------------------------------------
+# ---- a Debian, made once --------------------------------------------------------
 
 base() {
   if [[ -d $root ]]; then return; fi
@@ -99,8 +108,8 @@ base() {
   [[ -n $(mirror) ]] || stop "apt is told of no mirror of Debian."
   proxy
   rm -rf "$root.new" # of a run that was stopped
-  step "Debian 13 in ${root#"$PWD"/}, by debootstrap" \
-    debootstrap --variant=minbase trixie "$root.new" "$(mirror)"
+  step "Debian $release in ${root#"$PWD"/}, by debootstrap" \
+    debootstrap --variant=minbase "$release" "$root.new" "$(mirror)"
   mv "$root.new" "$root"
 }
 
@@ -127,7 +136,7 @@ mounts() {
 
 installed() {
   if [[ "${packages[*]}" != "$(cat "$home/packages" 2>&1)" ]]; then
-    echo "deb $(mirror) trixie main" >"$root/etc/apt/sources.list"
+    echo "deb $(mirror) $release main" >"$root/etc/apt/sources.list"
     step "its list of packages" debian apt-get -q update
     step "its packages: ${packages[*]}" debian apt-get -y -q \
       install --no-install-recommends "${packages[@]}"
@@ -139,7 +148,18 @@ installed() {
     step "a virtual environment" debian python3 -m venv --clear /venv
     step "${modules[*]}, by pip" debian /venv/bin/python -m pip install \
       --no-cache-dir --no-input "${modules[@]}"
+    released_keras
     echo "${modules[*]}" >"$home/modules"
+  fi
+}
+
+# A pre-release of TensorFlow, which may be all there is for a new Python, brings a nightly
+# build of Keras; pip puts it into the same folder, file by file.
+released_keras() {
+  if debian /venv/bin/python -m pip show -q keras-nightly 2>/dev/null; then
+    step "Keras as released" debian sh -c '
+      /venv/bin/python -m pip uninstall -y keras-nightly keras &&
+        /venv/bin/python -m pip install --no-cache-dir --no-input --no-deps keras'
   fi
 }
 
@@ -218,8 +238,8 @@ fresh_source() { # this folder, less what was made in it
   rm -rf "$root/source" "$root/library"
   mkdir "$root/source" "$root/library"
   find "$root/tmp" -mindepth 1 -delete
-  find . \( -name '.?*' -type d -o -name __pycache__ -o -name demo-output -o \
-    -name dist \) -prune -o -not -type d -print0 |
+  find . \( -name '.?*' \( -type d -o -type l \) -o -name __pycache__ -o \
+    -name demo-output -o -name dist \) -prune -o -not -type d -print0 |
     tar --null -cf - -T - | tar -xf - --no-same-owner -C "$root/source"
 }
 
@@ -236,11 +256,12 @@ versions() { # and whether they are those that this is about
       TensorFlow = of("tensorflow"), Keras = of("keras")
     )
     cat(paste(names(seen), sapply(seen, as.character), collapse = ", "), "\n")
+    wanted <- commandArgs(TRUE)
     stopifnot(
-      seen$R >= "4.5", seen$reticulate >= "1.41",
-      numeric_version(seen$Python) >= "3.13", numeric_version(seen$NumPy) >= "2"
+      seen$R >= wanted[[1]], seen$reticulate >= wanted[[2]],
+      numeric_version(seen$Python) >= wanted[[3]], numeric_version(seen$NumPy) >= "2"
     )
-  '
+  ' "$r" "$reticulate" "$python"
 }
 
-"${1:-main}"
+"${2:-main}"

@@ -1,0 +1,11 @@
+"""What the tests of a cluster need: a real server of objects, and a real SLURM."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "python"))
+
+from object_server import bucket, server  # noqa: F401  (fixtures)
+from slurm import slurm  # noqa: F401

@@ -1,0 +1,89 @@
+"""What a soak has found so far, by kind of save; it goes on in the next sitting."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class Tally:
+    """Counts of one soak, however many sittings it takes.
+
+    Attributes:
+        wanted: How many kills there are to be.
+        seed: Of the first sitting.
+        kills: By kind, how many there were.
+        loaded: By kind, how many files Keras has loaded.
+        wrong: What was wrong: its kind, after which kill, what, and where it is kept.
+        seconds: That all sittings took.
+        sittings: How many there were.
+    """
+
+    wanted: int
+    seed: int
+    kills: dict = field(default_factory=dict)
+    loaded: dict = field(default_factory=dict)
+    wrong: list = field(default_factory=list)
+    seconds: float = 0.0
+    sittings: int = 0
+
+    @property
+    def done(self):
+        return sum(self.kills.values())
+
+    @classmethod
+    def continued(cls, path, wanted, seed):
+        """Return what a file says of a soak that was to be as long, or a new one."""
+        try:
+            known = cls(**json.loads(Path(path).read_text("utf-8")))
+        except FileNotFoundError:
+            return cls(wanted, seed)
+        is_other = known.wanted != wanted or known.done >= wanted
+        return cls(wanted, seed) if is_other else known
+
+    def keep(self, path):
+        """Write it to a file, which is whole at any moment."""
+        Path(f"{path}.new").write_text(json.dumps(asdict(self)), "utf-8")
+        os.replace(f"{path}.new", path)
+
+    def add(self, kind, loaded, wrong, folder, where):
+        """Count a kill, and keep a copy of the folder if something was wrong.
+
+        Args:
+            kind: Of what was being saved.
+            loaded: How many files were loaded.
+            wrong: What was wrong, in sentences.
+            folder: That was trained into.
+            where: The folder that gets the copy, as a folder of its own.
+        """
+        self.kills[kind] = self.kills.get(kind, 0) + 1
+        self.loaded[kind] = self.loaded.get(kind, 0) + loaded
+        if wrong:
+            copy = Path(where, f"seed-{self.seed}-kill-{self.done}")
+            shutil.copytree(folder, copy, symlinks=True, dirs_exist_ok=True)
+            told = {"kind": kind, "kill": self.done, "kept": str(copy)}
+            self.wrong += [{**told, "what": what} for what in wrong]
+
+    def report(self):
+        """Return what came of it, in Markdown."""
+        lines = [
+            f"{self.done} of {self.wanted} kills, seed {self.seed}, "
+            f"{sum(self.loaded.values())} files loaded, {len(self.wrong)} problems, "
+            f"{self.seconds / 60:.0f} minutes in {self.sittings} sittings.",
+            "",
+            "| what was saved | kills | files loaded | problems |",
+            "|---|---|---|---|",
+        ]
+        for kind, kills in sorted(self.kills.items()):
+            problems = sum(one["kind"] == kind for one in self.wrong)
+            lines.append(f"| {kind} | {kills} | {self.loaded[kind]} | {problems} |")
+        lines += ["", *map(_told, self.wrong)] if self.wrong else []
+        return "\n".join(lines) + "\n"
+
+
+def _told(wrong):
+    return f"- {wrong['kind']}, kill {wrong['kill']}, {wrong['kept']}: {wrong['what']}"
