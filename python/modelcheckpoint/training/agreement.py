@@ -118,9 +118,20 @@ class Agreement:
         try:
             return Choice.from_text(texts[0])
         except ValueError as error:
-            raise CheckpointError(
-                f"Process 0 has another version of modelcheckpoint: {error}"
-            ) from error
+            raise self.other_version(error) from error
+
+    def failed(self, message: str) -> CheckpointError:
+        """Return the error with which all processes end after a step.
+
+        It returns once all have read the result of the step, like `part`, because
+        process 0 may end as soon as it raises the error.
+        """
+        self.part()
+        return CheckpointError(message)
+
+    def other_version(self, error: ValueError) -> CheckpointError:
+        """Return the error for a text of process 0 that this version cannot read."""
+        return self.failed(f"Process 0 has another version of modelcheckpoint: {error}")
 
     def part(self) -> None:
         """Return once all have read the last result, which process 0 may hold.
@@ -136,8 +147,7 @@ class Agreement:
         answers = [json.loads(text) for text in texts]
         for rank, (_, other) in enumerate(answers):
             if other is not None:
-                self.part()
-                raise CheckpointError(f"Process {rank} has failed: {other}")
+                raise self.failed(f"Process {rank} has failed: {other}")
         self._failed = False
         return [said for said, _ in answers]
 

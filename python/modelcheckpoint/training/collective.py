@@ -101,7 +101,7 @@ class CollectivePipeline:
         sees = self._agreement.told(lambda: "yes" if os.path.isdir(folder) else "")
         unseen = [rank for rank, text in enumerate(sees) if not text]
         if unseen:
-            raise CheckpointError(not_shared(unseen, storage.root))
+            raise self._agreement.failed(not_shared(unseen, storage.root))
         return folder
 
     def _stage(self, draft: Draft | None) -> str:

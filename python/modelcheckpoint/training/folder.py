@@ -8,7 +8,7 @@ import os
 import time
 
 from modelcheckpoint.decide.naming import Template
-from modelcheckpoint.errors import CheckpointError, without_number
+from modelcheckpoint.errors import without_number
 from modelcheckpoint.journal.sweep import sweep
 from modelcheckpoint.records import Record
 from modelcheckpoint.storage import absolute, storage_for
@@ -63,7 +63,7 @@ def check_shared(agreement: Agreement, storage: Storage, record: Record | None) 
         sees = agreement.told(lambda: _sees_within(within, storage, staged, record))
         unseen = [rank for rank, text in enumerate(sees) if not text]
         if unseen:
-            raise CheckpointError(not_shared(unseen, folder))
+            raise agreement.failed(not_shared(unseen, folder))
 
 
 def not_shared(unseen: list[int], folder: str) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from modelcheckpoint.decide.decision_text import decision_from, text_of
 from modelcheckpoint.decide.plan import Order, Plan, Skip
 from modelcheckpoint.decide.triggers import steps_until
-from modelcheckpoint.errors import CheckpointError
 from modelcheckpoint.training.agreement import Agreement
 
 __all__ = ["Together"]
@@ -68,9 +67,7 @@ class Together:
         try:
             common = decision_from(texts[0], decision.moment)
         except ValueError as error:
-            raise CheckpointError(
-                f"Process 0 has another version of modelcheckpoint: {error}"
-            ) from error
+            raise self._agreement.other_version(error) from error
         if common is not None:
             self._plan.best = common.best
         return common
