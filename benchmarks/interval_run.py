@@ -10,7 +10,6 @@ import contextlib
 import gc
 import io
 import json
-import tempfile
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +26,7 @@ from saving_cases import (
     model_of,
     trainer_of,
 )
+from saving_machine import kept_folder, renew
 from saving_run import numpy_of, steps_of, variables_of, versions, warm_up
 
 Kind = tuple[str, str]
@@ -91,6 +91,7 @@ class Trials:
             for kind in kinds
         }
         for run in range(self._effort.runs):
+            renew(self._folder)
             for kind in kinds[:: -1 if run % 2 else 1]:
                 added, busy = self._fit(kind)
                 rows[kind]["added"].append(added)
@@ -106,14 +107,13 @@ class Trials:
             By how much a save lengthened training, the first save of the fit aside; and
             for how long the last save was busy while nothing else was.
         """
-        with tempfile.TemporaryDirectory(dir=self._folder) as own:
-            clock = Clock()
-            saver = None if kind[0] == NOTHING else every_second(kind, own)
-            gc.collect()
-            watched = [clock] if saver is None else [clock, saver]
-            self._train(2 * self._effort.saves + 4, self._steps, watched)
-            busy = 0.0 if saver is None else saver.stalls[-1] + saver.end
-            return added_by_saves(clock.laps()), busy
+        clock, own = Clock(), kept_folder(self._folder)
+        saver = None if kind[0] == NOTHING else every_second(kind, own)
+        gc.collect()
+        watched = [clock] if saver is None else [clock, saver]
+        self._train(2 * self._effort.saves + 4, self._steps, watched)
+        busy = 0.0 if saver is None else saver.stalls[-1] + saver.end
+        return added_by_saves(clock.laps()), busy
 
 
 def every_second(kind: Kind, folder: str) -> Any:

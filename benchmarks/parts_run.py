@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 import gc
+import itertools
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -32,9 +32,12 @@ from saving_cases import (
     model_of,
     trainer_of,
 )
-from saving_run import note_times, variables_of, versions
+from saving_machine import KEPT, renew
+from saving_run import note_times, seconds_of, variables_of, versions
 
 KINDS = [(OURS, ".orbax"), (ORBAX, "")]
+
+_FITS = itertools.count()
 
 Kind = tuple[str, str]
 Row = dict[str, Any]
@@ -114,11 +117,13 @@ def case_of(quick: bool) -> Case:
     """Return the big model, with epochs in which a save ends before the next."""
     if quick:
         return replace(QUICK["big"], seconds=0.5, turns=2, pairs=1)
-    return replace(CASES["big"], seconds=4.0, turns=4, pairs=2)
+    return replace(CASES["big"], seconds=1.5, epochs=20, turns=2, pairs=4)
 
 
 def turns(case: Case, folder: str) -> dict[str, Any]:
     """Measure a fit with each callback and without any, in turn, there and back."""
+    import jax
+
     tiny = QUICK["tiny"]
     train_tiny = trainer_of(model_of(tiny), tiny)
     for kind in KINDS:  # so that all is imported
@@ -129,6 +134,9 @@ def turns(case: Case, folder: str) -> dict[str, Any]:
     steps = steps_of(train, case.seconds)
     rows = {kind: new_row(*kind) for kind in KINDS}
     for turn in range(case.turns):
+        if jax.process_index() == 0:
+            renew(folder)
+        together("renewed")
         order = [None, *KINDS][:: -1 if turn % 2 else 1]
         fits = {
             kind: one_fit(train, case.epochs, steps, kind, folder) for kind in order
@@ -163,9 +171,7 @@ def steps_of(train: Any, seconds: float) -> int:
     """Return how many batches take so long, as process 0 finds."""
     from jax.experimental.multihost_utils import broadcast_one_to_all
 
-    before = time.perf_counter()
-    train(1, 8, [])
-    found = round(8 * seconds / (time.perf_counter() - before))
+    found = round(8 * seconds / min(seconds_of(train, 8) for _ in range(3)))
     return max(2, int(broadcast_one_to_all(found)))
 
 
@@ -185,7 +191,7 @@ def one_fit(
     waits: bool = False,
 ) -> Row:
     """Measure one fit, with a callback or without any, in an empty folder."""
-    own = os.path.join(folder, "saves")
+    own = os.path.join(folder, f"{KEPT}{next(_FITS)}")  # the same in both processes
     os.makedirs(own, exist_ok=True)
     watched = [] if kind is None else [callback_of(kind, own)]
     waiter = [Waiter(watched[0])] if waits else []
@@ -203,8 +209,6 @@ def one_fit(
     for callback in waiter:
         found["durable"] = callback.durable
     together("end")
-    shutil.rmtree(own, ignore_errors=True)  # the other one does it, too
-    together("gone")
     return found
 
 

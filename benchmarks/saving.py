@@ -25,7 +25,7 @@ from typing import Any
 from result_file import ROOT, add_results, print_head, result_file
 from saving_bars import bars_of
 from saving_cases import CASES, QUICK
-from saving_machine import machine
+from saving_machine import machine, renew
 from saving_tables import print_bars, print_epoch_mode, print_table
 
 PACKAGE = ROOT / "python"
@@ -63,8 +63,7 @@ class Child:
             RuntimeError: If it fails; with its exit status and the last lines it wrote.
         """
         if not self.quick:
-            # In a process that ends, so that the memory is free again.
-            subprocess.run([self.python, Path(__file__).with_name("saving_machine.py")])
+            renew(self.folder, fill=True)
         out = os.path.join(self.folder, "found.json")
         script = str(Path(__file__).with_name(self.script))
         command = [self.python, script, what, "--out", out, "--folder", self.folder]

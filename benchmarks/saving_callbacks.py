@@ -12,8 +12,10 @@ Maker = Callable[[tuple[str, str], str], Any]
 """Makes a callback of a kind that saves to a folder."""
 
 
-def callback_of(kind: tuple[str, str], folder: str, **named: Any) -> Any:
-    path, more = arguments(*kind, folder)
+def callback_of(
+    kind: tuple[str, str], folder: str, name: str = "model-{epoch}", **named: Any
+) -> Any:
+    path, more = arguments(*kind, folder, name)
     return timed(callback_class(kind[0]))(path, **more, **named)
 
 

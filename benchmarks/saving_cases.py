@@ -86,9 +86,11 @@ def callback_class(maker: str) -> type:
     return keras.callbacks.OrbaxCheckpoint
 
 
-def arguments(maker: str, suffix: str, folder: str) -> tuple[str, dict[str, Any]]:
+def arguments(
+    maker: str, suffix: str, folder: str, name: str = "model-{epoch}"
+) -> tuple[str, dict[str, Any]]:
     """Return where a callback saves, and what else it is told."""
-    path = os.path.join(folder, f"model{suffix}")
+    path = os.path.join(folder, f"{name}{suffix}")
     weights_only = suffix in (".weights.h5", ".hdf5")
     return path, {"save_weights_only": True} if weights_only else {}
 

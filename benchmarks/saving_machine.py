@@ -2,32 +2,65 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import platform
+import shutil
+import tempfile
 from pathlib import Path
 
-LEFT = 3 << 30
-_MIB = 1 << 20
+KEPT = "kept-"
+_FILLER = "filler"
+_LEFT_DISK = 16 << 30
 
 
-def touch_free_memory() -> None:
-    """Write to the memory that is free, but for 3 GiB, once.
+def kept_folder(folder: str) -> str:
+    """Create a folder for the files of one fit, which `renew` deletes.
 
-    The host of a virtual machine finds memory for it only then, in 25 times the time
-    that a copy takes, and whoever comes first would pay for all that come later.
+    If they were deleted after the fit, the next one would write to free memory, which
+    is slow on some machines.
     """
+    return tempfile.mkdtemp(dir=folder, prefix=KEPT)
+
+
+def renew(folder: str, fill: bool = False) -> None:
+    """Delete what earlier fits have saved, and fill the memory again.
+
+    Args:
+        folder: Where `kept_folder` has created folders.
+        fill: Whether to fill the memory for the first time, too.
+    """
+    for kept in Path(folder).glob(f"{KEPT}*"):
+        shutil.rmtree(kept, ignore_errors=True)
+    if fill or Path(folder, _FILLER).exists():
+        fill_memory(folder)
+
+
+def fill_memory(folder: str) -> None:
+    """Fill the free memory with the pages of a file, as far as the disk has room.
+
+    On a machine that has run for a while the memory is full of such pages, and a write
+    takes the place of an old page. The host of a virtual machine, however, provides
+    memory only when it is first written to, and may take back what is free: there, a
+    write to a new page takes up to ten times as long.
+    """
+    filler = Path(folder, _FILLER)
+    if shutil.disk_usage(folder).free < _free_memory() + _LEFT_DISK:
+        filler.unlink(missing_ok=True)
+    room = shutil.disk_usage(folder).free - _LEFT_DISK
+    block = bytes(1 << 20)
+    with filler.open("ab") as file:
+        for _ in range(min(_free_memory(), room) // len(block)):
+            file.write(block)
+        os.fsync(file.fileno())
+
+
+def _free_memory() -> int:
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
-        return
-    free = [line.split()[1] for line in lines if line.startswith("MemAvailable")]
-    size = int(free[0]) * 1024 - LEFT
-    if size > 0:
-        with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE) as memory:
-            memory.madvise(mmap.MADV_HUGEPAGE)
-            for at in range(0, size, 2 * _MIB):
-                memory[at] = 1
+        return 0
+    free = [line.split()[1] for line in lines if line.startswith("MemFree")]
+    return int(free[0]) * 1024
 
 
 def machine(folder: str) -> str:
@@ -62,7 +95,3 @@ def file_system(folder: str) -> str:
         if folder == at or folder.startswith(at.rstrip("/") + "/")
     ]
     return max(found)[1]
-
-
-if __name__ == "__main__":
-    touch_free_memory()

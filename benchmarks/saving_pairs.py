@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import tempfile
 import time
 from typing import Any
 
@@ -61,17 +62,14 @@ def image_of(callback: Any) -> Any:
 
 
 def plain_write(data: memoryview, beside: str) -> float:
-    path = os.path.join(os.path.dirname(beside), "plain")
+    file = tempfile.mkstemp(dir=os.path.dirname(beside), prefix="plain-")[0]
     before = time.perf_counter()
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     at = 0
     while at < len(data):
         at += os.write(file, data[at:])
     os.fsync(file)
     os.close(file)
-    after = time.perf_counter()
-    os.unlink(path)
-    return after - before
+    return time.perf_counter() - before
 
 
 def plain_copy(callback: Any, image: Any) -> float:

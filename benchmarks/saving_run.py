@@ -13,7 +13,6 @@ import io
 import json
 import os
 import sys
-import tempfile
 import time
 from importlib.metadata import version
 from typing import Any
@@ -29,6 +28,7 @@ from saving_cases import (
     model_of,
     trainer_of,
 )
+from saving_machine import kept_folder, renew
 from saving_pairs import after_saves, compare, epoch_mode
 from saving_peak import Peak, peak_now
 
@@ -93,12 +93,11 @@ def fits(
             note(found, plain, saved)
     for (maker, suffix), found in rows.items():
         if maker == OURS:
-            with tempfile.TemporaryDirectory(dir=folder) as own:
-                callback = callback_of((maker, suffix), own)
-                found.update(compare(train, callback, case.pairs))
+            callback = callback_of((maker, suffix), kept_folder(folder))
+            found.update(compare(train, callback, case.pairs))
             if case.every and keras.backend.backend() == "tensorflow":
-                with tempfile.TemporaryDirectory(dir=folder) as own:
-                    found.update(batches(train, case, (maker, suffix), own))
+                own = kept_folder(folder)
+                found.update(batches(train, case, (maker, suffix), own))
     state = sum(v.nbytes for v in map(numpy_of, variables_of(model)))
     return {
         "steps": steps,
@@ -112,7 +111,8 @@ def batches(
     train: Any, case: Case, kind: tuple[str, str], folder: str
 ) -> dict[str, Any]:
     """Measure the batches that follow a save, and the others."""
-    callback = callback_of(kind, folder, save_freq=case.every * case.batch)
+    freq = case.every * case.batch
+    callback = callback_of(kind, folder, "model-{batch}", save_freq=freq)
     return after_saves(train, callback, case.pairs, case.every)
 
 
@@ -125,6 +125,7 @@ def turns(
     train(1, 2, [])
     rows: list[dict[str, Any]] = [{} for _ in kinds]
     for turn in range(case.turns):
+        renew(folder)
         order = [None, *kinds][:: -1 if turn % 2 else 1]
         found = {kind: one_fit(train, case, steps, kind, folder) for kind in order}
         for kind, row in zip(kinds, rows):
@@ -167,18 +168,17 @@ def one_fit(
     make: Maker = callback_of,
 ) -> dict[str, Any]:
     """Measure one fit, with a callback or without any."""
-    with tempfile.TemporaryDirectory(dir=folder) as own:
-        watched = [] if kind is None else [make(kind, own)]
-        peak = Peak()
-        gc.collect()
-        peak.reset()
-        wall, cpu = time.perf_counter(), time.process_time()
-        train(case.epochs, steps, [*watched, peak])
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        found = {"wall": wall, "cpu": cpu, "peaks": [peak.first, peak_now()]}
-        if watched:
-            found.update(stalls=watched[0].stalls, end=watched[0].end)
-            found["fallback"] = fallback_of(watched[0])
+    watched = [] if kind is None else [make(kind, kept_folder(folder))]
+    peak = Peak()
+    gc.collect()
+    peak.reset()
+    wall, cpu = time.perf_counter(), time.process_time()
+    train(case.epochs, steps, [*watched, peak])
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    found = {"wall": wall, "cpu": cpu, "peaks": [peak.first, peak_now()]}
+    if watched:
+        found.update(stalls=watched[0].stalls, end=watched[0].end)
+        found["fallback"] = fallback_of(watched[0])
     return found
 
 
