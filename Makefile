@@ -8,7 +8,7 @@ py := .venv/bin/python
 export R_LIBS := $(root)/.Rlib$(if $(R_LIBS),:$(R_LIBS))
 export RETICULATE_PYTHON := $(root)/.venv/bin/python
 export KERAS_BACKEND ?= tensorflow
-# With no locale set, as in a bare container, R would know ASCII only.
+# With no locale set, as in a bare container, R would only handle ASCII.
 ifeq ($(LC_ALL)$(LC_CTYPE)$(LANG),)
 export LC_ALL := C.UTF-8
 endif
@@ -49,12 +49,12 @@ test-remote:
 	@tools/setup.sh python
 	@tools/test-remote.sh $(less_noise)
 
-## make test-power-cut  cuts the power of ext4, xfs and btrfs, as root (CUTS=1000 sets how often)
+## make test-power-cut  simulates power cuts on ext4, xfs and btrfs, as root (CUTS=1000 sets how many)
 test-power-cut:
 	@tools/setup.sh python test
 	@tools/test-power-cut.sh $(less_noise)
 
-## make test-cluster  preempts trainings under torchrun, SLURM and Ray Train
+## make test-cluster  preempts training runs under torchrun, SLURM and Ray Train
 test-cluster:
 	@tools/setup.sh python r
 	@tools/test-cluster.sh $(less_noise)
@@ -69,7 +69,7 @@ test-versions:
 	@tools/setup.sh python
 	@tools/matrix.sh versions $(KERAS) $(less_noise)
 
-## make test-gpu     pytest and a benchmark on JAX and Torch, where there is an NVIDIA GPU
+## make test-gpu     pytest and a benchmark on JAX and Torch, if there is an NVIDIA GPU
 test-gpu:
 	@tools/setup.sh python
 	@tools/matrix.sh gpu $(less_noise)
@@ -87,7 +87,7 @@ test-r-current:
 test-r-next:
 	@tools/test-r-debian.sh sid $(less_noise)
 
-## make soak         kills 300 real trainings at random moments (KILLS=20 sets the number)
+## make soak         kills 300 real training runs at random moments (KILLS=20 sets the number)
 soak:
 	@tools/setup.sh python
 	@$(py) tests/python/soak.py --kills $(or $(KILLS),300) \
@@ -122,8 +122,8 @@ docs:
 	@tools/setup.sh python r docs
 	@tools/site.sh $(less_noise)
 
-## make bench        what the callback costs per batch and per save, compared with others:
-##                   printed, and kept in benchmarks/results/
+## make bench        measures what the callback costs per batch and per save, compared with
+##                   others; prints the results and keeps them in benchmarks/results/
 bench:
 	@tools/setup.sh python
 	@$(py) benchmarks/batch_cost.py $(less_noise)
@@ -136,7 +136,7 @@ bench:
 	@$(py) benchmarks/parts.py --results benchmarks/results $(less_noise)
 	@$(py) benchmarks/remote.py --results benchmarks/results $(less_noise)
 
-## make setup        only the set-up that other targets run first
+## make setup        only the setup that other targets run first
 setup:
 	@tools/setup.sh python r
 

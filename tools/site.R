@@ -1,18 +1,18 @@
 # The R half of `make docs`: pages, help and news, by pkgdown; tools/site.sh calls it.
 
 options(pkgdown.internet = FALSE, rlang_interactive = FALSE)
-# The help pages' examples run where Python runs already, and only there.
+# The examples on the help pages run only if Python is already running.
 stopifnot(reticulate::py_module_available("keras"))
 
-# For a package that is not installed, as keras3 may be, downlit fetches CRAN's list of
-# packages to see where its help is. Without it those functions are text, and no links.
+# For a package that is not installed, such as keras3, downlit fetches CRAN's list of
+# packages to find its help. Without that list, its functions are plain text, not links.
 utils::assignInNamespace(
   "CRAN_urls",
   function() data.frame(Package = character(), URL = character()),
   "downlit"
 )
 
-# pkgdown makes pages of the Markdown files in this folder, but not of those below it.
+# pkgdown renders the Markdown files in this folder, but not those in its subfolders.
 build_folder <- function(pkg, folder) {
   to <- file.path(pkg$dst_path, folder)
   dir.create(to, recursive = TRUE)
@@ -28,7 +28,7 @@ build_folder <- function(pkg, folder) {
   file.copy(pictures, to)
 }
 
-# These files link to vignettes and to NEWS.md, which have other places on the site.
+# These files link to vignettes and to NEWS.md, which are elsewhere on the site.
 link_to_pages <- function(path) {
   html <- readLines(path, encoding = "UTF-8", warn = FALSE)
   html <- gsub('href="([./]*)vignettes/([a-z-]+)[.]Rmd', 'href="\\1articles/\\2.html', html)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The site of all documents, in site/. It asks no server for anything, neither when it
-# is built nor when it is read. Every example in the vignettes runs: one that fails, or
-# that cannot run here, fails the build.
+# Builds the website of all documents in site/. Neither building nor reading it contacts
+# any server. Every example in the vignettes runs; one that fails, or that cannot run
+# here, fails the build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,5 +12,5 @@ echo "-- Building Python reference"
 .venv/bin/python tools/python_reference.py site/python
 .venv/bin/python tools/search_index.py site
 .venv/bin/python tools/check_site.py site
-echo "-- Looking at each page in a browser, wide and as on a phone: site/screenshots/"
+echo "-- Checking each page in a browser, wide and on a phone: site/screenshots/"
 MODELCHECKPOINT_SITE=site .venv/bin/python -m pytest -q tests/site

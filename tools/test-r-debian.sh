@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Tests the R package on another Debian than this machine has.
+# Tests the R package on a different release of Debian than this machine runs.
 #
 #   tools/test-r-debian.sh trixie   Debian 13: R 4.5, reticulate 1.41, Python 3.13
-#   tools/test-r-debian.sh sid      what comes next: R 4.6, reticulate 1.47, Python 3.14
+#   tools/test-r-debian.sh sid      the next one: R 4.6, reticulate 1.47, Python 3.14
 #
-# That Debian is made once, by debootstrap, in .setup/trixie or .setup/sid (3 GB; without
-# that folder it is made anew). It is told what apt and pip are told on this machine:
-# mirror, proxy, package index, certificates, local folders. Each run builds the R package
+# debootstrap creates that Debian once, in .setup/trixie or .setup/sid (3 GB; delete the
+# folder to create it again). It gets this machine's settings of apt and pip: mirror,
+# proxy, package index, certificates, local folders. Each run builds the R package
 # there, installs the tarball, and runs testthat, the demo and R CMD check.
 #
-# It needs Debian or a relative of it, root, and leave to mount and to make device
-# files, which a container may lack. Where one of them is missing it says which, and
-# fails; with R_CURRENT=optional it says so, and succeeds.
+# It needs Debian or a derivative, root, and permission to mount and to create device
+# files, which a container may lack. If one of these is missing, it says which and
+# fails; with R_CURRENT=optional it says so and succeeds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,7 +28,7 @@ summary=$PWD/.setup/${who#test-}.txt
 failed=0
 . tools/steps.sh
 
-# What DESCRIPTION imports and suggests, Python, and what R CMD check looks for.
+# What DESCRIPTION imports and suggests, Python, and what R CMD check needs.
 packages=(r-base-core r-cran-{cli,jsonlite,knitr,reticulate,rmarkdown,testthat,withr}
   python3-venv "libpython$python" pandoc qpdf tidy)
 modules=(tensorflow keras)
@@ -41,19 +41,19 @@ main() {
       { mkdir -p .setup && echo "not run: $reason" >"$summary"; } 2>/dev/null || true
       exit 0
     fi
-    echo "$who: with R_CURRENT=optional this is no failure." >&2
+    echo "$who: with R_CURRENT=optional this is not a failure." >&2
     exit 1
   fi
   mkdir -p "$home"
   rm -f "$summary"
   exec 9>"$home/lock" && flock 9
   : >"$log"
-  # What is mounted from here on only these processes see, and it is gone with the last
-  # of them, however they end: no `rm -r` can ever reach through it.
+  # From here on, mounts are visible to these processes only, and vanish when the last
+  # of them ends, however that happens: no `rm -r` can ever reach through them.
   exec unshare --mount "$0" "$release" inside
 }
 
-refusal() { # the reason, and success, where this machine is not up to it
+refusal() { # prints why this machine cannot run it; returns 1 if it can
   local said
   if [[ $(id -u) != 0 ]]; then
     echo "only root may mount and change the root folder; try sudo"
@@ -105,22 +105,22 @@ base() {
     step "debootstrap" env DEBIAN_FRONTEND=noninteractive apt-get -y -q \
       install --no-install-recommends debootstrap
   fi
-  [[ -n $(mirror) ]] || stop "apt is told of no mirror of Debian."
+  [[ -n $(mirror) ]] || stop "apt has no Debian mirror configured."
   proxy
-  rm -rf "$root.new" # of a run that was stopped
+  rm -rf "$root.new" # left by a run that was stopped
   step "Debian $release in ${root#"$PWD"/}, by debootstrap" \
     debootstrap --variant=minbase "$release" "$root.new" "$(mirror)"
   mv "$root.new" "$root"
 }
 
-mirror() { # of Debian itself, as apt is told: neither its security updates nor others
+mirror() { # apt's mirror of Debian itself, not of its security updates or of others
   # shellcheck disable=SC2016 # apt fills these in
   apt-get indextargets 'Created-By: Packages' \
     --format '$(ORIGIN) $(LABEL) $(RELEASE) $(COMPONENT) $(REPO_URI)' |
     awk '$1 == "Debian" && $2 == "Debian" && $4 == "main" && !n++ { print $5 }'
 }
 
-proxy() { # debootstrap does not ask apt
+proxy() { # debootstrap does not read apt's settings
   eval "$(apt-config shell http_proxy Acquire::http::Proxy \
     https_proxy Acquire::https::Proxy)"
   if [[ -n ${http_proxy:-} ]]; then export http_proxy; fi
@@ -141,7 +141,7 @@ installed() {
     step "its packages: ${packages[*]}" debian apt-get -y -q \
       install --no-install-recommends "${packages[@]}"
     debian apt-get clean
-    certificates # ca-certificates wrote its own over them
+    certificates # the package ca-certificates has overwritten them
     echo "${packages[*]}" >"$home/packages"
   fi
   if [[ "${modules[*]}" != "$(cat "$home/modules" 2>&1)" ]]; then
@@ -153,8 +153,8 @@ installed() {
   fi
 }
 
-# A pre-release of TensorFlow, which may be all there is for a new Python, brings a nightly
-# build of Keras; pip puts it into the same folder, file by file.
+# For a new Python there may be only a pre-release of TensorFlow. It brings a nightly
+# build of Keras, which pip puts into the same folder, file by file.
 released_keras() {
   if debian /venv/bin/python -m pip show -q keras-nightly 2>/dev/null; then
     step "Keras as released" debian sh -c '
@@ -163,7 +163,7 @@ released_keras() {
   fi
 }
 
-# ---- what this machine is told ---------------------------------------------------
+# ---- the settings of this machine ------------------------------------------------
 
 settings() {
   local file
@@ -197,7 +197,7 @@ environment() {
   env | grep -E '^(PIP_|SSL_CERT_|REQUESTS_CA_BUNDLE=|[a-zA-Z]+_(proxy|PROXY)=)' || true
 }
 
-local_paths() { # that apt, pip and the environment name
+local_paths() { # the paths in the settings of apt and pip and in the environment
   {
     environment
     apt_settings
@@ -207,9 +207,8 @@ local_paths() { # that apt, pip and the environment name
   } | grep -oE '(file:)?/[^][:space:],;"]+' | sort -u || true
 }
 
-# A file is copied, a folder seen there, to be read only, unless that Debian has one of
-# its own. The pages of a package index point to files beside it: with it comes the
-# folder it is in.
+# Copies a file, or mounts a folder read-only, unless that Debian has its own. The pages
+# of a package index point to files next to it, so its parent folder is mounted.
 bring() {
   local path=${1#file:}
   path=/$(sed 's,^/*,,; s,/*$,,' <<<"$path")
@@ -224,7 +223,7 @@ bring() {
 
 # ---- a run -----------------------------------------------------------------------
 
-debian() { # debian [VARIABLE=value...] command...: there, in the copy of this folder
+debian() { # debian [VARIABLE=value...] command...: runs it there, in the copy of this folder
   local variables=()
   mapfile -t variables < <(environment)
   chroot "$root" env -i -C /source "${variables[@]}" HOME=/root LC_ALL=C.UTF-8 \
@@ -234,7 +233,7 @@ debian() { # debian [VARIABLE=value...] command...: there, in the copy of this f
     TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}" "$@" </dev/null
 }
 
-fresh_source() { # this folder, less what was made in it
+fresh_source() { # a copy of this folder, without what was built in it
   rm -rf "$root/source" "$root/library"
   mkdir "$root/source" "$root/library"
   find "$root/tmp" -mindepth 1 -delete
@@ -247,7 +246,7 @@ r_package() {
   debian R CMD build . && debian bash -c 'R CMD INSTALL modelcheckpoint_*.tar.gz'
 }
 
-versions() { # and whether they are those that this is about
+versions() { # prints them; fails if they are older than this test is about
   debian Rscript -e '
     of <- function(name) reticulate::import(name)$`__version__`
     seen <- list(

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs the tests that save to object stores, on real servers on this machine; called by
-# the Makefile. rclone comes with .venv. The others are put into .venvs/servers; where
-# one cannot be had, its tests are skipped, and said to be.
+# Runs the tests that save to object stores, against real servers on this machine;
+# called by the Makefile. rclone comes with .venv. The others are installed into
+# .venvs/servers; if one cannot be installed, its tests are reported as skipped.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 folder=.venvs/servers log=.setup/servers.log summary=.setup/summary-remote.txt
@@ -34,11 +34,11 @@ faketime() {
     "libfaketime>=3"
 }
 
-install() ( # in a subshell: the lock goes with it
+install() ( # in a subshell, which releases the lock when it ends
   if command -v flock >/dev/null; then exec 9>.venvs/lock && flock 9; fi
   if [[ ! -x $folder/bin/moto_server ]]; then attempt "moto (S3)" moto; fi
   if ! compgen -G "$folder/lib/*/site-packages/libfaketime" >/dev/null; then
-    attempt "libfaketime (a clock that is off)" faketime
+    attempt "libfaketime (a wrong clock)" faketime
   fi
   if [[ ! -x $folder/node_modules/.bin/azurite-blob ]]; then
     attempt "azurite (Azure)" azurite
@@ -46,7 +46,7 @@ install() ( # in a subshell: the lock goes with it
 )
 
 install
-# The slow files first, as tests/python/conftest.py has them.
+# The slow files come first, as ordered in tests/python/conftest.py.
 .venv/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder \
   -m remote "$@" |
   tee .setup/remote.txt

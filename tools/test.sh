@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Runs pytest and testthat side by side, and ends with a summary line of each.
-# Both run to their end, whatever the other one finds.
+# Runs pytest and testthat in parallel, and ends with a summary line for each.
+# Both run to the end, even if the other one fails.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 failed=0
 
-# Some hundred processes load the package, and each would compile it again. pytest
-# keeps its rewritten tests in the same way.
+# A hundred or more processes load the package, and each would compile it again. pytest
+# caches its rewritten tests in the same way.
 unset PYTHONDONTWRITEBYTECODE
 
 rm -f .setup/pytest.xml .setup/testthat.txt
 NOT_CRAN=true Rscript tools/testthat.R .setup/testthat.txt >.setup/testthat.log 2>&1 &
 testthat=$!
-# Three processes on two cores: each waits a fifth of its time, mostly for the disk. In the
-# order of tests/python/conftest.py, not of the number of tests in a file.
+# Three processes on two cores: each waits a fifth of its time, mostly for the disk.
+# Files run in the order of tests/python/conftest.py, not by their number of tests.
 .venv/bin/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder \
   -m "not remote" "$@" --junitxml=.setup/pytest.xml || failed=1
 echo

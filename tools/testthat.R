@@ -1,5 +1,5 @@
-# Tests the installed R package; writes its summary line to the file named.
-# In a file or a pipe a line that is drawn anew many times a second is many lines.
+# Tests the installed R package; writes a summary line to the file given as argument.
+# In a file or a pipe, a line that is redrawn many times a second becomes many lines.
 reporter <- testthat::ProgressReporter$new(
   show_praise = FALSE,
   max_failures = Inf,
