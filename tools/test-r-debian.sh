@@ -223,7 +223,7 @@ bring() {
 
 # ---- a run -----------------------------------------------------------------------
 
-debian() { # debian [VARIABLE=value...] command...: runs it there, in the copy of this folder
+debian() { # debian [VARIABLE=value...] command...: runs it in its copy of this folder
   local variables=()
   mapfile -t variables < <(environment)
   chroot "$root" env -i -C /source "${variables[@]}" HOME=/root LC_ALL=C.UTF-8 \
