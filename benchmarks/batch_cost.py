@@ -1,10 +1,10 @@
-"""What the callback costs per batch, when no save is due.
+"""What the callback costs per batch when no save is due.
 
-Times the callback's own batch hook inside a real `fit` of a small model, batch by
-batch, and shows beside it a whole batch of the same `fit`: with `save_freq="epoch"`
-there is no hook to time, and Keras says so itself.
+Times the callback's own batch hook in a real `fit` of a small model, batch by batch,
+and shows next to it a whole batch of the same `fit`. With `save_freq="epoch"` there is
+no hook to time, as Keras itself confirms.
 
-Run it by `make bench`. One process for each Keras, as each takes the processor over.
+Run it with `make bench`. Each Keras has its own process, as each takes over the CPU.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-# Where the package is not installed, as in the environment of `make test-backends`.
+# The package may not be installed, as in the environment of `make test-backends`.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "python"))
 
 BATCHES = 3000
@@ -63,7 +63,7 @@ def measure(name: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "w.keras")
             callback = Timed(path, save_freq=save_freq, save_freq_unit=unit)
-            with contextlib.redirect_stdout(io.StringIO()):  # that nothing was saved
+            with contextlib.redirect_stdout(io.StringIO()):  # "nothing was saved"
                 train(K, callback)
         show(name, unit, callback)
     epoch_mode(name, K, ModelCheckpoint("w.keras"))
@@ -93,7 +93,7 @@ def show(name: str, unit: str, callback) -> None:
 
 
 def label(name: str) -> str:
-    """Return the name, with the backend where Keras has one."""
+    """Return the name and, for `keras`, its backend."""
     return f"keras, {os.environ['KERAS_BACKEND']}" if name == "keras" else name
 
 

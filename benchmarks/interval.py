@@ -1,9 +1,10 @@
-"""How often one can save a model while training takes at most 3.5 percent longer.
+"""How often a model can be saved if training may take at most 3.5 percent longer.
 
-Trains the big model of `saving.py` on each backend with this project's callback in each
-format, with Keras' own in each of its own and, on JAX, with `OrbaxCheckpoint`, and
-prints the shortest interval between two saves for each. `benchmarks/README.md` says how
-it is found. Run it by `make bench`, or with interpreters of your own.
+Trains the big model of `saving.py` on each backend: with this project's callback in
+each format, with Keras' callback in each of its formats and, on JAX, with
+`OrbaxCheckpoint`. Prints the shortest interval between two saves for each.
+`benchmarks/README.md` explains how it is found. Run it with `make bench`, or with
+interpreters of your own.
 """
 
 from __future__ import annotations
@@ -58,12 +59,12 @@ def measure(options: argparse.Namespace) -> None:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--quick", action="store_true", help="a small state and few saves, to try it"
+        "--quick", action="store_true", help="a small state and few saves, for a trial"
     )
     parser.add_argument("--backend", action="append", choices=list(BACKENDS))
-    parser.add_argument("--folder", help="where checkpoints go; else a temporary one")
-    parser.add_argument("--json", help="file for every number that was measured")
-    picture = "file for a picture of the intervals (.svg); else with the results"
+    parser.add_argument("--folder", help="where checkpoints go (else temporary)")
+    parser.add_argument("--json", help="file for all measured numbers")
+    picture = "file for a picture of the intervals (.svg; else with the results)"
     parser.add_argument("--picture", help=picture)
     add_results(parser)
     add_interpreters(parser)
@@ -71,7 +72,7 @@ def parsed() -> argparse.Namespace:
     if options.results and not options.picture:
         options.picture = os.path.join(options.results, "interval.svg")
     if options.picture and importlib.util.find_spec("matplotlib") is None:
-        parser.error("the picture takes matplotlib: pip install matplotlib")
+        parser.error("the picture needs matplotlib: pip install matplotlib")
     return options
 
 

@@ -1,4 +1,4 @@
-"""How often one can save if training may take so much longer by it, and no more."""
+"""How often a model can be saved if that may lengthen training by a given share."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ LIMIT = 0.035
 
 
 def shortest_interval(added: Sequence[float], busy: Sequence[float]) -> float:
-    """Return how many seconds must lie between two saves.
+    """Return how many seconds must pass between two saves.
 
     Args:
-        added: By how many seconds each save lengthened training, of several runs.
-        busy: For how many seconds each save was under way; a second one would wait.
+        added: By how many seconds each save lengthened training, in several runs.
+        busy: For how many seconds each save was in progress; a second one would wait.
     """
     return max(median(added) / LIMIT, median(busy))
 
 
 def added_by_saves(laps: Sequence[Sequence[float]]) -> float:
-    """Return by how much a save lengthened training.
+    """Return by how many seconds a save lengthened training.
 
-    The epochs that follow a save are compared with those that follow none, the first
-    batch with the first, and so on. The median over several epochs, for each batch,
-    leaves out what else the machine did meanwhile.
+    Epochs that follow a save are compared with epochs that follow none, batch by batch.
+    For each batch, the median over several epochs excludes what else the machine did.
 
     Args:
-        laps: For each epoch the seconds between the ends of batches, from the last one
-            of the epoch before. The second epoch was saved, the fourth, and so on. What
-            follows the first save is passed over: it sets everything up.
+        laps: For each epoch, the seconds between the ends of batches, starting from the
+            last batch of the epoch before. Every second epoch was saved. What follows
+            the first save is skipped, as that save sets everything up.
     """
     after, others = laps[4::2], laps[5::2]
     return sum(map(median, zip(*after))) - sum(map(median, zip(*others)))

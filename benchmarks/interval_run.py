@@ -1,6 +1,6 @@
-"""One process of `interval.py`: how much longer a fit takes for each save in it.
+"""One process of `interval.py`: how much longer each save makes a fit.
 
-What it found goes to a file, as JSON.
+The results are written to a file, as JSON.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ TRY = Effort(seconds=0.5, saves=2, runs=1)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["versions", "interval"])
-    parser.add_argument("--out", required=True, help="file for what was found")
+    parser.add_argument("--out", required=True, help="file for the results")
     parser.add_argument("--folder", required=True, help="where checkpoints go")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    with contextlib.redirect_stdout(io.StringIO()):  # what callbacks say as they save
+    with contextlib.redirect_stdout(io.StringIO()):  # the callbacks' own output
         backend = keras.backend.backend()
         if options.what == "versions":
             found = versions(backend)
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 class Trials:
-    """Fits of one model, in which every second epoch is saved, or none."""
+    """Fits of one model that save after every second epoch, or never."""
 
     def __init__(self, case: Any, effort: Effort, folder: str) -> None:
         self._effort, self._folder = effort, folder
@@ -84,7 +84,7 @@ class Trials:
         self._state = sum(numpy_of(v).nbytes for v in variables_of(model))
 
     def intervals(self) -> dict[str, Any]:
-        """Return what a save with each callback costs, all of them in turn."""
+        """Return what a save costs with each callback, measured in turn."""
         kinds: list[Kind] = [(NOTHING, ""), *self._kinds]
         rows: dict[Kind, dict[str, Any]] = {
             kind: {"maker": kind[0], "suffix": kind[1], "added": [], "busy": []}
@@ -104,8 +104,8 @@ class Trials:
         """Train, and save after every second epoch.
 
         Returns:
-            By how much a save lengthened training, the first save of the fit aside; and
-            for how long the last save was busy while nothing else was.
+            By how many seconds a save lengthened training, not counting the first save
+            of the fit; and how long the last save was busy while nothing else was.
         """
         clock, own = Clock(), kept_folder(self._folder)
         saver = None if kind[0] == NOTHING else every_second(kind, own)
@@ -132,7 +132,7 @@ def every_second(kind: Kind, folder: str) -> Any:
 
 
 class Clock(keras.callbacks.Callback):
-    """Takes the time of each batch's end, before the callback after it saves."""
+    """Records when each batch ends, before the next callback saves."""
 
     def __init__(self) -> None:
         super().__init__()

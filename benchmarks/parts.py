@@ -1,9 +1,9 @@
-"""What it costs to save a model that lies in parts on two processes of JAX.
+"""What it costs to save a model that is split over two JAX processes.
 
-Trains the big model of `saving.py` on two processes of this machine, each of which has
-one half, and saves it with this project's callback to `.orbax`, with Keras' own
-`OrbaxCheckpoint`, and not at all. `benchmarks/README.md` says what the columns mean.
-Run it by `make bench`, or with an interpreter of your own.
+Trains the big model of `saving.py` in two processes on this machine, each of which has
+one half. Saves it with this project's callback to `.orbax`, with Keras' own
+`OrbaxCheckpoint`, and not at all. `benchmarks/README.md` explains the columns. Run it
+with `make bench`, or with an interpreter of your own.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ COLUMNS: Columns = (
 ENVIRONMENT = {
     "JAX_PLATFORMS": "cpu",
     "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
-    # The processes meet on this machine, where no proxy leads.
+    # The processes connect on this machine, which no proxy can reach.
     **{name: "" for name in os.environ if name.lower().endswith("_proxy")},
 }
 
@@ -63,7 +63,7 @@ def measure(options: argparse.Namespace) -> None:
         except (OSError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[-1]
             print(
-                f"\nNo model in parts is measured, which takes JAX and Orbax: {reason}"
+                f"\nA model in parts needs JAX and Orbax, so none is measured: {reason}"
             )
             return
         print_head(machine(folder))
@@ -79,10 +79,10 @@ def measure(options: argparse.Namespace) -> None:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--quick", action="store_true", help="a small state and few saves, to try it"
+        "--quick", action="store_true", help="a small state and few saves, for a trial"
     )
-    parser.add_argument("--folder", help="where checkpoints go; else a temporary one")
-    parser.add_argument("--json", help="file for every number that was measured")
+    parser.add_argument("--folder", help="where checkpoints go (else temporary)")
+    parser.add_argument("--json", help="file for all measured numbers")
     add_results(parser)
     add_interpreters(parser)
     return parser.parse_args()

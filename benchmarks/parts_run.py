@@ -1,7 +1,7 @@
 """One of the two processes of `parts.py`: trains with each callback in turn.
 
-Process 0 starts the other one, and writes what both found to a file, as JSON: its own
-figures, and as `either` the longest stall that one of the two had in a fit.
+Process 0 starts the other one and writes the results of both to a file, as JSON: its
+own figures and, as `either`, the longest stall of either process in a fit.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ Row = dict[str, Any]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["versions", "turns"])
-    parser.add_argument("--out", required=True, help="file for what was found")
+    parser.add_argument("--out", required=True, help="file for the results")
     parser.add_argument("--folder", required=True, help="where checkpoints go")
-    parser.add_argument("--port", type=int, help="at which process 0 waits")
+    parser.add_argument("--port", type=int, help="where process 0 waits")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # there Gloo tells of each meeting
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Gloo reports each connection there
     found = all_versions() if options.what == "versions" else of_both(options)
     with open(options.out, "w") as file:
         json.dump(found, file)
@@ -64,7 +64,7 @@ def all_versions() -> dict[str, Any]:
 
 
 def of_both(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure, in process 0 together with another one that it starts."""
+    """Measure in both processes; process 0 starts the other one."""
     if options.port is not None:
         return measured(options, 1, options.port)
     port, out = free_port(), f"{options.out}.1"
@@ -114,19 +114,19 @@ def lay_out() -> None:
 
 
 def case_of(quick: bool) -> Case:
-    """Return the big model, with epochs in which a save ends before the next."""
+    """Return the big model, with epochs long enough for a save to end in one."""
     if quick:
         return replace(QUICK["big"], seconds=0.5, turns=2, pairs=1)
     return replace(CASES["big"], seconds=1.5, epochs=20, turns=2, pairs=4)
 
 
 def turns(case: Case, folder: str) -> dict[str, Any]:
-    """Measure a fit with each callback and without any, in turn, there and back."""
+    """Measure a fit with each callback and with none, reversing the order each turn."""
     import jax
 
     tiny = QUICK["tiny"]
     train_tiny = trainer_of(model_of(tiny), tiny)
-    for kind in KINDS:  # so that all is imported
+    for kind in KINDS:  # so that everything is imported
         one_fit(train_tiny, 1, 2, kind, folder)
     model = model_of(case)
     train = trainer_of(model, case)
@@ -168,7 +168,7 @@ def note(row: Row, plain: Row, saved: Row) -> None:
 
 
 def steps_of(train: Any, seconds: float) -> int:
-    """Return how many batches take so long, as process 0 finds."""
+    """Return how many batches take this long in process 0."""
     from jax.experimental.multihost_utils import broadcast_one_to_all
 
     found = round(8 * seconds / min(seconds_of(train, 8) for _ in range(3)))
@@ -190,7 +190,7 @@ def one_fit(
     folder: str,
     waits: bool = False,
 ) -> Row:
-    """Measure one fit, with a callback or without any, in an empty folder."""
+    """Measure one fit, with a callback or with none, in an empty folder."""
     own = os.path.join(folder, f"{KEPT}{next(_FITS)}")  # the same in both processes
     os.makedirs(own, exist_ok=True)
     watched = [] if kind is None else [callback_of(kind, own)]
@@ -226,13 +226,13 @@ def size_of(folder: str) -> int:
 
 
 class Waiter(keras.callbacks.Callback):
-    """Stands behind a callback that saves, and waits for the end of each save.
+    """Follows a callback that saves, and waits for the end of each save.
 
     Args:
-        callback: That saves.
+        callback: The callback that saves.
 
     Attributes:
-        durable: Seconds from where each save began to its end.
+        durable: Seconds from the start of each save to its end.
     """
 
     def __init__(self, callback: Any) -> None:

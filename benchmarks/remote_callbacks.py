@@ -14,7 +14,7 @@ from saving_callbacks import timed
 from saving_cases import ORBAX, OURS, arguments, callback_class
 
 COPIED = "keras, copied"
-"""Keras' own callback, which saves to a folder, and a copy of each file."""
+"""Keras' own callback, which saves to a folder, plus a copy of each file."""
 
 KINDS = [
     (maker, suffix) for maker in (OURS, COPIED) for suffix in (".keras", ".weights.h5")
@@ -24,13 +24,13 @@ ROOT = f"s3://{BUCKET}"
 
 
 class CopiedCheckpoint(keras.callbacks.ModelCheckpoint):
-    """Keras' own callback, and a copy of each file to the store: its only way there.
+    """Keras' own callback plus a copy of each file to the store: its only way there.
 
     Training waits for both.
 
     Args:
         filepath: Where Keras saves, with a field for the epoch.
-        root: Address below which each copy gets the name of its file.
+        root: Address under which each copy is stored, by the name of its file.
         more: Further arguments of Keras' callback.
     """
 
@@ -45,11 +45,11 @@ class CopiedCheckpoint(keras.callbacks.ModelCheckpoint):
 
 
 def remote_callback(kind: tuple[str, str], folder: str) -> Any:
-    """Return a callback whose checkpoints end up in the store, which it empties.
+    """Empty the store, and return a callback whose checkpoints end up there.
 
     Args:
         kind: Who made the callback, and the format.
-        folder: Local, empty; the checkpoints in the store get its name.
+        folder: Local and empty; the folder in the store gets its name.
     """
     empty()
     root = root_of(folder)
@@ -68,7 +68,7 @@ def root_of(folder: str) -> str:
 
 
 def store_at(address: str) -> Any:
-    # Where options are given, what the environment says of http:// is not read.
+    # If options are given, the environment's setting for http:// is not read.
     return from_url(address, client_options={"allow_http": True})
 
 
@@ -80,7 +80,7 @@ def empty() -> None:
 
 
 def wait_for(callback: Any) -> None:
-    """Return once the store has confirmed all that a callback has begun to save."""
+    """Wait until the store has confirmed every save that the callback has begun."""
     for name in ("wait", "wait_until_finished"):
         if hasattr(callback, name):
             getattr(callback, name)()
@@ -89,7 +89,7 @@ def wait_for(callback: Any) -> None:
 def why_not_orbax(train: Any, folder: str) -> str | None:
     """Return the error of `OrbaxCheckpoint` for an address of the store, if any."""
     here = os.getcwd()
-    os.chdir(folder)  # what it takes for a local path is to be deleted with the rest
+    os.chdir(folder)  # it may take the address for a local path
     try:
         callback = callback_class(ORBAX)(root_of(folder))
         train(1, 2, [callback])

@@ -1,6 +1,6 @@
 """One process of `remote.py`: trains with some callbacks that save to a store.
 
-What it found goes to a file, as JSON, like that of `saving_run.py`.
+The results are written to a file, as JSON like that of `saving_run.py`.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ Kind = tuple[str, str]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["versions", "orbax", "turns", "memory"])
-    parser.add_argument("--out", required=True, help="file for what was found")
+    parser.add_argument("--out", required=True, help="file for the results")
     parser.add_argument("--folder", required=True, help="where local files go")
-    parser.add_argument("--only", type=int, help="number of a callback")
-    parser.add_argument("--orbax", action="store_true", help="OrbaxCheckpoint, too")
-    parser.add_argument("--steps", type=int, default=0, help="batches of an epoch")
+    parser.add_argument("--only", type=int, help="number of the callback")
+    parser.add_argument("--orbax", action="store_true", help="OrbaxCheckpoint too")
+    parser.add_argument("--steps", type=int, default=0, help="batches per epoch")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    with contextlib.redirect_stdout(io.StringIO()):  # what callbacks say as they save
+    with contextlib.redirect_stdout(io.StringIO()):  # the callbacks' own output
         found = measured(options)
     with open(options.out, "w") as file:
         json.dump(found, file)
@@ -91,7 +91,7 @@ def all_versions() -> dict[str, Any]:
 
 
 def turns(case: Case, kinds: list[Kind], folder: str) -> dict[str, Any]:
-    """Measure all but memory, with each callback and without any, in turn."""
+    """Measure all but memory, with each callback and with none, in turn."""
     model = model_of(case)
     train = trainer_of(model, case)
     warm_up(kinds, folder, remote_callback)
@@ -147,14 +147,14 @@ def compare(
 
 
 class Pair(keras.callbacks.Callback):
-    """Stands behind a callback that saves, waits for the store, and uploads as much.
+    """Follows a callback that saves, waits for the store, and uploads as many bytes.
 
     Args:
-        callback: That saves.
-        root: The address below which its checkpoints come to lie.
+        callback: The callback that saves.
+        root: The address under which its checkpoints are stored.
 
     Attributes:
-        confirmed: Seconds from where a save began to the store's confirmation.
+        confirmed: Seconds from the start of a save to the store's confirmation.
         upload: Seconds of a bare upload from memory.
         bytes: Size of the checkpoint, in one object.
     """

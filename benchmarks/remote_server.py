@@ -22,7 +22,7 @@ PATIENCE = 30.0
 
 @contextlib.contextmanager
 def object_server(folder: str) -> Iterator[dict[str, str]]:
-    """Serve a new bucket below a folder, and give the environment of its clients.
+    """Serve a new bucket below a folder, and yield the environment for its clients.
 
     Raises:
         RuntimeError: If the server does not start.
@@ -50,7 +50,7 @@ def free_port() -> int:
 
 
 def environment(port: int) -> dict[str, str]:
-    """Return what names a server, and its keys, to whoever speaks S3."""
+    """Return the variables that give an S3 client the server's address and keys."""
     return {
         "AWS_ACCESS_KEY_ID": KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET,

@@ -26,7 +26,7 @@ def add_results(parser: argparse.ArgumentParser) -> None:
 
 
 def print_head(line: str) -> None:
-    """Print a line about the machine or the versions; it heads the file, too."""
+    """Print a line about the machine or the versions; it also heads the file."""
     print(line, flush=True)
     _head.append(line)
 
@@ -39,7 +39,7 @@ def result_file(folder: str | None) -> Iterator[None]:
     that fails, or that finds nothing to measure, leaves the file of the last run alone.
 
     Args:
-        folder: Where the file goes; made if it is missing. None: no file is written.
+        folder: Where the file goes; created if missing. None: no file is written.
     """
     if folder is None:
         yield
@@ -91,7 +91,7 @@ def markdown(script: str, head: list[str], printed: str) -> str:
 
 
 def commit() -> str:
-    """Return at which commit the project is; nothing where Git does not say it."""
+    """Return the project's current commit; nothing if Git does not report it."""
     command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
         done = subprocess.run(command, capture_output=True, text=True, check=True)

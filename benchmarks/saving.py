@@ -1,12 +1,12 @@
-"""What it costs to save while training goes on, beside what else is there.
+"""What it costs to save while training goes on, compared with the alternatives.
 
-Trains three models on each backend, with each callback that is installed and without
-any; prints one table for each and, at the end, the bars that this project sets itself.
-`benchmarks/README.md` says what the columns mean.
+Trains three models on each backend, with each installed callback and with none. Prints
+one table for each and, at the end, the bars that this project sets itself.
+`benchmarks/README.md` explains the columns.
 
-Run it by `make bench`, or with interpreters of your own. Each backend has a process
-of its own, and with the big model each callback has one, and all of them share one
-more, where what a fit takes is measured in turn.
+Run it with `make bench`, or with interpreters of your own. Each backend has a process
+of its own. With the big model, each callback has one, too, and all share one more, in
+which whole fits are measured in turn.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class Child:
     """How a process that measures is started.
 
     Attributes:
-        backend: The backend of Keras in it.
+        backend: Keras' backend in it.
         python: Its interpreter.
         folder: Where it saves.
         quick: Whether it measures small states, and few of them.
-        script: What it runs, of the scripts beside this one.
-        environment: What its environment has beside that of this process.
+        script: The script that it runs, next to this one.
+        environment: Variables in addition to the environment of this process.
     """
 
     backend: str
@@ -115,12 +115,12 @@ def measure(options: argparse.Namespace) -> None:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--quick", action="store_true", help="small states and few saves, to try it"
+        "--quick", action="store_true", help="small states and few saves, for a trial"
     )
     parser.add_argument("--backend", action="append", choices=list(BACKENDS))
     parser.add_argument("--case", action="append", choices=list(CASES))
-    parser.add_argument("--folder", help="where checkpoints go; else a temporary one")
-    parser.add_argument("--json", help="file for every number that was measured")
+    parser.add_argument("--folder", help="where checkpoints go (else temporary)")
+    parser.add_argument("--json", help="file for all measured numbers")
     add_results(parser)
     add_interpreters(parser)
     return parser.parse_args()
@@ -133,16 +133,16 @@ def add_interpreters(parser: argparse.ArgumentParser) -> None:
             f"--{backend}",
             default=os.environ.get(variable, str(ROOT / python)),
             metavar="PYTHON",
-            help=f"the interpreter with it; else ${variable}, else {python}",
+            help=f"its interpreter (else ${variable}, else {python})",
         )
 
 
 def presented(child: Child) -> dict[str, Any] | None:
-    """Print what will be measured, or that it is not here, and return its versions."""
+    """Print what will be measured, or what is not installed; return the versions."""
     try:
         versions = child.run("versions")
     except (OSError, RuntimeError) as error:
-        reason = str(error).strip().splitlines() or ["it says nothing"]
+        reason = str(error).strip().splitlines() or ["no reason given"]
         print(f"\n{child.backend}: not installed, so not measured ({reason[-1]})")
         return None
     print_versions(child.backend, versions)

@@ -56,7 +56,7 @@ def bars_of(found: dict[str, Any]) -> list[Bar]:
 
 
 def added(row: Row, what: str) -> list[float]:
-    """Return how much more each fit took than the one before it, without a callback."""
+    """Return how much more each fit took than the fit before it without a callback."""
     if f"plain_{what}" not in row:
         return []
     return [some - plain for some, plain in zip(row[what], row[f"plain_{what}"])]
@@ -106,7 +106,7 @@ def _against_keras(
     if suffix in limits:
         ratio = median(row["later"]) / median(keras["later"])
         yield f"{name} stall / Keras' stall", ratio, limits[suffix]
-    if case != "tiny":  # where one fit differs from the next by more than that
+    if case != "tiny":  # whose fits vary by more than that
         ratio = median(added(row, "wall")) / median(added(keras, "wall"))
         limit = 0.25 if holds and case == "big" else 0.5
         yield f"{name} wall time added / Keras'", ratio, limit

@@ -1,4 +1,4 @@
-"""The callbacks that save, which take the time of their hooks."""
+"""The callbacks that save, with their hooks timed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def callback_of(
 
 
 def timed(base: type) -> type:
-    """Return the callback, which takes the time of its hooks that save or wait."""
+    """Return the callback with a timer on its hooks that save or wait."""
 
     class Timed(base):  # type: ignore[misc,valid-type]
         def on_train_begin(self, logs: Any = None) -> None:

@@ -29,13 +29,13 @@ class Case:
         width: Units of each Dense layer, and of the input.
         depth: How many there are.
         batch: Samples in a batch.
-        seconds: How long an epoch takes, about: so many batches are in it.
+        seconds: About how long an epoch takes; this sets its number of batches.
         epochs: Epochs, and saves, of a measured fit.
         rounds: How many fits are measured with each callback.
-        turns: How many fits of those that all share a process, one after the other, for
-            what a fit takes; 0 where the others share one as well.
-        pairs: Saves of which each is compared with a plain copy and a plain write.
-        every: Batches between saves where the batch after each is timed; 0: none is.
+        turns: How many fits with each callback in the process that all callbacks share,
+            for what a whole fit takes; 0 if all measurements share one process.
+        pairs: Saves that are each compared with a plain copy and a plain write.
+        every: Batches between saves when the batch after each save is timed; 0: none.
     """
 
     width: int
@@ -67,7 +67,7 @@ QUICK = {
 
 
 def callbacks_here(backend: str) -> list[tuple[str, str]]:
-    """Return all callbacks that can be measured here, by who made them and format."""
+    """Return all callbacks that can be measured here, by maker and format."""
     makers = [OURS, KERAS]
     if backend == "jax" and importlib.util.find_spec("orbax") is not None:
         makers.append(ORBAX)
@@ -89,17 +89,17 @@ def callback_class(maker: str) -> type:
 def arguments(
     maker: str, suffix: str, folder: str, name: str = "model-{epoch}"
 ) -> tuple[str, dict[str, Any]]:
-    """Return where a callback saves, and what else it is told."""
+    """Return where a callback saves, and its other arguments."""
     path = os.path.join(folder, f"{name}{suffix}")
     weights_only = suffix in (".weights.h5", ".hdf5")
     return path, {"save_weights_only": True} if weights_only else {}
 
 
 def model_of(case: Case) -> Any:
-    """Return a model with all its state, on TensorFlow with few layers to train.
+    """Return a model with all its state; on TensorFlow only a few layers train.
 
-    TensorFlow traces the training of 600 layers for minutes; there only the last ten
-    train, once the optimizer has its variables for all.
+    TensorFlow needs minutes to trace the training of 600 layers. There only the last
+    ten train, after the optimizer has created its variables for all.
     """
     import keras
 

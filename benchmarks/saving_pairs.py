@@ -1,4 +1,4 @@
-"""What is compared in pairs, so that the machine's noise falls on both of a pair."""
+"""Comparisons in pairs, so that the machine's noise affects both of a pair."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def compare(train: Any, callback: Any, pairs: int) -> dict[str, Any]:
 
 
 class Pair(keras.callbacks.Callback):
-    """Stands behind a callback of this project, and does the other of each pair."""
+    """Follows a callback of this project, and does the other half of each pair."""
 
     def __init__(self, callback: Any) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Pair(keras.callbacks.Callback):
         self.callback.wait()
         now = time.perf_counter()
         image = image_of(self.callback)
-        if epoch == 0 or image is None:  # no image: it was saved by Keras
+        if epoch == 0 or image is None:  # no image: Keras saved it
             return
         self.durable.append(now - self.callback.ended)
         self.plain.append(plain_write(image.block.data, self.callback.filepath))
@@ -94,10 +94,10 @@ def plain_copy(callback: Any, image: Any) -> float:
 
 
 class Batches(keras.callbacks.Callback):
-    """Stands before a callback that saves after some batches; takes the time of each.
+    """Precedes a callback that saves after some batches, and times each batch.
 
     Attributes:
-        seconds: What each batch took, without the hooks of those behind.
+        seconds: What each batch took, without the hooks of later callbacks.
     """
 
     def __init__(self) -> None:
@@ -114,13 +114,13 @@ class Batches(keras.callbacks.Callback):
 def after_saves(
     train: Any, callback: Any, saves: int, every: int
 ) -> dict[str, list[float]]:
-    """Take the times of the batches after a save, and of all others.
+    """Time the batches after a save, and all others.
 
     Args:
         train: Trains for some epochs of some batches.
         callback: Of this project; it saves after `every` batches.
-        saves: How many; the first is waited for, and not counted.
-        every: Batches from a save to the next, enough that the file is then written.
+        saves: How many; the first is awaited and not counted.
+        every: Batches from one save to the next, enough for the file to be written.
     """
     batches = Batches()
     gc.collect()
@@ -134,7 +134,7 @@ def after_saves(
 
 
 def epoch_mode(pairs: int, seconds: float, folder: str) -> dict[str, Any]:
-    """Compare fits in which a callback sees no save due with fits without any."""
+    """Compare fits whose callback has no save due with fits without a callback."""
     import numpy as np
 
     model = keras.Sequential([keras.Input((64,)), *dense(64, 64, 1)])

@@ -9,15 +9,15 @@ import keras
 
 
 class Peak(keras.callbacks.Callback):
-    """Note the peak up to the end of the first epoch, and begin anew there.
+    """Notes the peak up to the end of the first epoch, then starts over.
 
-    Stands behind a callback that saves, so the peak up to there has its first save.
+    Follows a callback that saves, so the first peak includes its first save.
     """
 
     first: int | None = None
 
     def reset(self) -> None:
-        """Let the kernel take the memory of this moment for the peak so far."""
+        """Have the kernel reset the peak to the memory in use now."""
         with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
             file.write("5")
 
@@ -28,7 +28,7 @@ class Peak(keras.callbacks.Callback):
 
 
 def peak_now() -> int | None:
-    """Return VmHWM in bytes; None where the system does not say it."""
+    """Return VmHWM in bytes; None if the system does not report it."""
     with contextlib.suppress(OSError), open("/proc/self/status") as file:
         for line in file:
             if line.startswith("VmHWM:"):

@@ -1,7 +1,7 @@
 """One process of `saving.py`: trains one case with some callbacks, and measures.
 
-What it found goes to a file, as JSON: there each list has one number for each save,
-or for each fit, in the order in which they were made.
+The results are written to a file, as JSON: each list has one number for each save, or
+for each fit, in the order in which they were made.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ import modelcheckpoint
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["versions", "epoch-mode", *CASES])
-    parser.add_argument("--out", required=True, help="file for what was found")
+    parser.add_argument("--out", required=True, help="file for the results")
     parser.add_argument("--folder", required=True, help="where checkpoints go")
-    parser.add_argument("--only", type=int, help="number of a callback")
+    parser.add_argument("--only", type=int, help="number of the callback")
     parser.add_argument("--turns", action="store_true", help="only what a fit takes")
-    parser.add_argument("--steps", type=int, default=0, help="batches of an epoch")
+    parser.add_argument("--steps", type=int, default=0, help="batches per epoch")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    with contextlib.redirect_stdout(io.StringIO()):  # what callbacks say as they save
+    with contextlib.redirect_stdout(io.StringIO()):  # the callbacks' own output
         found = measured(options)
     with open(options.out, "w") as file:
         json.dump(found, file)
@@ -119,7 +119,7 @@ def batches(
 def turns(
     case: Case, kinds: list[tuple[str, str]], steps: int, folder: str
 ) -> dict[str, Any]:
-    """Measure what a fit takes, with each callback and without any, one by one."""
+    """Measure what a fit takes, with each callback and with none, one by one."""
     train = trainer_of(model_of(case), case)
     warm_up(kinds, folder)
     train(1, 2, [])
@@ -136,7 +136,7 @@ def turns(
 def warm_up(
     kinds: list[tuple[str, str]], folder: str, make: Maker = callback_of
 ) -> None:
-    """Save another, tiny model with each callback, so that all is imported."""
+    """Save a different, tiny model with each callback, to import everything."""
     case = QUICK["tiny"]
     train = trainer_of(model_of(case), case)
     for kind in kinds:
@@ -144,7 +144,7 @@ def warm_up(
 
 
 def steps_of(train: Any, seconds: float) -> int:
-    """Return how many batches take so long."""
+    """Return how many batches take this long."""
     steps = 4
     while True:
         took = min(seconds_of(train, steps) for _ in range(2))
@@ -167,7 +167,7 @@ def one_fit(
     folder: str,
     make: Maker = callback_of,
 ) -> dict[str, Any]:
-    """Measure one fit, with a callback or without any."""
+    """Measure one fit, with a callback or with none."""
     watched = [] if kind is None else [make(kind, kept_folder(folder))]
     peak = Peak()
     gc.collect()
@@ -214,7 +214,7 @@ def note_times(
 
 
 def fallback_of(callback: Any) -> str | None:
-    """Return why this project saved by Keras' public API, if it did."""
+    """Return why this project saved through Keras' public API, if it did."""
     problems = getattr(callback, "problems", None)
     return "; ".join(problems) if problems else None
 
