@@ -76,7 +76,7 @@ load_flowers <- function() {
   rows <- sample(nrow(iris))
   x <- scale(as.matrix(iris[rows, 1:4]))
   y <- as.integer(iris$Species[rows]) - 1L
-  # array(): Keras takes a plain R vector, which arrives as a list, for no data.
+  # array(): a plain R vector arrives as a list, which Keras does not accept as data.
   list(
     train = list(x = x[1:100, ], y = array(y[1:100])),
     test = list(x[101:150, ], array(y[101:150]))
@@ -118,7 +118,7 @@ predictions <- function(model, flowers) {
 
 # ---- what is printed ----------------------------------------------------------
 
-# One row for each file that is there; a file saved anew has a newer line.
+# One row for each file: a file that was saved again has a newer line.
 read_journal <- function(path) {
   lines <- jsonlite::stream_in(file(path), verbose = FALSE)
   lines <- lines[!duplicated(lines$path, fromLast = TRUE), ]

@@ -119,7 +119,7 @@ def predictions(model, test):
 
 
 def read_journal(path):
-    """One entry for each file that is there: a file saved anew has a newer line."""
+    """One entry for each file: a file that was saved again has a newer line."""
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     newest = {line["path"]: line for line in lines}
     return dict(sorted(newest.items(), key=lambda item: item[1]["epoch"]))

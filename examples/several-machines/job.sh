@@ -2,7 +2,7 @@
 #SBATCH --ntasks=2
 #SBATCH --open-mode=append
 
-# Torch asks for these; JAX finds its way by SLURM's own variables.
+# Torch needs these; JAX uses SLURM's own variables.
 export MASTER_ADDR="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"
 export MASTER_PORT="$((20000 + SLURM_JOB_ID % 10000))"
 

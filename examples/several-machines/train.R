@@ -10,7 +10,7 @@ keras$distribution$initialize() # knows SLURM's variables
 keras$distribution$set_distribution(
   keras$distribution$DataParallel(auto_shard_dataset = FALSE)
 )
-# JAX has just installed a handler of its own, with which SIGTERM ends nothing.
+# JAX has just installed its own handler, with which SIGTERM would end nothing.
 invisible(signal$signal(signal$SIGTERM, signal$SIG_DFL))
 
 keras$utils$set_random_seed(1L)
@@ -21,7 +21,7 @@ model <- keras$Sequential(list(
 ))
 model$compile(optimizer = keras$optimizers$Adam(0.01), loss = "mse")
 
-# Of each batch of 32 rows, this process has its share.
+# This process' share of each batch of 32 rows.
 x <- matrix(seq(-2, 2, length.out = 1280))
 rank <- jax$process_index()
 count <- jax$process_count()

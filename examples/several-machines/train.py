@@ -26,7 +26,7 @@ EPOCHS, STEPS, BATCH = 3, 40, 32
 
 
 def join():
-    """Meet the other processes; return the number of this one, and of all."""
+    """Join the other processes; return the number of this one, and their count."""
     if keras.backend.backend() == "jax":
         import jax
 
@@ -46,10 +46,10 @@ def join():
 
 
 class Feed(keras.utils.PyDataset):
-    """This process' share of each batch, from any step of an epoch on.
+    """This process' share of each batch, starting at any step of an epoch.
 
-    Which rows a step gets follows from the epoch and the step alone. So an epoch that
-    was interrupted can continue with the rows that it has not seen yet.
+    Which rows a step gets depends only on the epoch and the step. So an interrupted
+    epoch can continue with the rows that it has not seen yet.
     """
 
     def __init__(self, rank, count):
@@ -61,7 +61,7 @@ class Feed(keras.utils.PyDataset):
         self.begin(epoch=0, done=0)
 
     def begin(self, epoch, done):
-        """Shuffle for an epoch, of which some steps are done."""
+        """Shuffle for an epoch in which some steps are already done."""
         self.order = np.random.default_rng(epoch).permutation(len(self.x))
         self.done = done
 
@@ -105,7 +105,7 @@ def average_gradients(model, count):
 
 
 def train(folder, rank, count, others=(), **arguments):
-    """Train to the last epoch, from the step at which an earlier start was stopped."""
+    """Train to the last epoch, from the step at which an earlier run was stopped."""
     model, feed = new_model(count), Feed(rank, count)
     checkpoint = ModelCheckpoint(
         f"{folder}/{{epoch}}-{{samples}}.keras",
@@ -120,12 +120,12 @@ def train(folder, rank, count, others=(), **arguments):
         feed.begin(epoch, int(model.optimizer.iterations) - epoch * STEPS)
 
     begin = keras.callbacks.LambdaCallback(on_epoch_begin=begin_epoch)
-    # Keras warns where an epoch has fewer steps than the others.
+    # Keras warns if an epoch has fewer steps than the others.
     warnings.filterwarnings("ignore", "Your input ran out of data")
     model.fit(
         feed,
         epochs=EPOCHS,
-        shuffle=False,  # else Keras takes the batches of the feed in any order
+        shuffle=False,  # otherwise Keras takes the feed's batches in any order
         verbose=0,
         callbacks=[checkpoint, begin, *others],
     )
@@ -135,6 +135,6 @@ def train(folder, rank, count, others=(), **arguments):
 
 if __name__ == "__main__":
     place = join()
-    # JAX has just installed a handler of its own, with which SIGTERM ends nothing.
+    # JAX has just installed its own handler, with which SIGTERM would end nothing.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     train(sys.argv[1], *place, save_on_exit=True)
