@@ -1,4 +1,4 @@
-"""What the tests of a cluster need: a real server of objects, and a real SLURM."""
+"""What the cluster tests need: a real object server and a real SLURM."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs of two processes on this machine, started as a cluster starts them."""
+"""Jobs of two processes on this machine, started as a cluster would start them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LONGEST = 900
 
 
 class Job:
-    """Commands that run side by side, and all that they print.
+    """Commands that run in parallel, and all that they print.
 
     Args:
         folder: Where the training saves.
@@ -55,7 +55,7 @@ class Job:
         return {}
 
     def preempt(self):
-        """Send SIGTERM to those to whom this cluster sends it."""
+        """Send SIGTERM to the processes to which this cluster would send it."""
         for process in self._running:
             process.send_signal(signal.SIGTERM)
 
@@ -96,7 +96,7 @@ class Job:
 
 
 class Torchrun(Job):
-    """Two machines with one process each; the second one is told to go."""
+    """Two machines with one process each; the second one gets SIGTERM."""
 
     name, processes = "torchrun", 2
 
@@ -113,7 +113,7 @@ class Torchrun(Job):
 
 
 class SlurmVariables(Job):
-    """Two tasks, with the variables that `srun` sets; both are told to go."""
+    """Two tasks, with the variables that `srun` sets; both get SIGTERM."""
 
     name, backend, processes = "SLURM's variables", "jax", 2
     ports = range(65536 - 4096, 65536)
@@ -123,7 +123,7 @@ class SlurmVariables(Job):
 
     def variables(self, index):
         return {
-            "SLURM_JOB_ID": str(self.port % 4096),  # of which JAX makes its port
+            "SLURM_JOB_ID": str(self.port % 4096),  # JAX derives its port from it
             "SLURM_STEP_NODELIST": "127.0.0.1",
             "SLURM_NTASKS": "2",
             "SLURM_PROCID": str(index),
@@ -132,7 +132,7 @@ class SlurmVariables(Job):
 
 
 class Ray(Job):
-    """One script, which starts two workers; the script is told to go."""
+    """One script, which starts two workers; the script gets SIGTERM."""
 
     name = "Ray Train, the script"
 
@@ -141,7 +141,7 @@ class Ray(Job):
 
 
 class RayWorker(Ray):
-    """The same; one of the workers is told to go, and Ray starts both again."""
+    """The same; one of the workers gets SIGTERM, and Ray starts both again."""
 
     name, goes_on = "Ray Train, a worker", True
 
@@ -154,7 +154,7 @@ LAUNCHERS = (Torchrun, SlurmVariables, Ray, RayWorker)
 
 
 def environment(backend):
-    """Return what all commands have in common."""
+    """Return the environment that all commands have in common."""
     kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
     return {
         **kept,

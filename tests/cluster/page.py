@@ -28,7 +28,7 @@ def pasted(name):
 
 
 def paste_row(*cells):
-    """Put a row into the page's table, in place of the one of the same job."""
+    """Put a row into the page's table, replacing the row of the same job."""
     head, line, *rows = _content("table").splitlines()
     new = "| " + " | ".join(cells) + " |"
     kept = [row for row in rows if _job(row) != _job(new)]

@@ -1,4 +1,4 @@
-"""A real SLURM of one machine, and jobs of it that a more urgent job preempts."""
+"""A real SLURM on one machine, with jobs that a more urgent job preempts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Slurm(Job):
         urgent = ("--partition=urgent", "--ntasks=2", "--output=/dev/null")
         asked("sbatch", *urgent, "--wrap=sleep 1")
         self._await(lambda state: "Restarts=1" in state)
-        # A job that was queued again waits for two minutes.
+        # Otherwise a job that was queued again waits for two minutes.
         asked("scontrol", "update", f"JobId={self._number}", "StartTime=now")
 
     @property
@@ -92,10 +92,10 @@ class Slurm(Job):
 
 @pytest.fixture(scope="session")
 def slurm(tmp_path_factory):
-    """A cluster of this machine alone, which ends with the tests."""
+    """A cluster of only this machine, which ends with the tests."""
     missing = [name for name in ("slurmctld", "slurmd", "munged") if not which(name)]
     if missing or os.getuid() != 0:
-        pytest.skip(f"SLURM needs root, and is missing: {missing}")
+        pytest.skip(f"SLURM needs root; missing programs: {missing}")
     folder = tmp_path_factory.mktemp("slurm")
     with contextlib.ExitStack() as stack:
         _start(folder, stack)

@@ -18,7 +18,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 def browser():
     found = [path for path in map(shutil.which, BROWSERS) if path]
     assert found, f"none of these is on the PATH: {', '.join(BROWSERS)}"
-    # Root, as in a container, may not have Chromium's own sandbox; the pages are ours.
+    # Chromium's sandbox does not work as root, as in a container; the pages are ours.
     options = {"executable_path": found[0], "args": ["--no-sandbox"]}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(**options)
@@ -33,10 +33,10 @@ def size(request):
 
 @pytest.fixture
 def page(browser, size):
-    """Return an empty tab of this width, which may ask no server for anything."""
+    """Give an empty tab of this width; a request to a server fails the test."""
     viewport = {"width": WIDTHS[size], "height": 800}
     with browser.new_context(viewport=viewport) as context:
-        context.set_default_timeout(300_000)  # also where others use the machine
+        context.set_default_timeout(300_000)  # even on a busy machine
         page = context.new_page()
         asked, errors = [], []
         page.on("request", lambda request: asked.append(request.url))
@@ -49,7 +49,7 @@ def page(browser, size):
 
 @pytest.fixture
 def visit(page):
-    """Return what opens a page of the site by its name."""
+    """Return a function that opens a page of the site by its name."""
 
     def open_page(name):
         page.goto((SITE / name).as_uri(), wait_until="load")

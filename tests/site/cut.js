@@ -1,6 +1,6 @@
-// What a reader of this page cannot see: texts of which a part lies outside of the page
-// or of what hides it. What can be scrolled to can be seen, but where `wrap` is true code
-// must not need it.
+// Texts that a reader of this page cannot see in full: a part lies outside the page or
+// is clipped. What can be scrolled to can be seen, but if `wrap` is true, code must not
+// need scrolling.
 (wrap) => {
   const page = document.documentElement;
   const faults = new Set();
@@ -28,7 +28,7 @@
       } else if (wrap && box.closest("pre") && box.scrollWidth > box.clientWidth) {
         faults.add(`code that has to be scrolled: ${excerpt(text.data)}`);
       }
-      // Of what scrolls, or is hidden, the box is what others see.
+      // Outer boxes see only the box of what scrolls or is clipped.
       ({ left, right } = inner);
     }
     if (left < -1 || right > page.clientWidth + 1) {

@@ -4,10 +4,10 @@ skip_if_no_orbax <- function() {
   skip_on_cran()
   skip_if_no_keras()
   skip_if(keras_before("3.4"), "this needs Keras 3.4")
-  skip_if_not(reticulate::py_module_available("orbax.checkpoint"), "there is no Orbax")
+  skip_if_not(reticulate::py_module_available("orbax.checkpoint"), "Orbax is missing")
 }
 
-# A model whose optimizer has a state for each weight.
+# A model whose optimizer has state for each weight.
 adam_model <- function() {
   model <- tiny_model()
   model$compile(optimizer = "adam", loss = "mse")
@@ -31,7 +31,7 @@ optimizer_state <- function(model) {
   })
 }
 
-# Flips a bit in the middle of a file; twice leaves it as it was.
+# Flips a bit in the middle of a file; a second call restores it.
 flip_bit <- function(path) {
   bytes <- readBin(path, "raw", file.size(path))
   middle <- length(bytes) %/% 2L + 1L

@@ -1,5 +1,5 @@
-# Python is used where RETICULATE_PYTHON names one, and nowhere else: a newer
-# reticulate would download one for the tests.
+# Python is used only if RETICULATE_PYTHON names one: a newer reticulate would
+# download one for the tests.
 has_python <- function() {
   python <- Sys.getenv("RETICULATE_PYTHON")
   nzchar(python) && file.exists(python)
@@ -29,7 +29,7 @@ keras_before <- function(than) {
   isTRUE(version < than)
 }
 
-# Does training go on while a file is written? It waits before Keras 3.4.
+# Before Keras 3.4, training waits while a file is written.
 skip_if_training_waits <- function() {
   skip_if(keras_before("3.4"), "training waits for each save on this Keras")
 }
@@ -55,7 +55,7 @@ tiny_fit <- function(model, callback, epochs = 1L, rows = 8L) {
   )
 }
 
-# What is in a folder, with size and time, to see that nothing has changed.
+# The contents of a folder, with sizes and times, to check that nothing has changed.
 listing <- function(folder) {
   paths <- sort(list.files(
     folder,
@@ -65,7 +65,7 @@ listing <- function(folder) {
   data.frame(path = paths, size = info$size, mtime = info$mtime)
 }
 
-# The sentence alone: how testthat shows an error differs between its versions.
+# Only the message: how testthat shows an error differs between its versions.
 said <- function(expr) {
   message <- tryCatch(
     {

@@ -1,6 +1,6 @@
-# R sessions of their own, in which no Python runs yet.
+# Separate R sessions, in which no Python runs yet.
 
-# The package as installed: the one under test, or for load_all() one made now.
+# The installed package: the one under test or, after load_all(), one installed now.
 installed <- new.env()
 
 package_library <- function() {
@@ -27,7 +27,7 @@ install_package <- function(source, lib) {
   stopifnot(status == 0)
 }
 
-# What a fresh R session prints that runs `code` with this package and Python.
+# Runs `code` in a fresh R session with this package and Python; returns its output.
 fresh_r <- function(code, python = "", lib = package_library()) {
   script <- withr::local_tempfile(lines = code, fileext = ".R")
   withr::local_envvar(

@@ -1,10 +1,10 @@
-# A real S3 server on this machine, where Python has rclone and obstore beside it.
+# A real S3 server on this machine; skips the test without rclone and obstore.
 local_store <- function(bucket = "bucket", env = parent.frame()) {
   skip_on_cran()
   skip_if_no_keras()
   rclone <- file.path(dirname(Sys.getenv("RETICULATE_PYTHON")), "rclone")
-  skip_if_not(file.exists(rclone), "rclone is not beside RETICULATE_PYTHON")
-  skip_if_not(reticulate::py_module_available("obstore"), "obstore is not there")
+  skip_if_not(file.exists(rclone), "rclone is not next to RETICULATE_PYTHON")
+  skip_if_not(reticulate::py_module_available("obstore"), "obstore is missing")
   buckets <- withr::local_tempdir(.local_envir = env)
   dir.create(file.path(buckets, bucket))
   socket <- reticulate::import("socket")
