@@ -1,4 +1,4 @@
-"""Checkpoints as a run leaves them, files and lines, written without Keras."""
+"""Checkpoints as a run leaves them, files and journal lines, written without Keras."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ RECORD = Record(
 
 
 def weights(value=0.0, shape=(4, 3), **attributes):
-    """Return an HDF5 file of one array, each of whose numbers is the value."""
+    """Return an HDF5 file with one array, filled with the value."""
     import h5py
     import numpy as np
 
@@ -97,7 +97,7 @@ def published(folder):
 
 
 def whole(folder):
-    """Return whether each file under a final name is as a line of the journal says."""
+    """Return whether each file under a final name matches a line of the journal."""
     storage = storage_for(str(folder))
     records = list(log.read(storage))
     return all(
@@ -127,8 +127,8 @@ def put_ten_thousand(folder):
 
 
 def write_journal(folder, paths):
-    """Write a journal with a line for each path, which differ in nothing else."""
-    # To turn 100,000 records into lines takes longer than most tests.
+    """Write a journal with a line for each path; the lines differ in nothing else."""
+    # Turning 100,000 records into lines takes longer than most tests.
     line = replace(RECORD, path="PATH").to_line() + "\n"
     with open(folder / JOURNAL, "w", encoding="utf-8") as file:
         file.writelines(line.replace("PATH", path) for path in paths)

@@ -1,4 +1,4 @@
-"""Keras' own callbacks beside ours: the model, the orders, what they need."""
+"""Keras' own callbacks next to ours: the model, the orders, what they need."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def adam_model(K, ema=False):
 
 
 def missing(K, name):
-    """Return why Keras' callback cannot be had here, or None."""
+    """Return why Keras' callback is not available here, or None."""
     if not hasattr(K.callbacks, name):
         return f"this {K.__name__} has no {name}"
     for package in NEEDS.get(name, ()):
         if importlib.util.find_spec(package) is None:
-            return f"Keras' {name} needs the package {package}, which is not here"
+            return f"Keras' {name} needs the package {package}, which is missing"
     return None
 
 

@@ -23,7 +23,7 @@ from keras_process import leave_graphs_as_traced
 from object_server import bucket, server  # noqa: F401 - fixtures
 from storage_fixtures import place, servers, tree_place  # noqa: F401
 
-# A shell that runs the tests in the background has them ignore Ctrl-C, and with them
+# A shell that runs the tests in the background makes them ignore Ctrl-C, and with them
 # the processes that they start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -42,21 +42,21 @@ os.environ["PYTHONPATH"] = python_path_with(PACKAGE)
 posix = pytest.mark.skipif(os.name == "nt", reason="no signals, modes or links there")
 
 SAMPLES = 25
-# It knows no backend but TensorFlow.
+# It supports only TensorFlow.
 TF_KERAS = os.environ["KERAS_BACKEND"] == "tensorflow" and find_spec("tf_keras")
 
 
 def pytest_report_header():
-    """Say so where half of the tests is left out."""
-    return "also on tf_keras" if TF_KERAS else "without tf_keras, which is not here"
+    """Say whether half of the tests are left out."""
+    return "also on tf_keras" if TF_KERAS else "without tf_keras, which is missing"
 
 
 def pytest_configure(config):
-    """Give property tests the time that they take."""
+    """Give property tests all the time they need."""
     # Not at the top: the processes that tests start import this file, too.
     from hypothesis import HealthCheck, settings
 
-    # How long an example takes is the machine's affair.
+    # How long an example takes depends on the machine.
     patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
     settings.register_profile("patient", **patient)
     settings.load_profile("patient")
@@ -67,12 +67,12 @@ def pytest_addoption(parser):
         "--keras2",
         choices=("branches", "all"),
         default="branches",
-        help="which tests run on tf_keras, too: those marked keras2, or all",
+        help="which tests also run on tf_keras: those marked keras2, or all",
     )
 
 
 def pytest_generate_tests(metafunc):
-    """Run on tf_keras, too, where the code takes another branch for Keras 2."""
+    """Also run on tf_keras where the code takes another branch for Keras 2."""
     if "K" not in metafunc.fixturenames:
         return
     everywhere = metafunc.config.getoption("keras2") == "all"
@@ -84,7 +84,7 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the slow files: one that began last would run beside nothing."""
+    """Begin with the slow files: one that began last would run on its own."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 
@@ -94,7 +94,7 @@ def _clean_heap():
     """Leave the next file a heap without the models of this one.
 
     What is alive when a file begins (Keras, TensorFlow) is frozen for good:
-    `gc.collect()` passes over it, here and in the tests that collect many times.
+    `gc.collect()` skips it, here and in the tests that collect many times.
     """
     gc.freeze()
     yield
@@ -124,7 +124,7 @@ def data():
 
 @pytest.fixture
 def big():
-    """A model too large to be saved at once, its data, and `fit` in one call."""
+    """A model too large to save while training waits, its data, and a short `fit`."""
     keras = pytest.importorskip("keras")
     from modelcheckpoint.save.pipeline import SMALL_BYTES
 
@@ -143,7 +143,7 @@ def big():
 
 @pytest.fixture
 def journal(tmp_path):
-    """A journal in the folder, empty."""
+    """An empty journal in the folder."""
     path = tmp_path / "modelcheckpoint.jsonl"
     path.touch()
     return path
@@ -157,11 +157,11 @@ def no_thread_is_left():
 
 
 def make_model(K, loss="mean_squared_error", **compiled):
-    """Return a small model whose optimizer has state: each weight its momentum."""
+    """Return a small model whose optimizer has state: a momentum for each weight."""
     model = K.Sequential([K.Input((3,)), K.layers.Dense(2), K.layers.Dense(1)])
     optimizer = K.optimizers.SGD(0.001, momentum=0.9)
     model.compile(optimizer=optimizer, loss=loss, **compiled)
-    # Else its variables are made in the first batch, whose step is then traced twice.
+    # Otherwise its variables come in the first batch, whose step is then traced twice.
     optimizer.build(model.trainable_variables)
     return model
 
@@ -172,7 +172,7 @@ def fit(model, data, *callbacks, **arguments):
 
 
 def drive(callback, model, *epochs, first=1):
-    """Call the hooks as a fit does; an epoch is its loss, or a dictionary of logs."""
+    """Call the hooks as a fit does; an epoch is given as its loss or its logs."""
     callback.set_model(model)
     callback.on_train_begin()
     for epoch, logs in enumerate(epochs, first - 1):
@@ -183,10 +183,10 @@ def drive(callback, model, *epochs, first=1):
 
 @contextlib.contextmanager
 def nested(folder, monkeypatch, count=400):
-    """Give a folder with more folders in folders than calls can be nested.
+    """Give a folder that is nested deeper than the limit on recursion.
 
-    Calls are limited to fewer meanwhile: the cost of a walk grows with the square of
-    the depth.
+    The limit is lowered meanwhile: the cost of a walk grows with the square of the
+    depth.
     """
     folder.mkdir()
     with monkeypatch.context() as patch:
@@ -206,7 +206,7 @@ def nested(folder, monkeypatch, count=400):
 
 @contextlib.contextmanager
 def tmpfs(folder, options):
-    """Have a file system of its own in a folder, or skip: only root may mount one."""
+    """Mount a separate file system on a folder, or skip: only root may mount one."""
     mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
     try:
         subprocess.run(mount, check=True, capture_output=True)
@@ -228,7 +228,7 @@ def run_command(*arguments, **named):
 
 
 def in_time(function):
-    """Return what a function returns, or fail where it hangs."""
+    """Return what a function returns, or fail if it hangs."""
     found = []
     thread = threading.Thread(target=lambda: found.append(function()), daemon=True)
     thread.start()
@@ -238,7 +238,7 @@ def in_time(function):
 
 
 def descriptors():
-    """Return how many files this process has open; 0 where the system does not tell."""
+    """Return how many files this process has open; 0 if the system does not say."""
     return len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
 
 
@@ -275,7 +275,7 @@ def same_weights(one, other):
 
 
 def drop_key(folder, *keys):
-    """Have the journal's lines not say what a version before did not."""
+    """Drop keys that an earlier version did not write from the journal's lines."""
     found = [{k: v for k, v in line.items() if k not in keys} for line in lines(folder)]
     text = "".join(json.dumps(line) + "\n" for line in found)
     (folder / "modelcheckpoint.jsonl").write_text(text, "utf-8")

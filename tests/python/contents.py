@@ -14,12 +14,12 @@ __all__ = ["contents", "contents_of"]
 
 
 def contents(path):
-    """Return all that a file holds, an archive or HDF5, but when it was written."""
+    """Return all that a file holds (an archive or HDF5), except when it was written."""
     return contents_of(Path(path).read_bytes(), Path(path).suffix)
 
 
 def contents_of(data, suffix):
-    """Return what `contents` does, of a file's bytes."""
+    """Return what `contents` returns, but for a file's bytes."""
     if suffix != ".keras":
         return tree(io.BytesIO(data))
     with zipfile.ZipFile(io.BytesIO(data)) as archive:

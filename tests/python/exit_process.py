@@ -1,4 +1,4 @@
-"""Processes that train, and that the tests of `save_on_exit` send signals to."""
+"""Training processes to which the tests of `save_on_exit` send signals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import modelcheckpoint
 
 @contextlib.contextmanager
 def training(kind, folder, **job):
-    """Give a process that trains, and its lines as they come."""
+    """Give a process that trains, and its output line by line."""
     folder.mkdir(exist_ok=True)
     job = json.dumps({"kind": kind, "folder": str(folder), **job})
     process = KerasProcess("run_exit.py", job)
@@ -25,7 +25,7 @@ def training(kind, folder, **job):
 
 
 def until(process, line):
-    """Read what it says up to a line."""
+    """Read its output up to a line."""
     for said in process.stdout:
         if said.strip() == line:
             return

@@ -1,4 +1,4 @@
-"""Systems that fail: `os`, but for one thing, to be passed as `system`."""
+"""Systems that fail: `os` with one fault, to be passed as `system`."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ ERRORS = [
 class FaultyOS:
     """`os`, whose n-th call that touches a disk fails; all others succeed.
 
-    A write that fails has written half of its data, and a close that fails has closed:
-    that is how Linux does it.
+    A write that fails has written half of its data, and a close that fails has closed
+    the file, as on Linux.
 
     Args:
         fail_at: Which call fails, from 1; None for none.
@@ -47,7 +47,7 @@ class FaultyOS:
 
     Attributes:
         calls: All calls so far, each as its name and the file it was for.
-        fail_always: Which calls fail, each of them, by their name; None for none.
+        fail_always: The name of a call that fails every time; None for none.
     """
 
     def __init__(self, fail_at=None, error=None):
@@ -82,7 +82,7 @@ class FaultyOS:
 
 
 class WithoutLinks:
-    """`os` on a file system that knows no hard links, such as FAT."""
+    """`os` on a file system without hard links, such as FAT."""
 
     def __init__(self, system=os):
         self._system = system
@@ -95,7 +95,7 @@ class WithoutLinks:
 
 
 class WithoutUnnamedFiles:
-    """`os` on a file system that knows no files without a name, such as overlayfs."""
+    """`os` on a file system without unnamed files, such as overlayfs."""
 
     def __init__(self):
         self.opened = []
@@ -111,7 +111,7 @@ class WithoutUnnamedFiles:
 
 
 class ShortWrites:
-    """`os` that writes at most three bytes at a time, as it may."""
+    """`os` that writes at most three bytes at a time, which is allowed."""
 
     def __getattr__(self, name):
         return getattr(os, name)
@@ -121,11 +121,11 @@ class ShortWrites:
 
 
 class InUse:
-    """`os` on Windows, where somebody has open what is to be renamed or deleted.
+    """`os` on Windows, where the file to be renamed or deleted is open elsewhere.
 
     Args:
         times: How often each rename or delete is refused, before it succeeds.
-        winerror: The error of Windows; None for a refusal of another system.
+        winerror: The error code of Windows; None for a refusal by another system.
     """
 
     supports_dir_fd = frozenset()
@@ -163,7 +163,7 @@ class FullFlush:
     """`fcntl` of macOS, which has a flush that reaches the disk.
 
     Args:
-        error: What a file system answers that cannot; None if it can.
+        error: The error of a file system without that flush; None if it has one.
     """
 
     F_FULLFSYNC = 51

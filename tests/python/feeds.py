@@ -1,4 +1,4 @@
-"""A model, and how its samples are counted whatever feeds it."""
+"""A model, and how its samples are counted with any kind of data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VARYING = [1, 9, 2, 13]
 
 
 def counted(K, folder, arguments, model=None, *others):
-    """Return the samples after each batch, as the names and the journal tell them."""
+    """Return the samples after each batch, as in the names and in the journal."""
     path = folder / "{samples}.weights.h5"
     callback = ModelCheckpoint(path, save_freq=1, save_weights_only=True)
     arguments = {"epochs": 2, "verbose": 0, **arguments}
@@ -56,4 +56,4 @@ def skip_where_keras_fails(model, arguments):
         model.fit(**arguments, verbose=0)
     # Keras 3.4, at an epoch without a whole execution; Keras 3.2, of no length
     except (TypeError, NotImplementedError) as error:
-        pytest.skip(f"this Keras fails without any callback, too: {error!r}")
+        pytest.skip(f"this Keras fails even without a callback: {error!r}")

@@ -1,4 +1,4 @@
-"""Real file systems on files: made, mounted by a loop device, and unmounted again."""
+"""Real file systems in files: made, mounted by a loop device, and unmounted again."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class FileSystem:
 
     Attributes:
         name: As `mount -t` takes it.
-        make: The command that makes it, but for the file.
-        size: Of the file, in MiB; none is much smaller than it may be.
+        make: The command that makes it, without the file.
+        size: Of the file, in MiB; none could be much smaller.
         options: Of `mount`.
     """
 
@@ -31,13 +31,13 @@ class FileSystem:
 FILE_SYSTEMS = {
     one.name: one
     for one in (
-        # Its kernel would else zero its tables for a while after the first mount.
+        # Otherwise the kernel zeroes its tables for a while after the first mount.
         FileSystem(
             "ext4",
             ("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,nodiscard"),
             192,
         ),
-        # Each copy of it has the same identifier.
+        # All copies of it have the same identifier.
         FileSystem("xfs", ("mkfs.xfs", "-q", "-f", "-K"), 320, "loop,nouuid"),
         FileSystem("btrfs", ("mkfs.btrfs", "-q", "-f", "-K"), 256),
     )
@@ -45,9 +45,9 @@ FILE_SYSTEMS = {
 
 
 def refusal():
-    """Return why no file system can be mounted on a disk in FUSE here, or None."""
+    """Return why no file system can be mounted on a FUSE disk here, or None."""
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
-        return "only root may mount, on Linux"
+        return "this needs Linux, and root to mount"
     for path in ("/dev/fuse", "/dev/loop-control"):
         if not os.path.exists(path):
             return f"there is no {path}"
@@ -72,9 +72,10 @@ def absence(file_system):
 
 
 def alone():
-    """Return how a command begins that mounts what only it and its children see.
+    """Return the beginning of a command whose mounts only it and its children see.
 
-    With the last of them all of it goes, however they end. They end with the first one.
+    The mounts go with the last of these processes, however they end. All of them end
+    with the first one.
     """
     return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
@@ -89,7 +90,7 @@ def make(file_system, path):
 
 @contextlib.contextmanager
 def mounted(file_system, image, folder):
-    """Have a file system mounted on a folder, by the kernel, through a loop device.
+    """Mount a file system on a folder, by the kernel, through a loop device.
 
     Raises:
         subprocess.CalledProcessError: If the kernel does not mount it, or cannot
@@ -103,15 +104,15 @@ def mounted(file_system, image, folder):
     finally:
         unmount(folder)
         if made.name == "btrfs":
-            # It would take the next image, of an earlier moment, for an old copy.
+            # It would take the next image, from an earlier moment, for an old copy.
             _run("btrfs", "device", "scan", "--forget", device)
 
 
 def unmount(folder, attempts=50):
-    """Unmount a folder; where it stays in use, leave that to its last user, and raise.
+    """Unmount a folder; if it stays in use, do so after its last user, and raise.
 
     Raises:
-        subprocess.CalledProcessError: If it was in use for seconds.
+        subprocess.CalledProcessError: If it stayed in use for seconds.
     """
     for _ in range(attempts):
         try:

@@ -1,4 +1,4 @@
-"""Snapshots that are taken at one moment, and written when training has gone on."""
+"""Snapshots taken at one moment, and written after training has gone on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modelcheckpoint.formats.internals import NeedsKeras
 
 
 class HeldSnapshots:
-    """One snapshot of a model for each suffix, of what can be saved so."""
+    """One snapshot of a model for each suffix, where snapshots are possible."""
 
     def __init__(self, suffixes):
         self._snapshotters = {
@@ -23,14 +23,14 @@ class HeldSnapshots:
         self._snapshots = {}
 
     def take(self, model):
-        """Take all, of this moment; from the second one on, values are held."""
+        """Take all snapshots now; from the second one on, values are held."""
         for suffix, snapshotter in self._snapshotters.items():
             with contextlib.suppress(NeedsKeras):
                 for _ in range(2):
                     self._snapshots[suffix] = snapshotter.take(model)
 
     def contents(self):
-        """Return what is in each, as another thread would write it now."""
+        """Return the contents of each, as another thread would write them now."""
         found = {}
         for suffix, snapshot in self._snapshots.items():
             snapshot.complete()

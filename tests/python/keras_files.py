@@ -1,4 +1,4 @@
-"""What Keras itself writes, to be compared with what we write."""
+"""What Keras itself writes, to compare our files with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def save_by_keras(K, model, path, suffix):
         try:
             model.save(path)
         finally:
-            if config:  # from which Keras takes the optimizer as it writes HDF5 (3.15)
+            if config:  # Keras 3.15 takes the optimizer from it for HDF5
                 config.config = compiled_with
 
 
@@ -34,5 +34,5 @@ def slots_in(path):
 
 
 def as_hdf5_holds(values):
-    """HDF5 knows no bfloat16; float32 holds each of its values."""
+    """HDF5 has no bfloat16; float32 holds each of its values."""
     return [v.astype("float32") if v.dtype.name == "bfloat16" else v for v in values]

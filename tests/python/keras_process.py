@@ -1,8 +1,8 @@
-"""Scripts in a process of their own, in which Keras is loaded before they begin.
+"""Scripts in processes of their own, in which Keras is loaded before they begin.
 
-To load Keras takes a processor four seconds. With TensorFlow each process is forked
-from one that has loaded it and not used it yet. JAX and Torch may run threads by then,
-which no fork survives; there each process loads it for itself.
+Loading Keras takes four seconds of CPU time. With TensorFlow, each process is forked
+from one that has loaded Keras but not used it yet. JAX and Torch may run threads by
+then, which do not survive a fork; with them, each process loads Keras itself.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 FORKS = os.environ["KERAS_BACKEND"] == "tensorflow" and hasattr(os, "fork")
 CONTEXT = multiprocessing.get_context("forkserver" if FORKS else "spawn")
 PRELOADED = ["keras", "tf_keras", "modelcheckpoint.callback"]
-if FORKS:  # what is not installed is passed over
+if FORKS:  # what is not installed is skipped
     CONTEXT.set_forkserver_preload(PRELOADED)
 
 
 def preload_orbax():
-    """Have Orbax loaded, too, before the first process is forked.
+    """Load Orbax, too, before the first process is forked.
 
-    That takes four seconds more, once: for whoever starts many that save trees.
+    This takes four more seconds, once. It pays off for many processes that save trees.
     """
     if FORKS:
         CONTEXT.set_forkserver_preload([*PRELOADED, "orbax.checkpoint"])
 
 
 class KerasProcess:
-    """A script that runs, with what `subprocess.Popen` has: pipes of text, and signals.
+    """A running script, with text pipes and signals as in `subprocess.Popen`.
 
     Attributes:
-        stdin: What it is told.
-        stdout: What it says, line by line.
-        returncode: None before `communicate`; then as `Popen` has it.
+        stdin: Its input.
+        stdout: Its output, line by line.
+        returncode: None before `communicate`; then as in `Popen`.
     """
 
     def __init__(self, script, *arguments, environment=None):
-        # It lies beside the tests.
+        # It is in the same folder as the tests.
         script = str(Path(__file__).with_name(script))
         hears, tell = CONTEXT.Pipe(duplex=False)
         listen, says = CONTEXT.Pipe(duplex=False)
@@ -70,7 +70,7 @@ class KerasProcess:
         self._process.kill()
 
     def communicate(self, timeout=120):
-        """Return what else it says, and its errors; kill it if it hangs."""
+        """Return the rest of its output, and its errors; kill it if it hangs."""
         if self.returncode is not None:
             return "", ""
         timer = threading.Timer(timeout, self.kill)
@@ -88,16 +88,16 @@ class KerasProcess:
 
 
 def run_with_keras(script, *arguments, **named):
-    """Run a script to its end; return its exit status, what it said and its errors."""
+    """Run a script to its end; return its exit status, its output and its errors."""
     process = KerasProcess(script, *arguments, **named)
     said, errors = process.communicate()
     return process.returncode, said, errors
 
 
 def leave_graphs_as_traced():
-    """Have TensorFlow, where it is loaded, run graphs as they were traced.
+    """If TensorFlow is loaded, have it run graphs as they were traced.
 
-    To optimize the graph of a small model takes longer than all of its steps.
+    Optimizing the graph of a small model takes longer than all of its steps.
     """
     if os.environ["KERAS_BACKEND"] == "tensorflow" and "tensorflow" in sys.modules:
         options = {"disable_meta_optimizer": True}

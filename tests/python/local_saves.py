@@ -11,12 +11,12 @@ OLD, NEW = b"old " * 1000, b"new!" * 20_000
 
 
 def parts(data, size):
-    """Cut data in two; of the second part the checksum is known already."""
+    """Cut data in two; the checksum of the second part is already known."""
     return [(data[:size], None), (memoryview(data)[size:], crc32(data[size:]))]
 
 
 def save(storage, name="w.keras", data=NEW, line="{}", by_keras=True):
-    """Go the way of a save, as a commit does: Keras writes the file, or we do."""
+    """Save as a commit does: Keras writes the file, or we do."""
     with storage.staged(name, ".keras") as staged:
         if by_keras:
             pathlib.Path(staged.path).write_bytes(data)
@@ -29,7 +29,7 @@ def save(storage, name="w.keras", data=NEW, line="{}", by_keras=True):
 
 
 def save_that_raises(storage, error):
-    """Begin a save and end it by an exception."""
+    """Begin a save and end it with an exception."""
     with storage.staged("w.keras", ".keras") as staged:
         pathlib.Path(staged.path).write_bytes(NEW)
         raise error

@@ -20,7 +20,7 @@ def digest_of_files(files):
 
 
 def fill(folder, files, system=os):
-    """Write files into a folder, which is made if need be."""
+    """Write files into a folder, which is created if needed."""
     for name, data in files.items():
         path = os.path.join(folder, *name.split("/"))
         make(os.path.dirname(path), system)
@@ -32,14 +32,14 @@ def fill(folder, files, system=os):
 
 
 def make(folder, system=os):
-    """Make a folder, and those above it."""
+    """Make a folder, and the folders above it."""
     if not os.path.isdir(folder):
         make(os.path.dirname(folder), system)
         system.mkdir(str(folder))
 
 
 def save(storage, name="w.orbax", files=NEW, line="{}"):
-    """Go the way of a save, as a commit does."""
+    """Save as a commit does."""
     with storage.staged(name, ".orbax") as staged:
         fill(staged.path, files)
         digest = staged.seal()
@@ -57,13 +57,13 @@ def split(data):
 
 
 def joined(files):
-    """Return the bytes that were split into a tree; what is no such tree, as text."""
+    """Return the bytes that were split into a tree; any other tree as text."""
     data = b"".join(files.get(name, b"") for name in ("0/a", "0/d/b", "0/d/c"))
     return data if split(data) == files else repr(files).encode()
 
 
 def tree(path):
-    """Return what the files in a folder hold; None where it is no folder."""
+    """Return what the files in a folder hold; None if it is not a folder."""
     path = pathlib.Path(path)
     if not path.is_dir():
         return None
@@ -77,7 +77,7 @@ def left_behind(folder):
 
 
 class WithoutExchange:
-    """`os` on a file system on which no two names can be exchanged, such as NFS."""
+    """`os` on a file system that cannot exchange two names, such as NFS."""
 
     def __init__(self, system):
         self._system = system
@@ -90,4 +90,4 @@ class WithoutExchange:
 
 
 WAYS = {"exchange": lambda system: system, "no exchange": WithoutExchange}
-"""How a tree takes the name of another one."""
+"""How a tree takes over the name of another one."""

@@ -1,4 +1,4 @@
-"""A storage in memory: what `storage/base.py` asks for, and no disk."""
+"""A storage in memory: what `storage/base.py` requires, without a disk."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class MemoryStorage:
             dictionary of its own files.
         staged_files: The entries of staged files, and what they hold.
         dead: Names of staged files whose writer died.
-        journal: What the journal holds; None where there is none.
+        journal: What the journal holds; None if there is none.
     """
 
     root = "memory:"
@@ -47,7 +47,7 @@ class MemoryStorage:
         return f"{self.root}/{name}"
 
     def put(self, name, data):
-        """Publish a file, as anybody else would."""
+        """Publish a file, as any other program would."""
         self.files[name] = data
         self._versions[name] = (next(self._count), time.time_ns())
 
@@ -210,7 +210,7 @@ def write(path, content):
 
 
 def left_behind(storage, name, data):
-    """Leave in a storage in memory what a writer that died had staged."""
+    """Leave what a writer had staged when it died in a storage in memory."""
     staged = staged_name(name)
     storage.staged_files[staged] = data
     storage.dead.add(staged)

@@ -13,7 +13,7 @@ class MemoryStore:
         self._change = threading.Condition()
 
     def put(self, key, text):
-        assert text.isascii(), "no store has to know more than ASCII"
+        assert text.isascii(), "no store has to support more than ASCII"
         with self._change:
             self._change.notify_all()
             return self.texts.setdefault(key, text)

@@ -12,7 +12,7 @@ keras = pytest.importorskip("keras")
 
 @dataclass(frozen=True)
 class State:
-    """A model at one moment: its optimizers' variables, and what it says."""
+    """A model at one moment: its optimizers' variables and its outputs."""
 
     kind: str
     optimizers: list[np.ndarray]
@@ -21,7 +21,7 @@ class State:
 
 
 def variables_of(model):
-    """Return a model's weights without the vocabularies, weights of Keras 2."""
+    """Return a model's weights without vocabularies, which are weights in Keras 2."""
     return [weight for weight in model.weights if hasattr(weight, "assign")]
 
 
@@ -43,7 +43,7 @@ def first_batch(values):
 def predict(K, model, x):
     for layer in model.layers:
         if isinstance(layer, K.layers.RNN) and layer.stateful:
-            layer.reset_state()  # no format of Keras holds it
+            layer.reset_state()  # no format of Keras saves it
     outputs = model(first_batch(x), training=False)
     outputs = outputs if isinstance(outputs, dict) else {"": outputs}
     return arrays(outputs[key] for key in sorted(outputs))

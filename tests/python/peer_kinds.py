@@ -1,4 +1,4 @@
-"""Which Keras, and whether at all, trains one model in several processes here."""
+"""Which Keras, if any, trains one model in several processes here."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ needs_peers = pytest.mark.skipif(
     not find_spec("tf_keras")
     if BACKEND == "tensorflow"
     else not hasattr(keras, "distribution"),
-    reason="no Keras is here that trains one model in several processes",
+    reason="no installed Keras trains one model in several processes",
 )
 
 
 def only_with_all():
-    """Skip a test that takes long where few of them are to run."""
+    """Skip a slow test if only a few are to run."""
     if BACKEND == "tensorflow" and "PEERS" not in os.environ:
         pytest.skip("on TensorFlow with PEERS=all only")
 
 
 class Reports(dict):
-    """What processes report, by the scenario; a test of any other one is skipped."""
+    """What processes report, by scenario; a test of any other scenario is skipped."""
 
     def __missing__(self, name):
         only_with_all()

@@ -1,4 +1,4 @@
-"""Be one of two processes that train one model, and report what came of it."""
+"""Be one of two processes that train one model, and report the outcome."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
 LIMIT = "MODELCHECKPOINT_PEER_TIMEOUT"
 ALL = BACKEND != "tensorflow" or "PEERS" in os.environ
-"""Whether all scenarios are gone through: on TensorFlow each takes seconds."""
+"""Whether all scenarios are run: on TensorFlow each takes seconds."""
 
 
 def start(index, ports):
-    """Find the other process; on TensorFlow each listens, else process 0 alone."""
+    """Connect to the other process; on TensorFlow both listen, else only process 0."""
     addresses = [f"127.0.0.1:{port}" for port in ports.split(",")]
     {"jax": start_jax, "torch": start_torch}.get(BACKEND, start_tensorflow)(
         index, addresses
@@ -63,15 +63,15 @@ def start_tensorflow(index, addresses):
 
 
 def end_together(index, folder):
-    """Return when all have come to their end: process 0 holds what they agree by."""
+    """Return when all processes are done: process 0 holds what they agree through."""
     ended = [os.path.join(folder, f"{rank}.ended") for rank in range(COUNT)]
     open(ended[index], "x").close()
     while not all(map(os.path.exists, ended)):
-        time.sleep(0.01)  # the test ends the processes that wait for ever
+        time.sleep(0.01)  # the test ends processes that wait forever
 
 
 def reported(run, index, folder, meet):
-    """Return what a scenario reports, its error, and all that it said meanwhile."""
+    """Return what a scenario reports, its error, and all its output."""
     said = io.StringIO()
     report = {"error": None, "warned": []}
     with contextlib.redirect_stdout(said), warnings.catch_warnings(record=True) as ours:

@@ -1,4 +1,4 @@
-"""A small model that each of two processes trains, and callbacks beside it."""
+"""A small model that each of two processes trains, and callbacks for it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import os
 import time
 
 STRATEGY = None
-"""Of `tf.distribute`, once it was made: `run_peers.start` does so on TensorFlow."""
+"""Of `tf.distribute`, once `peer_processes.start` has made it, on TensorFlow."""
 
 
 def the_keras():
-    """Return the Keras that trains: PEER_KERAS names it where it is not `keras`."""
+    """Return the Keras that trains: PEER_KERAS names it if it is not `keras`."""
     return importlib.import_module(os.environ.get("PEER_KERAS", "keras"))
 
 
 def model(another=False, rows=24):
-    """Return a new model, always the same, and its data, of which 4 rows are a batch.
+    """Return a new model, always the same, and its data, in batches of 4 rows.
 
-    Another one has the same variables, by other names in files: on JAX all processes
+    With `another`, the same variables have other names in files: on JAX all processes
     make their variables together.
     """
     import numpy as np
@@ -62,7 +62,7 @@ def callback(folder, name="w.{epoch}.keras", **arguments):
 
 
 def train(epochs, *callbacks, another=False):
-    """Train a new model, and return what came of it."""
+    """Train a new model, and return the outcome."""
     new, data = model(another)
     history = new.fit(**data, epochs=epochs, callbacks=list(callbacks))
     return {
@@ -100,7 +100,7 @@ def pause(seconds):
 
 
 def slow(seconds):
-    """Return a callback by which each batch takes longer."""
+    """Return a callback that makes each batch take longer."""
     pause = the_keras().callbacks.LambdaCallback(
         on_batch_begin=lambda batch, logs: time.sleep(seconds)
     )

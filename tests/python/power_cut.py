@@ -1,10 +1,10 @@
-"""What a disk may hold after a power cut, by what was written and flushed before it.
+"""What a disk may hold after a power cut, given what was written and flushed before.
 
-The rules are POSIX': of what was not flushed any part may be there or not. Blocks of a
-file are each there or not, and a file may have grown without them, as zeros; names in a
-folder that changed since its last flush are each changed or not, in any combination;
-one renaming is done or not, also from folder to folder, and so is one exchange of two
-names. File systems keep more order than that.
+The rules are those of POSIX: any part of what was not flushed may be there or not. Each
+block of a file is there or not; a file may have grown without its blocks, as zeros.
+Names in a folder that changed since its last flush are each changed or not, in any
+combination. A single renaming is done or not, even between folders, and so is a single
+exchange of two names. Real file systems keep more order than that.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from modelcheckpoint.storage.exchange import exchange
 
 
 class Recorder:
-    """`os`, in one folder, that keeps what was done to the disk, in order.
+    """`os`, in one folder, that records what was done to the disk, in order.
 
     Attributes:
-        log: Tuples of what happened; those that begin with `"said"` are notes.
+        log: Tuples of what happened; tuples that begin with `"said"` are notes.
     """
 
     def __init__(self, root):
@@ -142,7 +142,7 @@ class Without:
 
 
 class Disk:
-    """What is surely on a disk after a part of a log, and what may be.
+    """What is certainly on a disk after a part of a log, and what may be.
 
     Args:
         log: What was done.
@@ -182,7 +182,7 @@ class Disk:
         self.folders[inode] = {}
 
     def _write(self, inode, at, data):
-        # The size is one thing that reaches the disk, and each block another one.
+        # The size and each block reach the disk separately.
         self.loose.append(("size", inode, at + len(data)))
         start = at
         while start < at + len(data):
@@ -197,8 +197,8 @@ class Disk:
         self.loose.append(("rename", folders, names))
 
     def _flush(self, inode):
-        # A renaming from one folder to another is in the journal of the file system
-        # as one thing: to flush either folder flushes all of it.
+        # A renaming from one folder to another is one entry in the file system's
+        # journal: flushing either folder flushes all of it.
         flushed = [op for op in self.loose if inode in _inodes(op)]
         self.loose = [op for op in self.loose if inode not in _inodes(op)]
         self._apply(self.files, self.folders, flushed)
@@ -256,7 +256,7 @@ def restore(state, folder):
 def cuts(log, block, most=48, seed=None):
     """Yield, for a power cut after each step, what was said and what may be there.
 
-    What may be there after several steps comes once, until more is said.
+    A state that is possible after several steps comes once, until more is said.
     """
     chance = random.Random(seed)
     said, seen = [], set()
@@ -264,7 +264,7 @@ def cuts(log, block, most=48, seed=None):
         if end and log[end - 1][0] == "said":
             said, seen = [*said, log[end - 1][1:]], set()
         for state in Disk(log[:end], block).states(most, chance):
-            key = hash(frozenset(state.items()))  # of so many, each would take memory
+            key = hash(frozenset(state.items()))  # so many states take too much memory
             if key not in seen:
                 seen.add(key)
                 yield end, said, state

@@ -2,14 +2,14 @@
 
     power_cut_disk.py FOLDER IMAGE LOG
 
-FOLDER gets two files. `disk` holds what the file IMAGE held, and is meant for a loop
-device: each write, and each flush (fsync), is a line of LOG, in the order in which the
-kernel asked for it. What is written to `marks` is a line of LOG, too: whoever notes
-there that something has happened has the note behind all that the disk was given
-before. It runs until FOLDER is unmounted.
+FOLDER gets two files. `disk` starts with the contents of the file IMAGE, and is meant
+for a loop device: each write, and each flush (fsync), becomes an entry of LOG, in the
+order in which the kernel requested it. What is written to `marks` becomes an entry,
+too, after everything that the disk was given before. The program runs until FOLDER is
+unmounted.
 
-It is a process of its own. A process that served the file system on which it waits for
-itself would wait for ever.
+It needs a process of its own. A process that served the file system on which it waits
+would wait for itself forever.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Disk(mfusepy.Operations):
     """One file with a cache that a power cut empties, and a file for notes.
 
     Args:
-        image: Path of a file with the contents, which changes with them.
-        log: What is written to.
+        image: Path of the file with the contents, which changes with them.
+        log: The log to write to.
     """
 
     use_ns = True
@@ -67,7 +67,7 @@ class Disk(mfusepy.Operations):
 def main():
     folder, image, log = sys.argv[1:]
     with open(log, "wb", buffering=0) as file:
-        # Without threads, the order in which requests come is that of the log.
+        # Without threads, the log has the order in which requests come.
         mfusepy.FUSE(Disk(image, Log(file)), folder, foreground=True, nothreads=True)
 
 

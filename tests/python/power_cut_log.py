@@ -11,7 +11,7 @@ from dataclasses import dataclass
 WRITE, FLUSH, MARK = b"w", b"f", b"m"
 
 PIECE = 4096
-"""A write reaches the disk in pieces of so many bytes, each of them or not."""
+"""Bytes in each piece of a write; every piece reaches the disk or does not."""
 
 _HEAD = struct.Struct("<cQQ")
 
@@ -34,7 +34,7 @@ class Entry:
         kind: `WRITE`, `FLUSH` or `MARK`.
         offset: On the disk.
         length: Of the data, in bytes.
-        at: Where the data is in the file of the log.
+        at: Where the data is in the log's file.
     """
 
     kind: bytes
@@ -58,7 +58,7 @@ def read_log(path):
 def marks_in(path, entries):
     """Return, for each mark, how many entries there are up to it, and what it says.
 
-    A mark is a line of JSON; one that is long can take several entries.
+    A mark is a line of JSON; a long one can take several entries.
     """
     marks, begun = [], b""
     with open(path, "rb") as file:
@@ -73,11 +73,11 @@ def marks_in(path, entries):
 
 
 class Platter:
-    """What was on the disk at moments that come one after the other.
+    """What was on the disk at successive moments.
 
     Args:
         image: Path of a file with what the disk held before the log begins. It is
-            brought up to what was flushed at the last moment that was asked for.
+            updated to what was flushed at the last moment that was requested.
         log: Path of the log.
         entries: Of the log.
     """
@@ -101,7 +101,7 @@ class Platter:
                 self._apply(self._image, self._pieces(self._flushed, number))
                 self._flushed = number
         self._end = end
-        # There are holes in it, which `cp` keeps.
+        # The image has holes, which `cp` keeps.
         subprocess.run(["cp", "--sparse=auto", self._image, path], check=True)
         loose = list(self._pieces(self._flushed, end))
         self._apply(path, [one for one in loose if chance.random() < share])

@@ -1,4 +1,4 @@
-"""What is trained while the plug is pulled, and what must be there then."""
+"""What is trained when the plug is pulled, and what must be there afterwards."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ PRUNED = {"keep_latest": 2, "keep_best": 1}
 
 @dataclass(frozen=True)
 class Saver:
-    """What one callback of a training is given.
+    """The arguments of one callback of a training.
 
     Attributes:
-        name: Of the files; where it has a field, it has `moment`, so that each differs.
+        name: Of the files; if it has a field, it has `moment`, so that each differs.
         arguments: Of `ModelCheckpoint`.
     """
 
@@ -22,11 +22,11 @@ class Saver:
 
     @property
     def is_fixed(self):
-        """Whether all files have one name."""
+        """Whether all files have the same name."""
         return "{" not in self.name
 
     def owns(self, name):
-        """Return whether a name is one of its files, or of what it kept aside."""
+        """Return whether a name is one of its files, or of the files it kept aside."""
         start, _, rest = self.name.partition("{moment:.0f}")
         if self.is_fixed:
             stem, dot, suffix = self.name.partition(".")
@@ -41,10 +41,10 @@ class Scene:
 
     Attributes:
         width: Of the model; 1500 makes files of 9 MB, which are written straight to the
-            disk, and while training goes on where that was asked for.
+            disk and, if requested, while training goes on.
         savers: By their names.
-        scores: What each epoch of each run is worth, the less the better. The second
-            run is worse than the first.
+        scores: The score of each epoch of each run; lower is better. The second run is
+            worse than the first.
     """
 
     width: int
@@ -84,12 +84,12 @@ SCENES = {
 
 
 def broken(scene, said, later, found):
-    """Yield what is not as it was promised, in sentences.
+    """Yield what is not as promised, in sentences.
 
     Args:
         scene: What was trained.
         said: The marks before the cut, in order.
-        later: Those after it: what was being saved may be there by then.
+        later: The marks after it: what was being saved then may be there.
         found: The digest of each file that has a final name.
     """
     reports = [mark for mark in said if mark["what"] == "saved"]
@@ -112,7 +112,7 @@ def broken(scene, said, later, found):
 
 
 def digest(mark):
-    """Return what tells a version from every other one."""
+    """Return what distinguishes a version from every other one."""
     return mark["bytes"], mark["crc32"]
 
 
@@ -125,7 +125,7 @@ def _missing(saver, reports, files):
         if best:
             yield from _lost(reports, files, 1, best=True)
         return
-    # What an earlier run has left is not the later one's to delete.
+    # A later run must not delete what an earlier run has left.
     for run in {mark["run"] for mark in reports}:
         mine = [mark for mark in reports if mark["run"] == run]
         own = {name: mark for name, mark in files.items() if mark["run"] == run}
@@ -133,7 +133,7 @@ def _missing(saver, reports, files):
 
 
 def _lost(reports, files, count, best):
-    """Yield whether too few of the newest, or of the best, are there."""
+    """Yield a sentence if too few of the newest, or of the best, are there."""
     if not reports:
         return
     moments = [mark["moment"] for mark in reports][-count:]

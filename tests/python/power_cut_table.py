@@ -1,4 +1,4 @@
-"""Prints, as a table, on what the plug was pulled, and how often something was wrong.
+"""Prints a table of the power cuts, and of how often something was wrong.
 
     power_cut_table.py REPORT
 

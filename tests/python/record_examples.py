@@ -63,7 +63,7 @@ RECORD = Record(
 
 
 def refuse(constant):
-    raise AssertionError(f"{constant} is no JSON")
+    raise AssertionError(f"{constant} is not JSON")
 
 
 def content(record=RECORD):

@@ -13,7 +13,7 @@ def at(bucket, name=""):
 
 
 def trained(bucket, data, name="w.{epoch}.keras", epochs=3, model=None, **arguments):
-    """Train a model that saves to a bucket, and return it and its callback."""
+    """Train a model that is saved to a bucket; return it and its callback."""
     callback = ModelCheckpoint(at(bucket, name), monitor="loss", **arguments)
     model = model or make_model(keras)
     fit(model, data, callback, epochs=epochs)

@@ -1,4 +1,4 @@
-"""A model that is saved, to be restored into another one."""
+"""A model that is saved and then restored into another one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEMPLATES = {
     "w.{epoch}.h5": (False, True),
     "w.{epoch}.hdf5": (True, False),
 }
-"""Of each format: are they weights only, and do they hold the optimizer's state?"""
+"""For each format: is it weights only, and does it hold the optimizer's state?"""
 rng = np.random.default_rng(0)
 X = (rng.normal(size=(16, 4)) * 3 + 2).astype("float32")
 Y = X.sum(axis=1, keepdims=True)
@@ -37,7 +37,7 @@ def load(model, path, record):
 
 
 def saved(K, folder, data, name="w.{epoch}.keras", epochs=2, **arguments):
-    """Return a model that was trained, and whose checkpoints are in the folder."""
+    """Return a trained model whose checkpoints are in the folder."""
     model = make_model(K)
     fit(model, data, ModelCheckpoint(folder / name, **arguments), epochs=epochs)
     return model

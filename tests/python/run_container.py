@@ -1,9 +1,9 @@
-"""Trains in a container that leaves half of the memory that a copy of the state needs.
+"""Trains in a container with half of the memory that a copy of the state needs.
 
     run_container.py CGROUP FOLDER SUFFIX...
 
 CGROUP is a folder of a memory controller, version 1 or 2, that this process moves into.
-For each suffix it says "saved", and the callback's problems.
+For each suffix it prints "saved", and the callback's problems.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ STATE = WIDTH * WIDTH * 4 * DEPTH
 
 
 def used():
-    """Return what cannot be given back: all but the cached files."""
+    """Return the memory that cannot be reclaimed: all but the cached files."""
     with open(os.path.join(GROUP, "memory.stat")) as file:
         found = dict(line.split() for line in file)
     return int(found.get("total_rss", found.get("anon")))
 
 
 def limit(size):
-    """Set the most memory that this process may take; -1 for all."""
+    """Limit the memory of this process; -1 for no limit."""
     for name in ("memory.limit_in_bytes", "memory.max"):
         if os.path.exists(os.path.join(GROUP, name)):
             with open(os.path.join(GROUP, name), "w") as file:
@@ -53,7 +53,7 @@ def trained(model, width, *callbacks):
 
 
 def model_of(width, depth):
-    # Frozen, for the sake of training's own memory: of gradients there is none.
+    # Frozen, to save memory in training: there are no gradients.
     frozen = [
         keras.layers.Dense(width, trainable=False, kernel_initializer="ones")
         for _ in range(depth)

@@ -3,9 +3,9 @@
     run_devices.py KIND FOLDER
 
 KIND is `data` (`DataParallel`: each device has the whole model) or `model`
-(`ModelParallel`: of each kernel a part). For each format one line of JSON is printed,
-and at last two of what plain Keras loads from a `.orbax` folder, with all layers in
-parts and with one of them.
+(`ModelParallel`: each device has a part of each kernel). It prints one line of JSON for
+each format, then two on what plain Keras loads from a `.orbax` folder: with all layers
+in parts, and with one.
 """
 
 from __future__ import annotations
@@ -87,10 +87,10 @@ def main(kind, folder):
 
 
 def loaded_by_keras(kind, layers, folder):
-    """Save once more, and say what `load_model` makes of it with these layers in parts.
+    """Save once more; return what `load_model` makes of it with these layers in parts.
 
-    Each as in a new process: Keras (3.15) finds the seed of a dropout by its name only,
-    and with a distribution it loads nothing where there is none of that name.
+    Each time as in a new process: Keras (3.15) finds the seed of a dropout only by its
+    name and, with a distribution, loads nothing if no seed has that name.
     """
     path = os.path.join(folder, "keras{epoch}.orbax")
     keras.utils.clear_session()
@@ -110,9 +110,9 @@ def loaded_by_keras(kind, layers, folder):
 
 
 def like(model, loaded, shared):
-    """Return whether a model predicts, and is made, as another one is.
+    """Return whether two models have the same predictions and the same structure.
 
-    With `shared`, also whether both lie on the devices alike.
+    With `shared`, also whether both are laid out on the devices alike.
     """
     x = np.random.default_rng(1).normal(size=(8, 4)).astype("float32")
     one, other = (found.predict(x, verbose=0) for found in (model, loaded))

@@ -30,7 +30,7 @@ def new_model():
 
 
 class Slow(K.callbacks.Callback):
-    """Says when the model's weights change, and takes its time for each batch."""
+    """Prints when the model's weights change, and makes each batch slow."""
 
     def on_train_batch_begin(self, batch, logs=None):
         say("batch", batch + 1)
@@ -65,7 +65,7 @@ def by_fit():
 
 
 def by_fit_watched():
-    """One that says when a signal would act at once, as it did before the `fit`."""
+    """A `fit` that prints when a signal would act at once, as it did before."""
 
     def watch():
         while signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
@@ -80,7 +80,7 @@ def by_fit_watched():
 
 
 def with_validation():
-    """One whose validation takes long."""
+    """A `fit` whose validation takes long."""
     x = np.ones((40, 3), "float32")
     fit(callback(), validation_data=(x, x[:, :1]), validation_batch_size=4)
 
@@ -105,7 +105,7 @@ def by_hand():
 
 
 def after_failure():
-    """A signal after a `fit` that ended by an exception."""
+    """A signal after a `fit` that ended with an exception."""
 
     class Fails(K.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -119,7 +119,7 @@ def after_failure():
 
 
 def with_own_handler():
-    """Its signals have a handler of the user's, which only takes note."""
+    """A `fit` whose signals have a user's handler, which only takes note."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: say("handler", number))
     fit(callback())
@@ -127,7 +127,7 @@ def with_own_handler():
 
 
 def ignored():
-    """One that is to go on when its terminal is gone."""
+    """A `fit` that must continue after its terminal is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     fit(callback(), epochs=1)
 
@@ -140,7 +140,7 @@ def on_another_thread():
 
 
 def with_child():
-    """A child, forked in mid-epoch as a loader of data is, gets the signal."""
+    """A child, forked mid-epoch as a data loader is, gets the signal."""
 
     class Forks(K.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -152,7 +152,7 @@ def with_child():
                     time.sleep(20)
                 finally:
                     os._exit(3)
-            time.sleep(0.5)  # as it begins, Python drops the signals of its parent
+            time.sleep(0.5)  # a new child first drops its parent's signals
             os.kill(child, signal.SIGTERM)
             say("child", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 

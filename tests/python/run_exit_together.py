@@ -1,9 +1,9 @@
 """Be one of two processes: run_exit_together.py <index> <ports> <folder> <kind> [die].
 
-Both train one model, with the backend that KERAS_BACKEND names: `whole` in each of
-them, or in `parts` (JAX). A signal comes to one or both of them; they go through all
-scenarios below, and write what came of each to `<folder>/<index>.json`. Or, with
-`die`, SIGTERM has no handler, and process 1 gets it.
+Both train one model with the backend named in KERAS_BACKEND: `whole` in each of them,
+or in `parts` (JAX). One or both get a signal; they run all scenarios below, and write
+the outcome of each to `<folder>/<index>.json`. With `die`, SIGTERM has no handler
+instead, and process 1 gets it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from peer_processes import ALL, BACKEND, COUNT, LIMIT, end_together, reported, s
 from peer_training import model, the_keras, weights_of
 
 SUFFIXES = {"parts": ".orbax", "whole": ".keras"}
-EPOCHS = 200  # more than anybody waits for
+EPOCHS = 200  # more than any test waits for
 
 
 def main(index, ports, folder, kind, die=None):
@@ -40,7 +40,7 @@ def main(index, ports, folder, kind, die=None):
             return scenario(index, own, kind, meet)
 
         reports[name] = reported(run, index, own, meet)
-        # Written each time: where one hangs, this shows what came before.
+        # Written each time: if one hangs, this shows what came before.
         with open(os.path.join(folder, f"{index}.json"), "w", encoding="utf-8") as file:
             json.dump(reports, file)
     end_together(index, folder)
@@ -76,10 +76,10 @@ def train(
     after_epoch=0,
     **arguments,
 ):
-    """Train a new model until signals come, and return what came of it.
+    """Train a new model until signals come, and return the outcome.
 
-    They come to this process in the second batch of the third epoch, or in its only
-    one: 4 rows make a batch, which takes as many seconds as `pause` says.
+    This process gets them in the second batch of the third epoch, or in its only batch.
+    A batch has 4 rows, and takes `pause` seconds.
     """
     new, data = model(rows=rows)
     data["epochs"] = epochs
@@ -95,7 +95,7 @@ def train(
 
 
 def checkpoints(folder, kind, words=("",), silent=False, **arguments):
-    """Return a callback for each word, which its names begin with."""
+    """Return a callback for each word; its file names begin with that word."""
     from modelcheckpoint import ModelCheckpoint
 
     class Silent(ModelCheckpoint):
@@ -112,7 +112,7 @@ def checkpoints(folder, kind, words=("",), silent=False, **arguments):
 
 
 def signalled(signals, batches, pause, after_epoch):
-    """Return a callback that makes all of it slow, and sends signals in one batch."""
+    """Return a callback that makes training slow, and sends signals in one batch."""
 
     class Signalled(the_keras().callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -141,13 +141,13 @@ def to(rank, number, **arguments):
 
 
 def at_other_paces(index, folder, kind, meet):
-    """Where no collective keeps them in step, one is much faster than the other."""
+    """If no collective keeps them in step, one is much faster than the other."""
     pause = 0.005 if index == 0 and BACKEND == "torch" else 0.02
     return train(folder, kind, [signal.SIGTERM] * index, pause=pause)
 
 
 def no_save_comes(index, folder, kind, meet):
-    """The chief's saves fail from the second on, and that of the end does, too.
+    """The chief's saves fail from the second on, and so does the save at the end.
 
     An epoch takes longer after its only batch, so that most leave at its end. Saves in
     parts fail in all processes alike.
@@ -163,9 +163,9 @@ def no_save_comes(index, folder, kind, meet):
 
 
 def goes_on(index, folder, kind, meet):
-    """The next start ends with the weights of a run that nobody has stopped.
+    """The next run ends with the weights of an uninterrupted run.
 
-    Each epoch has one batch, so a checkpoint is never of the middle of an epoch.
+    Each epoch has one batch, so no checkpoint is from the middle of an epoch.
     """
     arguments = {"rows": 4, "period": 1000}
     left = train(folder, kind, [signal.SIGTERM] * index, pause=0.1, **arguments)
@@ -182,7 +182,7 @@ def the_fit_ends_before(index, folder, kind, meet):
 
 
 def a_handler_that_returns(index, folder, kind, meet):
-    """It is called in all, and training goes on in all; nobody holds signals back."""
+    """It is called in all, and training goes on in all; no signal is held back."""
     calls = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: calls.append(number))
     report = train(folder, kind, [signal.SIGTERM] * index, pause=0.1, epochs=10)
@@ -192,7 +192,7 @@ def a_handler_that_returns(index, folder, kind, meet):
 
 
 def one_does_not_answer(index, folder, kind, meet):
-    """Process 1 takes part in saves, and never in an agreement on signals."""
+    """Process 1 takes part in saves, but never in an agreement on signals."""
     os.environ[LIMIT] = "3"
     calls = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: calls.append(number))

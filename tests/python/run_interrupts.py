@@ -3,8 +3,8 @@
     run_interrupts.py FOLDER TIMES
 
 Each KeyboardInterrupt may be followed by a second one on its way out (TIMES is 2). One
-in the middle of TensorFlow's own code can leave TensorFlow so that a later `fit` fails
-in it; then the exit status is `UNUSABLE`.
+in the middle of TensorFlow's own code can leave TensorFlow in a state in which a later
+`fit` fails; then the exit status is `UNUSABLE`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def main(folder, times):
                 fit(model, data, callback, epochs=6)
         except KeyboardInterrupt:  # the second one, on its way out
             pass
-        except KeyError:  # an earlier one has left TensorFlow's cache of functions so
+        except KeyError:  # an earlier one has broken TensorFlow's cache of functions
             model.compile("sgd", "mean_squared_error")
         callback.wait()
         assert whole(folder), after
@@ -80,10 +80,10 @@ def main(folder, times):
 
 
 if __name__ == "__main__":
-    faulthandler.enable()  # the test shows where, if it comes to that
+    faulthandler.enable()  # in a crash, it shows where
     try:
         main(pathlib.Path(sys.argv[1]), int(sys.argv[2]))
-    except RuntimeError as error:  # an interrupt has left one of its scopes open, say
+    except RuntimeError as error:  # for example, an interrupt has left a scope open
         *_, innermost = traceback.extract_tb(error.__traceback__)
         if "tensorflow" not in innermost.filename:
             raise

@@ -1,7 +1,7 @@
 """Train with `resume` until killed: run_killed.py <index> <ports> <folder> <epochs>.
 
-It is one of two processes that train one model, and saves after each epoch. As an epoch
-begins it says, in a line, how many were done before.
+It is one of two processes that train one model, and saves after each epoch. At the
+start of an epoch it prints a line with how many were done before.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main(index, ports, folder, epochs):
 
 
 def begun():
-    """Return a callback that says where training is, and makes batches slow."""
+    """Return a callback that prints where training is, and makes batches slow."""
 
     class Begun(the_keras().callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):

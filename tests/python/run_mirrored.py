@@ -37,7 +37,7 @@ def main(folder):
 
 
 def restore_best(K, model, data, folder):
-    """Train, and restore the first epoch, as what is best here; Keras has metrics."""
+    """Train, and restore the first epoch, which is the best here; Keras has metrics."""
     path = os.path.join(folder, "{epoch}.keras")
     best = ModelCheckpoint(path, "loss", mode="max", restore_best=True)
     model.fit(data, epochs=2, verbose=0, callbacks=[best])

@@ -1,10 +1,10 @@
 """Be one of several processes of JAX: run_parts.py <rank> <port> <JSON of the rest>.
 
-The rest: `processes`, `devices` of each, `rows` of the mesh of all (2: each has a
-whole model), `folder`, `epochs`, `given` (to the callback), `second` (to one more,
-which saves as `<epoch>-second.orbax` beside it), `scores` (each stands in the logs of
-an epoch), and what goes wrong (`sleep_at`: an epoch; `own_folder`). What becomes of it
-is written to `<report>/<rank>.json`.
+The rest: `processes`, `devices` of each, `rows` of the mesh of all (2: each has a whole
+model), `folder`, `epochs`, `given` (arguments of the callback), `second` (arguments of
+another one, which saves as `<epoch>-second.orbax` in the same folder), `scores` (one
+for the logs of each epoch), and what goes wrong (`sleep_at`: an epoch; `own_folder`).
+The outcome is written to `<report>/<rank>.json`.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def main():
     report["problems"] = [text for callback in callbacks for text in callback.problems]
     Path(rest["report"], f"{rank}.json").write_text(json.dumps(report))
     if report["error"] is not None:
-        os._exit(0)  # JAX would wait for the others, to part from them
+        os._exit(0)  # JAX would wait for the others before it exits
 
 
 def spread(keras):
-    """Lay the kernels in parts on the devices of all processes."""
+    """Split the kernels over the devices of all processes."""
     count = rest["processes"]
     if count > 1:
         keras.distribution.initialize(f"127.0.0.1:{port}", count, rank)

@@ -1,8 +1,8 @@
 """Be one of two processes: run_peers.py <index> <ports> <folder> [<killed>].
 
-Both train one model, with the backend that KERAS_BACKEND names. They go through all
-scenarios below, and write what came of each to `<folder>/<index>.json`. Or they go
-through one, in which the process of index `killed` kills itself before it agrees.
+Both train one model with the backend named in KERAS_BACKEND. They run all scenarios
+below, and write the outcome of each to `<folder>/<index>.json`. Or they run one, in
+which the process of index `killed` kills itself before it agrees.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def scenario(function):
 
 
 def other_scenario(function):
-    """Of what does not depend on the backend."""
+    """A scenario that does not depend on the backend."""
     return scenario(function) if ALL else function
 
 
@@ -90,7 +90,7 @@ def passes_over_what_is_damaged(index, folder, meet):
 
 @scenario
 def several_callbacks(index, folder, meet):
-    """Both have talks at the beginning, and one at the end."""
+    """Both exchange messages at the beginning, and one of them at the end."""
     names = ("a.{epoch}.keras", "b.{epoch}.weights.h5")
     best = {"save_weights_only": True, "restore_best": True}
     train(2, callback(folder, names[0]), callback(folder, names[1], **best))
@@ -175,7 +175,7 @@ def the_best_is_damaged(index, folder, meet):
 
 @scenario
 def the_save_of_the_chief_fails(index, folder, meet):
-    """Of the second epoch: the third one is better than what was saved."""
+    """It fails in the second epoch; the third one is better than what was saved."""
     from modelcheckpoint import ModelCheckpoint
 
     if index == 0:
@@ -190,7 +190,7 @@ def the_save_of_the_chief_fails(index, folder, meet):
 
 @scenario
 def by_the_clock(index, folder, meet):
-    """Each process has one of its own."""
+    """Each process has a clock of its own."""
     given = {"save_seconds": 0.2, "period": 1000}
     timed = callback(folder, "w.{epoch}-{batch}.keras", **given)
     report = train(4, slow(0.04), timed)
@@ -206,7 +206,7 @@ def a_limit_that_is_no_time(index, folder, meet):
 
 @other_scenario
 def without_resume_nobody_waits(index, folder, meet):
-    """Of Torch: elsewhere all processes take part in a save."""
+    """On Torch only: elsewhere all processes take part in a save."""
     if BACKEND != "torch":
         return {}
     os.environ[LIMIT] = "1"
@@ -235,7 +235,7 @@ def topics_on_threads(index, folder, meet):
 
 @scenario
 def public_collectives(index, folder, meet):
-    """What is used where the private names are gone."""
+    """What is used if the private names are gone."""
     from modelcheckpoint.observe.collectives import Collective, all_gather_of
 
     gather = Collective(all_gather_of(model()[0]), COUNT)

@@ -1,11 +1,11 @@
-"""Looks at what a power cut has left, and goes on training there.
+"""Checks what a power cut has left, and continues training there.
 
     run_power_cut_check.py
 
 Each line that it reads is a job in JSON: `folder`, where a checkpoint folder may be;
 `scene`; `callback`, the one that a new training resumes with, or null for none. Each
 answer is one line of JSON: the digest of each file that has a final name in `found`,
-and what is wrong in `wrong`; `resumed` is the moment from which training went on.
+and what is wrong in `wrong`; `resumed` is the moment from which training continued.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from run_power_cut_training import Moment, compiled, digests, fit, saving
 from modelcheckpoint.cli import command
 
 LATER = 10**6
-"""A moment behind all those that were trained before the cut."""
+"""A moment later than any that was trained before the cut."""
 
 
 class Start(keras.callbacks.Callback):
-    """Looks at what a training goes on from."""
+    """Checks what a training resumes from."""
 
     def __init__(self, callback):
         super().__init__()
@@ -46,14 +46,14 @@ class Start(keras.callbacks.Callback):
 
 
 def verify(folder):
-    """Yield what `modelcheckpoint verify` says, unless its status is 0."""
+    """Yield what `modelcheckpoint verify` prints, unless its status is 0."""
     done = CliRunner().invoke(command, ["verify", str(folder)])
     if done.exit_code or done.exception:
         yield f"verify: {done.exit_code} {done.exception!r} {done.output}"
 
 
 def go_on(model, folder, scene, key):
-    """Resume, and save once more; return from what, and what is wrong."""
+    """Resume, and save once more; return what was resumed, and what is wrong."""
     saved, saver = [], scene.savers[key]
     callback = saving(folder, saver, saved.append, resume=True)
     start = Start(callback)
@@ -62,7 +62,7 @@ def go_on(model, folder, scene, key):
     wrong = [*start.wrong, *verify(folder)]
     if not saved:
         wrong.append(f"nothing was saved after resuming: {callback.problems}")
-    # Beside its own files: what is deeper belongs to others.
+    # Only next to its own files: what is deeper belongs to others.
     left = [path.name for path in (folder / saver.name).parent.glob(".*.tmp*")]
     if left:
         wrong.append(f"temporary files are left: {left}")

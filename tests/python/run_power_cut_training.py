@@ -3,12 +3,12 @@
     run_power_cut_training.py FOLDER MARKS SCENE FAULT RESUME
 
 SCENE is one of `power_cut_scenes.SCENES`. FAULT is `files` or `folders`, whose flushes
-are left out, or empty. RESUME is not empty where an earlier training was cut. A line of
-JSON is written to the file MARKS when a save is reported, and when pruning begins, with
-what is there then, and has ended.
+are left out, or empty. RESUME is not empty if an earlier training was cut. A line of
+JSON is written to the file MARKS when a save is reported, when pruning begins (with
+what is there then), and when it has ended.
 
-Before each save all weights are set to one number, the moment's: a file of two moments
-would hold two numbers.
+Before each save all weights are set to one number, the moment's: a file that mixes two
+moments would hold two numbers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from modelcheckpoint import ModelCheckpoint, prune_checkpoints, storage
 from modelcheckpoint.storage.base import digest_of
 
 RESUMED = 10**5
-"""A moment behind all those of a training that is resumed."""
+"""A moment later than any of a training that is resumed."""
 
 
 class Marks:
@@ -64,7 +64,7 @@ class Moment(keras.callbacks.Callback):
     """Sets all weights to the number of the moment, and ends a training.
 
     Args:
-        scores: What each epoch is worth; there are as many epochs.
+        scores: The score of each epoch; there are as many epochs.
         moment: The number before the first one.
     """
 
@@ -88,14 +88,14 @@ class Moment(keras.callbacks.Callback):
 
 
 def compiled(width):
-    """Return a model whose files hold little beside one array."""
+    """Return a model whose files hold little more than one array."""
     model = keras.Sequential([keras.Input((width,)), keras.layers.Dense(width)])
     model.compile("sgd", "mean_squared_error", run_eagerly=False)
     return model
 
 
 def fit(model, callbacks):
-    """Train until one of the callbacks, a `Moment`, has had enough."""
+    """Train until one of the callbacks, a `Moment`, ends it."""
     x = np.zeros((8, model.input_shape[1]), "float32")
     model.fit(x, x, batch_size=4, epochs=10**6, verbose=0, callbacks=callbacks)
 
@@ -108,7 +108,7 @@ def saving(folder, saver, on_saved, **more):
 
 
 def reporter(marks, key):
-    """Return what is called with each record that is reported as saved."""
+    """Return a function to call with each record that is reported as saved."""
 
     def on_saved(record):
         seen = {"moment": record.logs["moment"], "score": record.value}

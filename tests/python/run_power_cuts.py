@@ -1,14 +1,15 @@
-"""Trains on real file systems, and cuts the power; to be run by `file_systems.alone`.
+"""Trains on real file systems, and cuts the power; run it with `file_systems.alone`.
 
     run_power_cuts.py FOLDER
 
-FOLDER is an empty one to work in. Each line that it reads is a job in JSON, with
+FOLDER is an empty folder to work in. Each line that it reads is a job in JSON, with
 `file_system`, `scene`, `fault` (or empty), `twice`, `cuts`, `seed`. The scene is
 trained on a disk that logs what it is given; if `twice`, that training is cut, and the
-log is of another one that resumes. Then, for each cut, the disk is as it may be after a
-part of the log; the kernel mounts it, and `run_power_cut_check.py` looks at it. Each
-answer is a line of JSON: how many `cuts` there were and how many of them were `bad`, by
-when they were made, and what is `wrong`. `refused` says why nothing was tried.
+log is from another one that resumes it. Then, for each cut, the disk is set to a state
+that is possible after a part of the log; the kernel mounts it, and
+`run_power_cut_check.py` checks it. Each answer is a line of JSON: how many `cuts` there
+were and how many of them were `bad`, by when they were made, and what is `wrong`.
+`refused` says why nothing was tried.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ from power_cut_log import Platter, marks_in, read_log
 from power_cut_scenes import SCENES, broken
 
 SHARES = (0.5, 0.0, 1.0, 0.1, 0.9)
-"""How much of what was not flushed is there after a cut, one after the other."""
+"""How much of what was not flushed is there after a cut, used in turn."""
 
 
 class Refused(Exception):
-    """This machine mounts no file system on a disk in FUSE."""
+    """This machine cannot mount a file system on a FUSE disk."""
 
 
 @contextlib.contextmanager
 def disk(folder, image, log):
-    """Have a disk that logs in a folder."""
+    """Run a disk that logs, in a folder."""
     folder.mkdir()
     script = str(Path(__file__).with_name("power_cut_disk.py"))
     command = [sys.executable, script, str(folder), str(image), str(log)]
@@ -96,9 +97,9 @@ def train(folder, marks, job, resume):
 
 
 def trained_twice(root, job, chance):
-    """Train, cut, and resume; return image and log of that, and the earlier marks.
+    """Train, cut, and resume; return image and log of the latter, and earlier marks.
 
-    Those are what was reported before the cut, and what was not.
+    Those are the marks of the first training before the cut, and those after it.
     """
     before, log = trained(root / "first", job)
     entries = read_log(log)
@@ -114,10 +115,10 @@ def trained_twice(root, job, chance):
 
 
 def moments(entries, marks, count, chance):
-    """Return so many cuts, in order: after how many entries, what is left, and why.
+    """Return `count` cuts, in order: after how many entries, what is left, and why.
 
-    By turns: just after something was reported, when nothing may be missing though all
-    is lost that was not flushed; at any moment; and while pruning goes on.
+    In turn: just after something was reported, when nothing may be missing although all
+    that was not flushed is lost; at any moment; and during pruning.
     """
     reports = [number for number, mark in marks if mark["what"] == "saved"]
     pruning = [number for number, mark in marks if mark["what"].startswith("prun")]
@@ -135,7 +136,7 @@ def moments(entries, marks, count, chance):
 
 
 class Checker:
-    """A process that looks at folders."""
+    """A process that checks folders."""
 
     def __init__(self):
         self._process = KerasProcess("run_power_cut_check.py")
@@ -150,7 +151,7 @@ class Checker:
 
 
 def cut(root, job, checker):
-    """Cut the power as often as a job says, and return what was found."""
+    """Cut the power as often as a job requests, and return what was found."""
     chance = random.Random(job["seed"])
     if job["twice"]:
         before, log, said, later = trained_twice(root, job, chance)
@@ -211,4 +212,4 @@ if __name__ == "__main__":
         traceback.print_exc()
     finally:
         sys.stderr.flush()
-        os._exit(1)  # and with this process go all others, and what is mounted
+        os._exit(1)  # this also ends all other processes and mounts

@@ -1,13 +1,13 @@
-"""Trains in one process, and can be killed at a moment; test_resume.py runs it.
+"""Trains in one process, and can be killed at a given moment; test_resume.py runs it.
 
     run_resumed.py FOLDER JOB
 
-JOB, in JSON: `name`, the template, and what may be left out: `keras` (`"keras"` or
+JOB, in JSON: `name`, the template, and optionally: `keras` (`"keras"` or
 `"tf_keras"`), `kill` (`["epoch", 3]`: at the end of epoch 3, from 1, after the
 callback; `["batch", 23]`: after 23 batches of this process), `callback` and `fit`
 (arguments), `dropout` (whether there is one), `build` (`"input"`, `"none"`: a model
 that is built by its first batch, or `"subclassed"`), `width`, `optimizer`, `store` (an
-address, to which the checkpoints go in place of FOLDER). At the end, all weights,
+address, to which the checkpoints go instead of FOLDER). At the end, all weights,
 variables of the optimizer and seeds are in `FOLDER/end.npz`, and the epochs of this
 process are printed.
 """

@@ -1,12 +1,12 @@
-"""Saves one prepared file, as the callback does, and without Keras.
+"""Saves one prepared file, as the callback does, but without Keras.
 
     run_save.py FOLDER JOB
 
 FOLDER is a path or an address. JOB, in JSON: `image`, the path of the file's contents;
 `name`, `format`, `value`, `run`, `parts`, `keep`; `sweep`, whether to sweep the folder
-as well; `saves`, how often. It says "ready", waits for a line before each save, and
-says "durable" once the file is, or what went wrong. test_kill.py kills it at each
-system call in turn, test_injected.py has each of them fail.
+as well; `saves`, how often. It prints "ready", waits for a line before each save, and
+prints "durable" once the file is, or what went wrong. test_kill.py kills it at each
+system call in turn, test_injected.py makes each of them fail.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from modelcheckpoint.storage.names import is_tree
 
 
 def commit_for(folder, job, system=os):
-    """Return what commits the checkpoints of one run, as the callback has it."""
+    """Return a commit for the checkpoints of one run, as in the callback."""
     depth = job["name"].count("/")
     if is_address(str(folder)):
         storage = storage_for(str(folder), depth)
@@ -98,7 +98,7 @@ def main():
 def say(text):
     try:
         os.write(1, f"{text}\n".encode())
-    except OSError:  # this, too, is a call that a test has fail, once
+    except OSError:  # a test makes this call fail, too, once
         os.write(1, f"{text}\n".encode())
 
 

@@ -3,12 +3,12 @@
     run_training.py FOLDER JOB
 
 FOLDER is a path or an address. JOB, in JSON: `name`, `weights_only`, `background`,
-`save_freq`, `width`, `best` and, if need be, `keep_latest` and `resume`. Before each
+`save_freq`, `width`, `best` and, optionally, `keep_latest` and `resume`. Before each
 save all weights are set to one number, the moment's, which is `value` in the journal: a
-file of two moments would hold two numbers. First, all that earlier trainings left is
-loaded by Keras and looked at; "whole N" says how many there were. Where it is to
-resume, "resumed VALUE" says from what. "saving" is said before the first save, and
-"durable NAME VALUE" of each file.
+file that mixes two moments would hold two numbers. First, Keras loads all files that
+earlier trainings left, and they are checked; "whole N" says how many there were. If the
+job is to resume, "resumed VALUE" says from what. "saving" is printed before the first
+save, and "durable NAME VALUE" for each file.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Mark(keras.callbacks.Callback):
         self.mark(logs)
 
     def mark(self, logs):
-        if not self.begun:  # all is compiled, which takes as long as it takes
+        if not self.begun:  # by now everything is compiled, however long it took
             print("saving", flush=True)
             self.begun = True
         self.moment += 1
@@ -53,7 +53,7 @@ class Mark(keras.callbacks.Callback):
 
 
 class Start(keras.callbacks.Callback):
-    """Looks at what a training resumes from."""
+    """Checks what a training resumes from."""
 
     def __init__(self, checkpoint):
         super().__init__()
@@ -80,7 +80,7 @@ def load(model, folder, job, name):
 
 
 def check(folder, job, model):
-    """Return the newest moment, after each file was loaded and compared."""
+    """Load and compare each file, and return the newest moment."""
     newest = 0.0
     found = [f for f in verify_checkpoints(folder) if f.status == "good"]
     for one in found:

@@ -1,8 +1,8 @@
 """Be one of two workers: run_worker.py <kind> <index> <port,port> <folder>.
 
 `kind` is jax, jax-sharded, torch, keras or tf_keras (TensorFlow's strategy of several
-workers). What becomes of the training is written to `<folder>/<index>.json`; under
-`keras` it says why Keras cannot train so even without a callback.
+workers). The outcome is written to `<folder>/<index>.json`; under `keras` it says why
+Keras cannot train like this even without a callback.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def train(K, make, kind, folder, report):
     except Exception as error:
         report["keras"] = f"{type(error).__name__}: {error}"
         return
-    if kind != "jax-sharded":  # of which no process can read all
+    if kind != "jax-sharded":  # no process can read all of it
         report["alone"] = [float(np.sum(w)) for w in model.get_weights()]
     path = os.path.join(folder, "w", "{epoch}.weights.h5")
     often = os.path.join(folder, "w", "{samples}.keras")
@@ -57,7 +57,7 @@ def train(K, make, kind, folder, report):
 
 
 def resume(K, make, path, report):
-    """Train one epoch, and another one as a process would that comes after it."""
+    """Train one epoch, and then another one, as a later process would."""
     import numpy as np
 
     from modelcheckpoint import ModelCheckpoint

@@ -16,9 +16,9 @@ def save_process(tmp_path, folder, run, name, saves, shape=(400, 100)):
     """Start it.
 
     Args:
-        tmp_path: Where the prepared file lies.
-        folder: That it saves to, or its address.
-        run: Name of the run; those of another length save other weights.
+        tmp_path: Where the prepared file is.
+        folder: The folder that it saves to, or its address.
+        run: Name of the run; the length of the name sets the weights.
         name: Of the checkpoint, which ends with `.weights.h5`.
         saves: How often; it says "ready", then "durable" after each.
         shape: Of the weights.

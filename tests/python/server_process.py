@@ -1,4 +1,4 @@
-"""A server of objects, on loopback, in a process of its own."""
+"""An object server, on loopback, in a process of its own."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class ServerProcess:
     """A server that was started, and answers.
 
     Args:
-        program: Path of what is to be run.
+        program: Path of the program to run.
 
     Attributes:
-        port: On which it listens.
+        port: The port on which it listens.
     """
 
     def __init__(self, program):
@@ -41,11 +41,11 @@ class ServerProcess:
         return f"http://127.0.0.1:{self.port}"
 
     def arguments(self):
-        """Return what the program is told."""
+        """Return the program's arguments."""
         raise NotImplementedError
 
     def start(self):
-        """Start it again, on its port, which a client may have meanwhile."""
+        """Start it again, on its port, which a client may be using meanwhile."""
         deadline = time.monotonic() + _SECONDS
         while not self._starts():
             assert time.monotonic() < deadline, f"{self._program} does not start"

@@ -1,14 +1,14 @@
-"""Kill real trainings at random moments, and look what is there.
+"""Kill real trainings at random moments, and check what is left.
 
     soak.py [--kills 300] [--seed N] [--jobs 2] [--state FOLDER]
 
-Several folders are trained into, each again and again, each time until it is killed.
-After every kill each file must be as its line in the journal says, what was told
-durable must be there, and the next training, which has Keras load all, must go on.
+It trains into several folders, each again and again, each time until a kill. After
+every kill each file must match its line in the journal, and what was reported durable
+must be there. The next training, in which Keras loads all files, must go on.
 
-With `--state` it may take several sittings: the same command goes on where the last one
-was stopped. The folder then holds the counts, the summary by kind as `soak.md`, and a
-copy of each folder in which something was wrong.
+With `--state` it may take several sittings: the same command continues where the last
+one was stopped. The folder then holds the counts, the summary by kind as `soak.md`, and
+a copy of each folder in which something was wrong.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ TREE = ".orbax"
 LONGEST = 1.5
 
 ROUND = 320
-"""Kills after which all folders are new: a journal that grows for hours tells less."""
+"""Kills after which all folders are new: a journal that grows for hours shows less."""
 
 
 def jobs():
@@ -83,18 +83,18 @@ class Folder:
         self.wrong = []
 
     def kill(self, chance):
-        """Train until a random moment, kill, and look."""
+        """Train until a random moment, kill, and check what is left."""
         process = KerasProcess(
             "run_training.py",
             self.path,
             json.dumps(self.job),
             environment=self._environment,
         )
-        # The first save takes seconds where Keras imports TensorFlow for it, and
-        # kills from there alone might never come to a second.
+        # The first save takes seconds if Keras imports TensorFlow for it; if all kills
+        # were timed from there, none might come after a second save.
         alive = self._follow(process, until=chance.choice(["saving", "durable"]))
         if alive:
-            # Small moments as often as large ones: the first saves are special.
+            # Squared, as the first saves are special: early kills are more likely.
             time.sleep(LONGEST * chance.random() ** 2)
             process.kill()
             self._follow(process, until=None)
@@ -125,33 +125,33 @@ class Folder:
         for name, value in self._stays():
             one = found.get(name)
             if one is None or one.status != "good" or one.record.value < value:
-                yield f"{name} was told durable with {value}, and there is {one}"
+                yield f"{name} was reported durable with {value}; now there is {one}"
 
     def _stays(self):
-        """Return the names and values of what was told durable and is to be there."""
+        """Return the names and values that were reported durable and must be there."""
         saved = sorted(self.durable.items(), key=lambda item: item[1])
         return saved[-1:] if self.job.get("keep_latest") else saved
 
     def _not_resumed(self, values):
         newest = max(self.durable.values(), default=None)
         if newest is not None and (not values or float(values[0]) < newest):
-            yield f"resumed from {values}, and {newest} was told durable"
+            yield f"resumed from {values}, but {newest} was reported durable"
 
 
 def is_half_done(one):
-    """Return whether a save was killed in between, so that nothing is wrong.
+    """Return whether a save was only killed halfway, so that nothing is wrong.
 
-    A second name comes before its line in the journal; an upload comes after it.
+    A second name comes before its line in the journal; an upload comes after its line.
     """
     aside = ".run-" in one.path
     return one.status == "unknown" and (aside or "before the upload did" in one.reason)
 
 
 def soak(folders, kills, chance, workers=2, say=print, ended=None, stop=None):
-    """Kill so many times, in each folder as often, as many at once as workers.
+    """Kill `kills` times, equally often in each folder, with `workers` at once.
 
     `ended` is called with the folder after each kill, by one thread at a time. Once the
-    event `stop` is set, no kill counts any more: Ctrl-C reaches those who train, too.
+    event `stop` is set, no kill counts any more: Ctrl-C also reaches the trainings.
     """
     stop = stop or threading.Event()
     turns = [(folders[n % len(folders)], chance.random()) for n in range(kills)]
@@ -176,7 +176,7 @@ def soak(folders, kills, chance, workers=2, say=print, ended=None, stop=None):
 
 
 def folders_in(root, count, chance):
-    """Return so many folders to be trained into, each with another job."""
+    """Return `count` folders to train into, each with a different job."""
     every = list(jobs())
     chance.shuffle(every)
     return [Folder(root / str(n), job) for n, job in enumerate(every[:count])]
@@ -190,7 +190,7 @@ def kind_of(job):
 
 
 def sitting(tally, where, jobs, stop, say=print):
-    """Kill until there were as many kills as wanted; keep the tally in a folder."""
+    """Kill until there are as many kills as wanted; keep the tally in a folder."""
     where.mkdir(parents=True, exist_ok=True)
     begun, before = time.monotonic(), tally.seconds
     tally.sittings += 1
@@ -232,7 +232,7 @@ def main():
     (where / "soak.md").write_text(tally.report(), "utf-8")
     print(tally.report())
     if tally.done < tally.wanted:
-        print("It was stopped; the same command goes on.")
+        print("Stopped; the same command continues.")
     sys.exit(bool(tally.wrong) or tally.done < tally.wanted)
 
 

@@ -1,4 +1,4 @@
-"""What a soak has found so far, by kind of save; it goes on in the next sitting."""
+"""What a soak has found so far, by kind of save; the next sitting continues it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Tally:
     """Counts of one soak, however many sittings it takes.
 
     Attributes:
-        wanted: How many kills there are to be.
+        wanted: How many kills there should be.
         seed: Of the first sitting.
         kills: By kind, how many there were.
         loaded: By kind, how many files Keras has loaded.
         wrong: What was wrong: its kind, after which kill, what, and where it is kept.
-        seconds: That all sittings took.
+        seconds: How long all sittings took.
         sittings: How many there were.
     """
 
@@ -37,7 +37,7 @@ class Tally:
 
     @classmethod
     def continued(cls, path, wanted, seed):
-        """Return what a file says of a soak that was to be as long, or a new one."""
+        """Return the unfinished tally of as many kills in a file, or a new one."""
         try:
             known = cls(**json.loads(Path(path).read_text("utf-8")))
         except FileNotFoundError:
@@ -46,7 +46,7 @@ class Tally:
         return cls(wanted, seed) if is_other else known
 
     def keep(self, path):
-        """Write it to a file, which is whole at any moment."""
+        """Write it to a file, which is complete at any moment."""
         Path(f"{path}.new").write_text(json.dumps(asdict(self)), "utf-8")
         os.replace(f"{path}.new", path)
 
@@ -57,8 +57,8 @@ class Tally:
             kind: Of what was being saved.
             loaded: How many files were loaded.
             wrong: What was wrong, in sentences.
-            folder: That was trained into.
-            where: The folder that gets the copy, as a folder of its own.
+            folder: The folder that was trained into.
+            where: The folder that gets the copy, as a subfolder.
         """
         self.kills[kind] = self.kills.get(kind, 0) + 1
         self.loaded[kind] = self.loaded.get(kind, 0) + loaded
@@ -69,7 +69,7 @@ class Tally:
             self.wrong += [{**told, "what": what} for what in wrong]
 
     def report(self):
-        """Return what came of it, in Markdown."""
+        """Return the results, in Markdown."""
         lines = [
             f"{self.done} of {self.wanted} kills, seed {self.seed}, "
             f"{sum(self.loaded.values())} files loaded, {len(self.wrong)} problems, "

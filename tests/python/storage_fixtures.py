@@ -1,4 +1,4 @@
-"""Fixtures: servers of objects, and an empty storage of each kind."""
+"""Fixtures: object servers, and an empty storage of each kind."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def servers(tmp_path_factory):
 
 @pytest.fixture(params=["local", "memory"])
 def tree_place(request, tmp_path):
-    """A storage of each kind that holds trees, empty."""
+    """An empty storage of each kind that holds trees."""
     from storage_places import InMemory, Local
 
     places = {"local": Local, "memory": InMemory}
@@ -46,7 +46,7 @@ def tree_place(request, tmp_path):
     ]
 )
 def place(request, tmp_path, monkeypatch):
-    """A storage of each kind, empty."""
+    """An empty storage of each kind."""
     # Both import conftest, which has this fixture.
     from storage_places import InMemory, Local, Objects
 

@@ -19,9 +19,9 @@ class Proxy:
     """Forwards connections to a port of this machine.
 
     Attributes:
-        port: That it listens on.
+        port: The port it listens on.
         requests: Method and path of each request that was forwarded.
-        lengths: How many bytes each of them has behind its head.
+        lengths: How many bytes each of them has after its head.
         sent: How many bytes clients have sent.
     """
 
@@ -36,7 +36,7 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def hang(self):
-        """Take what comes, and forward nothing, until `go_on`."""
+        """Accept what comes, but forward nothing, until `go_on`."""
         self._forwards.clear()
 
     def go_on(self):
@@ -91,7 +91,7 @@ class Proxy:
 
 @contextlib.contextmanager
 def proxy_of(server, monkeypatch):
-    """Give a proxy before a server, to which the environment leads."""
+    """Give a proxy in front of a server; the environment points to the proxy."""
     proxy = Proxy(server.port)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
     try:

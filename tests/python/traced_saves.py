@@ -1,4 +1,4 @@
-"""Processes that save, and of which strace kills or fails one system call."""
+"""Processes that save, in which strace kills at one system call, or fails it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from modelcheckpoint.storage.names import is_tree
 
 pytest.importorskip("h5py")
 
-# What only asks changes nothing on disk: a death before it is one before the next call.
+# Queries change nothing on disk: to die before one is to die before the next call.
 ASKING = r"|newfstatat|fstat|lstat|stat|statx|lseek|ioctl|readlink|getdents64|access"
 ALL = "MODELCHECKPOINT_KILL_ALL" in os.environ
 IDLE = re.compile(
@@ -72,19 +72,19 @@ OLD, NEW, NEXT = 1.0, 2.0, 3.0
 
 
 class Scene:
-    """What is on disk before the process starts that is killed.
+    """What is on disk before the process that is killed starts.
 
     Attributes:
         name: What it saves to.
         old: Whether a better file of an earlier run has that name.
         left: Whether a killed run left a temporary file, with or without its line.
         parts: In how many pieces the file is written.
-        folders: Where the file lies.
+        folders: Where the file is.
     """
 
     def __init__(self, name, old=False, left=False, parts=1, folders=""):
         self.format, make = FORMATS[name]
-        self.make = functools.cache(make)  # an archive tells when it was made
+        self.make = functools.cache(make)  # an archive records when it was made
         self.name, self.old, self.left = folders + name, old, left
         self.job = {
             "name": self.name,
@@ -109,7 +109,7 @@ class Scene:
     def leave(self, folder):
         data = self.make(NEXT)
         suffix = "." + self.name.partition(".")[2]
-        # Its writer, of this machine, is dead: no process has such an id.
+        # Its writer, on this machine, is dead: no process has this id.
         commit = commit_for(folder, self.job)
         with commit.storage.staged(self.name, suffix) as staged:
             left = re.sub(rf"-{os.getpid()}-", "-999999999-", staged.path)
@@ -139,7 +139,7 @@ SCENES = {
 
 
 def child(folder, job, *strace):
-    """Run a child under strace, and return what it said, and its exit status."""
+    """Run a child under strace, and return its output and its exit status."""
     with started(folder, job) as process, attached(process, *strace) as tracer:
         process.stdin.write("go\n")
         said, _ = process.communicate(timeout=60)
@@ -162,7 +162,7 @@ def started(folder, job):
 
 @contextlib.contextmanager
 def attached(process, *strace):
-    """Give a strace that traces a process, from now on, and its threads."""
+    """Give a strace that traces a process and its threads from now on."""
     attach = ["strace", "-f", "-p", str(process.pid), *strace]
     with subprocess.Popen(attach, stderr=subprocess.PIPE, text=True) as tracer:
         said = tracer.stderr.readline()

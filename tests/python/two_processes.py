@@ -14,7 +14,7 @@ SECONDS = 400
 
 
 def run_two(script, folder, *arguments, keras="keras"):
-    """Run a script as both processes, to their end; return how each of them ended."""
+    """Run a script as both processes, to their end; return the exit status of each."""
     with two(script, folder, *arguments, keras=keras) as processes:
         for process in processes:
             print(process.communicate(SECONDS)[1][-5000:])  # shown where a test fails
@@ -37,7 +37,7 @@ def two(script, folder, *arguments, keras="keras"):
 
 
 def free_ports():
-    """Return two ports that nobody uses, with a comma between them."""
+    """Return two free ports, with a comma between them."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
         for one in sockets:

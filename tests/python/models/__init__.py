@@ -1,4 +1,4 @@
-"""The table of the models that users bring, by what is special in them."""
+"""The table of the models that users bring, by what is special about them."""
 
 from . import (  # noqa: F401  (each puts its models into the table)
     building,

@@ -1,7 +1,7 @@
 """The table of the models that users bring; a small function makes each.
 
-A row says for each format whether a file must come of it, or an error before the
-first batch. `K` is the Keras that makes the model: Keras 3, or tf_keras.
+A row says for each format whether the model must be saved, or must raise an error
+before the first batch. `K` is the Keras that makes the model: Keras 3, or tf_keras.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ERROR = "error"
 """Keras' own file does not load, nor would ours: an error before the first batch."""
 
 AS_KERAS = "as keras"
-"""FILE where the Keras at hand loads its own file, ERROR where it does not."""
+"""FILE if the installed Keras loads its own file, ERROR if it does not."""
 
 SUFFIXES = (".keras", ".weights.h5", ".h5", ".hdf5")
 """`.h5` stands for the full model in HDF5, `.hdf5` for the weights in HDF5."""
@@ -35,19 +35,19 @@ class Case:
     """One row of the table.
 
     Attributes:
-        make: Makes the compiled model, each time with other weights.
+        make: Makes the compiled model, each time with different weights.
         data: Makes x and y: eight samples, two batches.
         cells: FILE, MENDED, ERROR or AS_KERAS for each suffix.
-        custom: The user's classes and functions, which nobody registered.
+        custom: The user's classes and functions, which are not registered.
         checkpoint: Further arguments of ModelCheckpoint.
         precision: The global policy, when the model is made and when it is loaded.
         inexact: Why no file brings back what the model predicts; empty if one does.
         fragile: Whether older Keras 3 cannot load its own files of it.
         safe_mode: What `load_model` is called with.
-        evaluated: Whether what `evaluate` says is compared, too.
+        evaluated: Whether the results of `evaluate` are compared, too.
         compiled: Whether a full model comes back compiled, so with its optimizer.
         keras2: Whether tf_keras and Keras 2 make this model, too.
-        cells2: The cells that are others there.
+        cells2: The cells that differ there.
     """
 
     make: Callable[[Any], Any]
@@ -75,9 +75,9 @@ class Case:
 
     @contextlib.contextmanager
     def policy(self, K):
-        """Set the global policy for a while."""
+        """Set the global policy temporarily."""
         K.mixed_precision.set_global_policy(self.precision)
-        # In Keras 2 a policy that is set hides `floatx` from whatever runs later.
+        # In Keras 2, setting a policy hides `floatx` from whatever runs later.
         before = "float32" if hasattr(K, "ops") else None
         try:
             yield
@@ -141,7 +141,7 @@ def needs(module, why):
 
 
 def feature(holder, *names):
-    """Return the first of an object's attributes that there is, or skip."""
+    """Return the first of these attributes that an object has, or skip."""
     for name in names:
         if hasattr(holder, name):
             return getattr(holder, name)
@@ -153,10 +153,10 @@ def backend():
 
 
 def trained(model, optimizer="adam", loss="mean_squared_error", **compiled):
-    """Compile a model; its four steps are taken one by one, where nothing else is said.
+    """Compile a model; unless told otherwise, it runs its four steps eagerly.
 
-    To trace them takes longer than all else together, and the variables that are saved
-    are the same: what a trace may change has rows under "Training" and "Ways to build".
+    Tracing them takes longer than everything else together, and the saved variables are
+    the same. What a trace may change has rows under "Training" and "Ways to build".
     """
     if backend() == "tensorflow":
         compiled.setdefault("jit_compile", False)

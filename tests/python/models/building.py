@@ -96,7 +96,7 @@ class Eager(Registered):
         self.built = True
 
 
-# Keras writes the name of the class, which is not the name it is registered by.
+# Keras writes the name of the class, which is not its registered name.
 @case(h5=MENDED)
 def registered_built_by_its_constructor(K):
     return trained(Eager(units=3))
@@ -113,7 +113,7 @@ def unregistered_built_by_its_constructor(K):
 
 @keras.saving.register_keras_serializable("models")
 class RegisteredGraph(keras.Model):
-    """A graph, as a class of the user's."""
+    """A graph, as a user's own class."""
 
 
 @case(h5=MENDED)
@@ -159,7 +159,7 @@ def nested_with_equal_names(K):
 
 
 class Twins(keras.Model):
-    """Gives names to its layers as it likes; Keras fails to write them."""
+    """Names its layers as it likes; Keras fails to write them."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -227,7 +227,7 @@ def frozen_base(K):
 @case()
 def names_of_all_kinds(K):
     names = ["x-1", "top_level_model_weight"]
-    # TensorFlow has names in ASCII only, Torch no dot.
+    # TensorFlow allows only ASCII in names, Torch no dots.
     names += ["a.b"] if backend() == "tensorflow" else ["größe", "層 2"]
     return stack(K, *(K.layers.Dense(1, name=name) for name in names))
 

@@ -21,7 +21,7 @@ class Counter(keras.metrics.Metric):
 
 
 def judged(h5=FILE, **row):
-    """Put a model into the table whose loss and metrics must come back, too."""
+    """Put a model whose loss and metrics must come back, too, into the table."""
     return case(h5=h5, evaluated=True, **row)
 
 
@@ -99,7 +99,7 @@ def metric_by_a_function(K):
     return stack(K, K.layers.Dense(1), metrics=[feature(K.metrics, "log_cosh")])
 
 
-# A file that loads only without `compile` is no file that loads.
+# A file that loads only without `compile` does not count as loading.
 @judged(h5=ERROR, safe_mode=False, keras2=True)
 def lambda_as_loss(K):
     return stack(K, K.layers.Dense(1), loss=lambda a, b: (a - b) ** 2)

@@ -34,7 +34,7 @@ optimized("clipping", lambda K: K.optimizers.RMSprop(0.1, clipnorm=0.1, centered
 optimized("momentum", lambda K: K.optimizers.SGD(0.1, momentum=0.9, nesterov=True))
 for _name in ("AdamW", "Lion", "Nadam", "Adamax", "Ftrl", "ScheduleFreeAdamW"):
     optimized(_name.lower(), lambda K, name=_name: feature(K.optimizers, name)())
-# Two of its variables have one name.
+# Two of its variables have the same name.
 optimized("adafactor", lambda K: feature(K.optimizers, "Adafactor")(), h5=MENDED)
 # Older Keras does not find it by its name.
 optimized("lamb", lambda K: feature(K.optimizers, "Lamb")(), h5=AS_KERAS)

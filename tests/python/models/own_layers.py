@@ -57,7 +57,7 @@ def own_variables(K):
 
 
 class OwnState(keras.layers.Layer):
-    """Keeps a value that is no variable, so HDF5 does not see it."""
+    """Keeps a value that is not a variable, so HDF5 does not see it."""
 
     value = 1.0
 
@@ -80,7 +80,7 @@ def own_state(K):
 
 
 class OwnAssets(keras.layers.Layer):
-    """Keeps a file beside its weights."""
+    """Keeps a file in addition to its weights."""
 
     value = 2.0
 
@@ -130,7 +130,7 @@ def layers_in_layers(K):
 
 
 class Noisy(keras.Model):
-    """Draws by a seed of its own, keeps a metric, adds a loss: an autoencoder does."""
+    """Draws from its own seed, keeps a metric, adds a loss, as an autoencoder does."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -143,7 +143,7 @@ class Noisy(keras.Model):
         if training:
             noise = keras.random.normal(keras.ops.shape(outputs), seed=self.seed)
             self.add_loss(0.1 * keras.ops.mean(outputs**2))
-            if backend() != "jax":  # whose jit takes no metric in `call`
+            if backend() != "jax":  # whose jit allows no metric in `call`
                 self.seen.update_state(keras.ops.mean(outputs))
             outputs = outputs + noise
         return outputs

@@ -20,7 +20,7 @@ from .base import (
 )
 
 
-# Weights come back into a model that is made with its vocabulary.
+# Weights can be loaded into a model that is made with its vocabulary.
 @case(h5=ERROR, data=words, keras2=True, cells2=IN_HDF5_ERROR)
 def string_lookup(K):
     layer = K.layers.StringLookup(output_mode="multi_hot")
@@ -93,8 +93,8 @@ def discretization(K):
 def finished(deeper):
     """Return whether Keras finishes an adapted layer's state that it loads from HDF5.
 
-    Older ones never do, newer ones do not for a layer that lies deeper; on Torch this
-    state is a view of the variables, and needs nothing.
+    Older versions never do; newer ones do not for a nested layer. On Torch this state
+    is a view of the variables, so nothing needs finishing.
     """
     if backend() == "torch" or not hasattr(keras, "ops"):
         return FILE
@@ -116,7 +116,7 @@ def normalization_in_a_nested_model(K):
     return stack(K, inner, K.layers.Dense(1))
 
 
-# What nobody adapted is as the config makes it, wherever it lies.
+# A layer that was not adapted is as its config makes it, nested or not.
 @case()
 def normalization_of_nothing_in_a_nested_model(K):
     inner = K.Sequential([K.Input((3,)), K.layers.Normalization()])
