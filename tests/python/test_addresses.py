@@ -1,4 +1,4 @@
-"""`addresses.py`: what an address in an object store may look like."""
+"""`addresses.py`: which addresses in an object store are valid."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ WRONG = [
 @pytest.mark.parametrize(("address", "says"), WRONG)
 @pytest.mark.parametrize("reader", READERS)
 def test_readers_refuse_what_the_callback_refuses(reader, address, says):
-    """By the same sentence, with the name of their argument, and without a request."""
+    """The same message, with the name of their argument, and no request is made."""
     with pytest.raises(ValueError, match=r"`folder` must ") as raised:
         reader(address)
     assert says in str(raised.value)
@@ -62,7 +62,7 @@ NAMES = st.text("abcXYZ0189-_. ={}é", min_size=1, max_size=20).filter(
 
 @given(st.sampled_from(SCHEMES), st.lists(NAMES, max_size=5), st.integers(0, 3))
 def test_addresses_that_can_be(scheme, names, slashes):
-    """They stay as they are, but for what is behind the last name."""
+    """Valid addresses stay as they are, except for slashes after the last name."""
     address = "/".join([f"{scheme}://bucket", *names])
     assert is_address(address)
     check_address("path", address)
@@ -71,5 +71,5 @@ def test_addresses_that_can_be(scheme, names, slashes):
 
 @pytest.mark.parametrize("path", ["C://models", "run", "/run", "~/run", "a:/b", "://x"])
 def test_paths_are_no_addresses(path):
-    """A drive is one letter."""
+    """A single letter before the colon is a drive."""
     assert not is_address(path)

@@ -40,7 +40,7 @@ def choose_unreadably(agreement, _):
 def test_process_0_fails_when_all_have_read_why(
     tmp_path, step, round_of_the_error, message
 ):
-    """It may hold the store and end at once, and the others must still read it."""
+    """It may hold the store and end at once, before the others have read the reason."""
     store, may_read, ended = MemoryStore(), threading.Event(), threading.Event()
     slow = SimpleNamespace(put=store.put, delete=store.delete)
 

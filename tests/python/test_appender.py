@@ -34,7 +34,7 @@ def test_an_append_starts_anew_after_a_torn_line(tmp_path, torn):
 
 
 class Neighbour:
-    """`os`, beside which another process ends its line before we look once more."""
+    """`os`, where another process completes its line before we look a second time."""
 
     def __init__(self, path):
         self.path = path
@@ -52,7 +52,7 @@ class Neighbour:
 
 
 def test_an_append_lets_another_one_end(tmp_path):
-    """A line that somebody is writing is not torn: no empty line comes after it."""
+    """A line that another process is writing is not torn: no empty line follows it."""
     path = tmp_path / JOURNAL
     path.write_bytes(b'{"a":')
     LocalStorage(str(tmp_path), system=Neighbour(path)).append('{"b": 2}')
@@ -68,7 +68,7 @@ def test_an_append_leaves_no_empty_line(tmp_path, whole):
 
 
 def test_an_append_does_not_lean_on_one_that_was_not_flushed(tmp_path):
-    """The newline before it can be read, and may yet be missing on the disk."""
+    """The newline before it can be read, but may be missing on the disk."""
     recorder = FaultyOS()
     LocalStorage(str(tmp_path), system=recorder).append("{}")
     flush = [name for name, _ in recorder.calls].index("fsync") + 1
@@ -84,7 +84,7 @@ def test_an_append_does_not_lean_on_one_that_was_not_flushed(tmp_path):
 
 
 def test_short_writes(tmp_path):
-    """A system that writes less than it was given is asked again."""
+    """If the system writes less than requested, the rest is written, too."""
     LocalStorage(str(tmp_path), system=ShortWrites()).append(
         '{"a": "' + "x" * 100 + '"}'
     )
@@ -92,7 +92,7 @@ def test_short_writes(tmp_path):
 
 
 def test_text_that_is_not_unicode(tmp_path):
-    """A file name that is no UTF-8 does not stop the journal."""
+    """A file name that is not UTF-8 does not stop the journal."""
     record = replace(RECORD, path="\udcff.keras")
     LocalStorage(str(tmp_path)).append(record.to_line())
     assert list(log.read(storage_for(str(tmp_path)))) == [record]

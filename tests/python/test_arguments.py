@@ -1,4 +1,4 @@
-"""`decide/arguments.py`: a value in its plain type, or one clear sentence."""
+"""`decide/arguments.py`: each value becomes a plain type, or raises one sentence."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ RULES = {
 @settings(max_examples=60)
 @given(value=anything)
 def test_any_value_is_taken_or_refused_in_one_sentence(rule, value):
-    """Whatever comes, the answer is a plain type or a ValueError of bounded length."""
+    """Any value gives a plain type or a ValueError with a short message."""
     check, types = RULES[rule]
     try:
         taken = check(value)
@@ -71,7 +71,7 @@ def test_any_value_is_taken_or_refused_in_one_sentence(rule, value):
 
 @pytest.mark.parametrize("value", ["a.keras", pathlib.PurePosixPath("a.keras")])
 def test_a_path_is_a_string_or_a_path_object(value):
-    """A path object comes out as the string that it stands for."""
+    """A path object comes out as the string it stands for."""
     assert arguments.path("filepath", value) == "a.keras"
 
 
@@ -82,14 +82,14 @@ class BytesPath:
 
 @pytest.mark.parametrize("value", [None, 1, b"a.keras", ["a"], BytesPath(), str])
 def test_a_path_is_nothing_else(value):
-    """Bytes, numbers and lists are no paths, not even behind `__fspath__`."""
+    """Bytes, numbers and lists are not paths, not even behind `__fspath__`."""
     with pytest.raises(ValueError, match="`filepath` must be a string or a path"):
         arguments.path("filepath", value)
 
 
 @pytest.mark.parametrize("value", ["", None, 1, ["val_loss"], b"val_loss"])
 def test_a_text_is_a_string_that_is_not_empty(value):
-    """An empty name would match nothing in `logs`, for ever."""
+    """An empty name would never match anything in `logs`."""
     assert arguments.text("monitor", "val_loss") == "val_loss"
     with pytest.raises(ValueError, match="`monitor` must be a non-empty string, not"):
         arguments.text("monitor", value)
@@ -103,14 +103,14 @@ def test_a_flag_is_true_or_false(value):
 
 @pytest.mark.parametrize("value", [0, 1, None, "yes", [True], float("nan")])
 def test_a_flag_is_nothing_else(value):
-    """0 and 1 are numbers: they stand where another argument was meant."""
+    """0 and 1 are numbers: they were meant for another argument."""
     with pytest.raises(ValueError, match="`save_best_only` must be True or False, not"):
         arguments.flag("save_best_only", value)
 
 
 @pytest.mark.parametrize("value", [0, 1, False, True, np.int64(1), np.False_])
 def test_verbosity_is_0_or_1(value):
-    """Truth values are welcome, as Keras takes them."""
+    """Booleans are allowed, as in Keras."""
     level = arguments.verbosity("verbose", value)
     assert type(level) is int
     assert level == value
@@ -138,7 +138,7 @@ NOT_WHOLE = [0, -1, 2.0, 2.5, True, np.True_, "5", "epochs", [1, 2], np.array([1
     "value", [*NOT_WHOLE, float("nan"), float("inf"), b"5"], ids=repr
 )
 def test_other_numbers_are_not(value):
-    """Zero, fractions and truth values say that another argument was meant."""
+    """Zero, fractions and booleans were meant for another argument."""
     with pytest.raises(ValueError, match="`period` must be a whole number >= 1, not"):
         arguments.period(value)
     with pytest.raises(
@@ -161,7 +161,7 @@ def test_a_text_as_period_was_meant_for_save_freq():
 
 
 def test_save_freq_epoch():
-    """Both kinds of string come out as they were meant; None does not."""
+    """Python's and NumPy's strings are accepted; None is not."""
     assert arguments.save_freq("epoch") == "epoch"
     assert arguments.save_freq(np.str_("epoch")) == "epoch"
     with pytest.raises(ValueError, match="Unrecognized save_freq"):
@@ -170,7 +170,7 @@ def test_save_freq_epoch():
 
 @pytest.mark.parametrize("value", ["up", "m", "", "MIN", None, 1, ["min", "max"]])
 def test_a_choice_is_one_of_the_options(value):
-    """The sentence lists all options; nothing is abbreviated or folded."""
+    """The message lists all options; nothing is abbreviated or case-folded."""
     options = ("auto", "min", "max")
     assert arguments.choice("mode", "min", options) == "min"
     with pytest.raises(ValueError, match="`mode` must be 'auto', 'min' or 'max', not"):
@@ -191,7 +191,7 @@ def test_a_number_or_none(value):
     ids=lambda value: repr(value)[:10],
 )
 def test_a_number_is_finite(value):
-    """What no float can hold, and what is no number, is refused as any other value."""
+    """Values too large for a float, and values that are not numbers, are refused."""
     with pytest.raises(ValueError, match="must be a finite number or None, not"):
         arguments.number_or_none("initial_value_threshold", value)
 
@@ -204,7 +204,7 @@ def test_a_long_value_is_shown_in_part():
 
 
 def test_seconds_may_be_a_timedelta():
-    """What other libraries take for a duration comes out as seconds."""
+    """A `timedelta`, which other libraries use for durations, comes out as seconds."""
     assert arguments.seconds_or_none("save_seconds", timedelta(minutes=2)) == 120.0
     assert arguments.seconds_or_none("save_seconds", None) is None
     with pytest.raises(ValueError, match=r"`save_seconds` must be .* not datetime"):

@@ -18,7 +18,7 @@ FROZEN = [*BN[:2], *MEANS[:2], *BN[2:], *MEANS[2:]]
 
 
 def numbered(names, by):
-    """Return names as a second model of the same process has them."""
+    """Return the names that a second model of the same process would have."""
     found = []
     for name in names:
         model, layer, leaf = name.split("/")
@@ -29,7 +29,7 @@ def numbered(names, by):
 
 @pytest.mark.parametrize("by", [1, 9, 99])
 def test_another_order_is_found(by):
-    """Names tell it, also where Keras has numbered them otherwise."""
+    """Names identify arrays, even if Keras has numbered them differently."""
     wanted = [THAWED.index(name) for name in FROZEN]
     assert match(THAWED, FROZEN) == wanted
     assert match(THAWED, numbered(FROZEN, by)) == wanted
@@ -38,14 +38,14 @@ def test_another_order_is_found(by):
 
 
 def test_layers_of_one_shape_that_changed_places():
-    """Two Dense, of which now the other one is frozen: kinds alone would not tell."""
+    """Two Dense, and now the other one is frozen: the kinds alone could not decide."""
     there = ["s/dense/kernel", "s/dense/bias", "s/dense_1/kernel", "s/dense_1/bias"]
     here = ["s/dense_4/kernel", "s/dense_4/bias", "s/dense_3/kernel", "s/dense_3/bias"]
     assert match(there, here) == [2, 3, 0, 1]
 
 
 def test_a_model_inside_another_one():
-    """The number of a model comes before that of its layers."""
+    """The model's number is compared before the numbers of its layers."""
     there = ["s_1/dense_2/w", "s/dense/w", "s/dense_1/w"]
     here = [
         "sequential_2/dense_4/w",
@@ -56,12 +56,12 @@ def test_a_model_inside_another_one():
 
 
 def test_names_of_keras_2():
-    """Its names end in a number of the output."""
+    """Its names end in an output number."""
     assert match(["dense/kernel:0", "dense/bias:0"], ["d/dense/kernel", "d/dense/bias"])
 
 
 def test_renamed_layers_count_by_their_order():
-    """As Keras loads them, where each array goes to one of its kind."""
+    """As Keras loads them: each array goes to one of the same kind."""
     assert match(["a/kernel", "a/bias"], ["b/kernel", "b/bias"]) == [0, 1]
     assert match(["a/kernel", "a/bias"], ["b/bias", "b/kernel"]) is None
     there = ["a/gamma", "b/gamma", "a/mean", "b/mean"]
@@ -76,7 +76,7 @@ def test_renamed_layers_count_by_their_order():
     st.integers(1, 12), st.integers(0, 20), st.randoms(), st.sampled_from(["s", "a/b"])
 )
 def test_any_order_is_undone(layers, by, random, model):
-    """Whatever order both have: each variable gets the array of its name."""
+    """In any order on either side, each variable gets the array with its name."""
     names = [
         f"{model}/dense{f'_{n}' if n else ''}/{leaf}"
         for n in range(layers)
@@ -94,7 +94,7 @@ def test_any_order_is_undone(layers, by, random, model):
 
 
 def test_the_identity_of_an_optimizer():
-    """The class and what gives it variables, not the learning rate."""
+    """The class and the options that add variables count, not the learning rate."""
     one = identity("Adam", {"learning_rate": 1.0, "amsgrad": False})
     assert one == identity("Custom>Adam", {"learning_rate": 0.1, "use_ema": False})
     other = identity("Adam", {"amsgrad": True})
@@ -108,7 +108,7 @@ def test_the_identity_of_an_optimizer():
 
 
 def test_other_variables_are_trained():
-    """A checksum tells it, where both know it."""
+    """A checksum shows it, if both sides have one."""
     one = identity("Adam", {})
     assert difference({**one, "trains": "1"}, {**one, "trains": "2"})
     assert difference({**one, "trains": None}, {**one, "trains": "2"}) is None

@@ -26,7 +26,7 @@ def dict_inputs(K, x, y):
 
 
 def nested_inputs(K, x, y):
-    """A tuple that holds a dictionary."""
+    """A tuple that contains a dictionary."""
     first, second = K.Input((3,), name="first"), K.Input((1,), name="second")
     outputs = K.layers.Dense(1)(K.layers.Concatenate()([first, second]))
     try:
@@ -37,7 +37,7 @@ def nested_inputs(K, x, y):
 
 
 def inputs_of_several_shapes(K, x, y):
-    """Images and vectors: the first axis is the samples in each."""
+    """Images and vectors: the first axis always counts the samples."""
     image, vector = K.Input((2, 2, 3)), K.Input((3,))
     joined = K.layers.Concatenate()([K.layers.Flatten()(image), vector])
     model = K.Model([image, vector], K.layers.Dense(1)(joined))
@@ -52,7 +52,7 @@ def dict_outputs(K, x, y):
 
 
 def sequences_as_output(K, x, y):
-    """Five values for each sample, each of which has a loss."""
+    """Five values for each sample, each with its own loss."""
     model = K.Sequential([K.Input((3,)), K.layers.RepeatVector(5), K.layers.Dense(1)])
     return model, {"x": x, "y": np.tile(y[:, None, :], (1, 5, 1))}
 
@@ -63,7 +63,7 @@ def no_weight_at_all(K, x, y):
 
 
 def integers(K, x, y):
-    """Whole numbers as input, a vector of them as labels."""
+    """Integers as input, a vector of integers as labels."""
     layers = [K.Input((3,)), K.layers.Embedding(10, 2), K.layers.Flatten()]
     model = K.Sequential([*layers, K.layers.Dense(1)])
     return model, {"x": (abs(x) * 3).astype("int32"), "y": y[:, 0]}
@@ -90,13 +90,13 @@ def test_arrays(K, feed, tmp_path, data):
 
 
 def test_one_batch_is_all(K, tmp_path, data):
-    """A batch larger than the data has as many samples as there are."""
+    """A batch larger than the data has as many samples as the data."""
     arguments = {"x": data[0], "y": data[1], "batch_size": 1000}
     assert counted(K, tmp_path, arguments) == [SAMPLES, 2 * SAMPLES]
 
 
 def test_pandas(K, tmp_path, data):
-    """Data frames count as the arrays that they hold."""
+    """Data frames count like the arrays they hold."""
     pandas = pytest.importorskip("pandas")
     x, y = (pandas.DataFrame(array) for array in data)
     arguments = {"x": x, "y": y, "batch_size": 4}
@@ -105,7 +105,7 @@ def test_pandas(K, tmp_path, data):
 
 @pytest.mark.parametrize("package", ["tensorflow", "torch", "jax"])
 def test_tensors(K, package, tmp_path, data):
-    """Tensors of any package that this Keras takes count as arrays do."""
+    """Tensors of any package that this Keras accepts count like arrays."""
     module = pytest.importorskip(package)
     if package != backend_of(K):
         pytest.skip(f"Keras runs on {backend_of(K)} here")
@@ -120,7 +120,7 @@ def test_tensors(K, package, tmp_path, data):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
 @pytest.mark.keras2
 def test_other_precisions(K, dtype, tmp_path, data):
-    """Keras counts in its own default type; the short ones, which round, are refused.
+    """Keras counts in its own default type; short types, which round, are refused.
 
     bfloat16 holds whole numbers up to 256 only, float16 up to 2048.
     """

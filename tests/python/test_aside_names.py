@@ -1,4 +1,4 @@
-"""`decide/aside_names.py`: second names fit in the limits and are recognized later."""
+"""`decide/aside_names.py`: second names respect the limits and are recognized later."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelcheckpoint.decide.aside_names import aside_name, is_aside_name
 @pytest.mark.parametrize("run", ["r1", "/../../evil", "x" * 300, "", "a\n{}b"])
 @pytest.mark.parametrize("stem", ["w", "w" * 249, "a{}b", "ü" * 120])
 def test_the_name_of_a_file_that_is_kept_aside(run, stem):
-    """It fits into a file system, stays in its folder and keeps its suffix."""
+    """It fits the file system's limit, stays in its folder and keeps its suffix."""
     begin, end = aside_name(f"a/{stem}.keras", run, ".keras")
     for number in ("", "-9999"):
         folder, _, name = f"{begin}{number}{end}".rpartition("/")
@@ -26,7 +26,7 @@ def test_the_name_of_a_file_that_is_kept_aside(run, stem):
 
 @given(st.text(max_size=60), st.sampled_from(["", "-2", "-9999"]))
 def test_a_name_that_was_given_aside_is_known_again(run, number):
-    """With a number in it or without; other names of that run are none."""
+    """With or without a number in it; other names of that run are not recognized."""
     for suffix in (".keras", ".weights.h5"):
         aside = number.join(aside_name(f"a/best{suffix}", run, suffix))
         assert is_aside_name(aside, run)
@@ -34,6 +34,6 @@ def test_a_name_that_was_given_aside_is_known_again(run, number):
 
 
 def test_a_name_aside_of_another_run_is_not_this_runs():
-    """The identifier has to be the run's own."""
+    """The identifier must be the run's own."""
     assert is_aside_name("w.run-20260101T000000-abcdef.keras", "20260101T000000-abcdef")
     assert not is_aside_name("w.run-20260101T000000-abcdef.keras", "2026-ab")

@@ -37,7 +37,7 @@ def trained(data, *callbacks, epochs=4):
 
 
 def resumed(data, path, **options):
-    """Return the model, and the callback, of a run that was stopped and resumed."""
+    """Return the model and the callback of a run that was stopped and resumed."""
     options = {"resume": True, **options}
     with pytest.raises(ZeroDivisionError):
         trained(data, Stop(), ModelCheckpoint(path, **options))
@@ -47,7 +47,7 @@ def resumed(data, path, **options):
 
 @pytest.fixture(scope="module")
 def whole(data):
-    """The model of a run that was never stopped."""
+    """The model of an uninterrupted run."""
     return trained(data)
 
 
@@ -57,7 +57,7 @@ def whole(data):
         ("w.{epoch}.keras", {}, True),
         ("w.{epoch}.weights.h5", {"save_weights_only": True}, True),
         ("w.{epoch}.h5", {}, True),
-        # The last batch of an epoch comes before its end.
+        # The last batch of an epoch ends before the epoch does.
         ("w.{samples}.keras", {"save_freq": 25}, False),
     ],
 )
@@ -76,7 +76,7 @@ def test_the_run_is_that_of_one_never_stopped(
 
 
 def test_averages_alone(tmp_path, data, capsys):
-    """Without the optimizer there are no trained weights to go on from: it is said."""
+    """Without the optimizer, the trained weights are missing: a message says so."""
     path = tmp_path / "w.{epoch}.hdf5"
     _, callback = resumed(data, path, save_weights_only=True)
     assert callback.restored.epochs_done == 1
@@ -84,7 +84,7 @@ def test_averages_alone(tmp_path, data, capsys):
 
 
 def test_another_optimizer_keeps_no_averages(tmp_path, data, capsys):
-    """A run without averages takes nothing out, and says nothing of them."""
+    """A run without averages swaps nothing out, and does not mention them."""
     path = tmp_path / "w.{epoch}.keras"
     fit(make_model(keras), data, ModelCheckpoint(path), epochs=1)
     callback = ModelCheckpoint(path, resume=True)
