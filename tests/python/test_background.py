@@ -31,7 +31,7 @@ FORMATS = ["{epoch}.keras", "{epoch}.weights.h5", "{epoch}.h5", "{epoch}.hdf5"]
 
 @pytest.mark.parametrize("template", FORMATS)
 def test_each_file_is_of_its_moment(template, big, tmp_path, capsys):
-    """What is saved is the state when the hook was called, whatever training does."""
+    """A file holds the state at the time of the hook, whatever training does next."""
     weights_only = template.endswith((".weights.h5", ".hdf5"))
     callback = ModelCheckpoint(tmp_path / template, save_weights_only=weights_only)
     states = {}
@@ -83,7 +83,7 @@ def test_without_a_background(big, tmp_path):
 
 
 def test_wait(big, tmp_path):
-    """`wait()` in mid-training returns when the file is there."""
+    """`wait()` mid-training returns once the file is there."""
     callback = ModelCheckpoint(tmp_path / "{epoch}.keras")
     found = {}
 
@@ -97,7 +97,7 @@ def test_wait(big, tmp_path):
 
 
 def test_on_saved(big, tmp_path):
-    """It is told of each file, once that is there, on the thread that trains."""
+    """It is called for each file, once the file is there, on the training thread."""
     calls = []
 
     def on_saved(record):
@@ -110,7 +110,7 @@ def test_on_saved(big, tmp_path):
 
 
 def test_saved_is_said_when_it_is_so(big, tmp_path, capsys):
-    """Each line comes once the file is there, and in order."""
+    """Each line is printed once the file is there, and in order."""
     callback = ModelCheckpoint(tmp_path / "{epoch}.keras", verbose=1)
     big(callback)
     said = [line for line in capsys.readouterr().out.splitlines() if "saved" in line]
@@ -120,7 +120,7 @@ def test_saved_is_said_when_it_is_so(big, tmp_path, capsys):
 
 @pytest.mark.parametrize("save_freq", [4, 8])
 def test_within_epochs(save_freq, big, tmp_path):
-    """With an integer `save_freq` each save that falls due is made, none dropped."""
+    """With an integer `save_freq`, every save that falls due is made."""
     path = tmp_path / "{samples}.weights.h5"
     callback = ModelCheckpoint(path, save_weights_only=True, save_freq=save_freq)
     big(callback)
@@ -145,7 +145,7 @@ def test_a_loop_that_reads_by_h5py_is_not_held_up(big, tmp_path):
 
 
 def test_a_small_model_is_saved_at_once(tmp_path):
-    """A callback that comes later in the list finds the file, as with Keras."""
+    """A callback later in the list finds the file, as with Keras."""
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     model.compile("sgd", loss="mean_squared_error")
     found = []
@@ -157,7 +157,7 @@ def test_a_small_model_is_saved_at_once(tmp_path):
 
 
 class SavesItself(keras.Model):
-    """A model whose own `save` is what users mean."""
+    """A model with its own `save`, which is what its users want to run."""
 
     def save(self, *arguments, **named):
         return super().save(*arguments, **named)
@@ -177,7 +177,7 @@ def test_what_only_keras_can_save(tmp_path, capsys):
 
 
 def test_without_memory_for_a_copy(big, tmp_path, capsys, monkeypatch):
-    """Where the copy does not fit, training waits, and that is said once."""
+    """If the copy does not fit, training waits, and one message says so."""
     from modelcheckpoint.formats import image
 
     monkeypatch.setattr(image, "available_memory", lambda: SMALL_BYTES)
@@ -210,16 +210,16 @@ def joined(snapshot):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_the_child_of_a_fork_has_no_copy(big, tmp_path):
-    """A loader of data that forks does not make us copy our memory; it has none of it.
+    """A forked data loader must not copy our memory, so the child has no snapshot.
 
-    Were it to save, it would begin anew.
+    If the child saved, it would start from scratch.
     """
     snapshotter = format_of("w.weights.h5", "w.weights.h5", True).snapshotter()
     big.model.build((None, 1500))
     before = joined(snapshotter.take(big.model))
     child = os.fork()
     if child == 0:
-        signal.alarm(60)  # what hangs is ended
+        signal.alarm(60)  # so that a hang ends
         same = joined(snapshotter.take(big.model)) == before
         os._exit(0 if same else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -227,7 +227,7 @@ def test_the_child_of_a_fork_has_no_copy(big, tmp_path):
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
 def test_a_model_that_changes_while_it_is_trained(suffix, tmp_path):
-    """A layer that is frozen, or another learning rate, changes the file, too."""
+    """Freezing a layer or changing the learning rate changes the file, too."""
     model = keras.Sequential([keras.Input((3,)), *map(keras.layers.Dense, (4, 2, 1))])
     model.compile("adam", loss="mean_squared_error")
     x = np.ones((8, 3), "float32")
@@ -241,7 +241,7 @@ def test_a_model_that_changes_while_it_is_trained(suffix, tmp_path):
         own[epoch] = target
         change.model.save_weights(target) if weights_only else change.model.save(target)
         if epoch == 2:
-            if keras.backend.backend() != "jax":  # Keras cannot, in a fit on JAX
+            if keras.backend.backend() != "jax":  # Keras cannot do this in a fit on JAX
                 change.model.layers[0].trainable = False
             change.model.optimizer.learning_rate = 0.5
 

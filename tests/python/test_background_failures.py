@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_thread_is_left")]
 
 
 def test_a_file_that_gets_no_name_is_noted(big, tmp_path):
-    """Its line is there already; another one says that the file never came."""
+    """Its line is already there; another one says that the file never came."""
     (tmp_path / "2.keras" / "mine").mkdir(parents=True)
     callback = ModelCheckpoint(tmp_path / "{epoch}.keras")
     with pytest.warns(CheckpointWarning, match=r"Saving .*2\.keras failed"):
@@ -42,7 +42,7 @@ def test_a_file_that_gets_no_name_is_noted(big, tmp_path):
 
 
 def test_a_failure_is_told_by_the_next_hook(big, tmp_path):
-    """The file that was there stays, training goes on, and the next save succeeds."""
+    """The old file stays, training goes on, and the next save succeeds."""
     gate = Gate(OSError(errno.ENOSPC, "No space left on device"))
     gate.way.set()
     path = tmp_path / "w.keras"
@@ -69,7 +69,7 @@ def test_a_failure_can_end_training(big, tmp_path):
 
 @pytest.mark.parametrize("saver", [True, False])
 def test_no_thread_can_be_had(saver, big, tmp_path, monkeypatch):
-    """It is told as any failure, but where memory is only taken ahead of time."""
+    """Without a thread, a save fails, but not the start, which takes memory ahead."""
     start = threading.Thread.start
 
     def refuse(thread):
@@ -100,7 +100,7 @@ def test_no_thread_can_be_had(saver, big, tmp_path, monkeypatch):
 
 
 class Interrupted(keras.layers.Dense):
-    """A layer whose state is asked for when somebody presses Ctrl-C in R."""
+    """A layer that raises while it is saved, as when Ctrl-C is pressed in R."""
 
     saves = 0
 
@@ -113,7 +113,7 @@ class Interrupted(keras.layers.Dense):
 
 @pytest.mark.parametrize("own_save", [True, False])
 def test_an_interrupt_in_r_ends_training(own_save, tmp_path):
-    """It comes as an error of whatever runs, and is no reason to save otherwise."""
+    """It arrives as an error of the running code, and no other way to save is tried."""
     model = keras.Sequential([keras.Input((3,)), Interrupted(1)])
     model.compile("sgd", "mean_squared_error")
     if own_save:
@@ -131,7 +131,7 @@ def test_an_interrupt_in_r_ends_training(own_save, tmp_path):
 
 
 def test_best_after_a_failure(big, tmp_path):
-    """What was not saved is not the best: the next one that is better is saved."""
+    """A failed save is never the best: the next better value is saved."""
     gate = Gate(OSError(errno.ENOSPC, "No space left on device"))
     gate.way.set()
     callback = Gated(tmp_path / "w.keras", "loss", gate=gate, save_best_only=True)
@@ -144,7 +144,7 @@ def test_best_after_a_failure(big, tmp_path):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 def test_a_fit_that_ends_by_an_exception(error, big, tmp_path):
-    """What was begun is finished, `wait()` waits for it, and the next fit goes on."""
+    """The save under way is finished, `wait()` waits for it, and the next fit works."""
     gate = Gate()
     callback = Gated(tmp_path / "{epoch}.keras", gate=gate)
 
@@ -167,7 +167,7 @@ def test_a_fit_that_ends_by_an_exception(error, big, tmp_path):
     keras.backend.backend() != "tensorflow", reason="others are copied by the hook"
 )
 def test_a_copy_that_fails_on_the_thread(big, tmp_path):
-    """It is a failed save: nothing is staged, and the next one succeeds."""
+    """It counts as a failed save: nothing is staged, and the next one succeeds."""
     path = tmp_path / "{epoch}.weights.h5"
     callback = ModelCheckpoint(path, save_weights_only=True)
 

@@ -30,7 +30,7 @@ def until_done(background):
 
 
 def test_a_job_runs_on_a_thread_of_its_own():
-    """Its result is there to collect, once."""
+    """Its result can be collected once."""
     background = Background()
     background.start(threading.get_ident)
     value, error = until_done(background)
@@ -41,7 +41,7 @@ def test_a_job_runs_on_a_thread_of_its_own():
 
 
 def test_a_result_stays_until_it_is_forgotten():
-    """Who is interrupted before it is told finds it once more."""
+    """After an interrupt, a result that was not reported yet can be collected again."""
     background = Background()
     background.start(int)
     background.wait()
@@ -53,7 +53,7 @@ def test_a_result_stays_until_it_is_forgotten():
 
 
 def test_a_start_that_fails_leaves_no_job(monkeypatch):
-    """For want of threads, say: the next one may start, and nobody waits."""
+    """For example, without threads: the next job may start, and nobody waits."""
 
     def fail(thread):
         raise RuntimeError("can't start new thread")
@@ -74,7 +74,7 @@ def test_a_start_that_fails_leaves_no_job(monkeypatch):
 
 
 def test_a_start_that_is_interrupted_has_a_job(monkeypatch):
-    """The thread had begun: it is waited for, and its result is there."""
+    """The thread has started: it can be waited for, and its result is there."""
     start = threading.Thread.start
     background, begun, go_on = Background(), threading.Event(), threading.Event()
 
@@ -97,7 +97,7 @@ def test_a_start_that_is_interrupted_has_a_job(monkeypatch):
 
 
 def test_nothing_is_collected_while_a_job_runs():
-    """Who does not wait is not held up."""
+    """A caller that does not wait is not held up."""
     background, go_on = Background(), threading.Event()
     background.start(go_on.wait)
     assert background.outcome() is None
@@ -108,7 +108,7 @@ def test_nothing_is_collected_while_a_job_runs():
 
 @pytest.mark.parametrize("error", [OSError("disk"), KeyboardInterrupt(), SystemExit()])
 def test_what_a_job_raises_is_handed_over(error):
-    """No exception ends a thread unseen, of whatever kind."""
+    """Every kind of exception on the thread is passed on."""
 
     def fail():
         raise error
@@ -119,7 +119,7 @@ def test_what_a_job_raises_is_handed_over(error):
 
 
 def test_one_job_at_a_time():
-    """A second job before the first is forgotten is an error, not a lost result."""
+    """Starting a second job before the first is forgotten raises an error."""
     background = Background()
     background.start(int)
     with pytest.raises(RuntimeError, match="one job at a time"):
@@ -130,9 +130,9 @@ def test_one_job_at_a_time():
 @pytest.mark.skipif(os.name == "nt", reason="no alarms on this system")
 @pytest.mark.parametrize("wait", ["for it", "for all"])
 def test_a_wait_that_is_interrupted(wait):
-    """The job is under way as before, and can be waited for once more.
+    """The job continues, and can be waited for again.
 
-    `Thread.join`, interrupted, takes the thread for one that has ended.
+    An interrupted `Thread.join` takes the thread for one that has ended.
     """
     background, go_on = Background(), threading.Event()
 
@@ -154,7 +154,7 @@ def test_a_wait_that_is_interrupted(wait):
 
 
 def test_wait_for_all():
-    """It returns when the jobs of all have ended."""
+    """It returns when all jobs have ended."""
     several = [Background() for _ in range(3)]
     for background in several:
         background.start(lambda: time.sleep(0.05))
@@ -185,7 +185,7 @@ ENDS = [("exit", 3), ("error", 1), *[("interrupt", 4)] * (os.name != "nt")]
 
 @pytest.mark.parametrize(("end", "code"), ENDS)
 def test_python_waits_for_a_job_before_it_ends(end, code, tmp_path):
-    """However the program ends, what was begun is finished."""
+    """However the program ends, a job that was started is finished."""
     command = [sys.executable, "-c", SLOW, tmp_path / "file", end]
     ended = subprocess.run(command, capture_output=True, timeout=60)
     assert ended.returncode == code
@@ -207,7 +207,7 @@ print("saving", flush=True)
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to send on this system")
 def test_an_interrupt_stops_the_wait():
-    """Who cannot wait for the end of a save presses Ctrl-C once more."""
+    """A user who cannot wait for a save to finish presses Ctrl-C again."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     command = [sys.executable, "-c", STUCK]
     with subprocess.Popen(command, **pipes) as process:

@@ -1,4 +1,4 @@
-"""The table of bad input that both languages share, from Python."""
+"""The table of bad input that both languages share, tested from Python."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def ids(rows):
 
 
 def test_the_table_is_large_enough():
-    """The issue asks for at least 40 rows of bad input."""
+    """It has at least 40 rows of bad input."""
     assert len(EARLY) + len(LATE) >= 40
 
 
 @pytest.mark.parametrize("row", **ids(EARLY))
 def test_the_constructor_refuses(row, folder):
-    """One sentence, from the constructor, names the argument; nothing is left."""
+    """The constructor raises one sentence that names the argument; nothing is left."""
     with pytest.raises((ValueError, TypeError)) as caught:
         construct(row, folder)
     assert_says(row, str(caught.value))
@@ -72,7 +72,7 @@ def test_the_constructor_refuses(row, folder):
 
 @pytest.mark.parametrize("row", **ids(GOOD))
 def test_the_constructor_accepts(row, folder):
-    """What looks odd and is right is taken."""
+    """Values that look odd but are valid are accepted."""
     callback = construct(row, folder)
     for name, value in row.get("holds", {}).items():
         assert str(getattr(callback, name)) == value
@@ -80,7 +80,7 @@ def test_the_constructor_accepts(row, folder):
 
 @pytest.mark.parametrize("row", **ids(LATE))
 def test_training_refuses(row, folder, data):
-    """What only the disk can tell is told before the first batch."""
+    """What only the disk can show is reported before the first batch."""
     import keras
 
     metrics = {"metrics": ["accuracy"]} if row["when"] == "save" else {}
