@@ -50,7 +50,7 @@ def test_it_is_a_list(tmp_path):
 
 
 def test_as_text(tmp_path):
-    """A table, with a star for the best, and nothing that moves the cursor."""
+    """A table with a star for the best, and nothing that moves the cursor."""
     put(tmp_path, b"x" * 1500, "a.keras", value=0.5)
     put(tmp_path, b"x", "b\x1b[31m\n.keras" if os.name != "nt" else "b.keras", epoch=12)
     (tmp_path / "c.keras").write_bytes(b"x")
@@ -73,7 +73,7 @@ def test_as_text(tmp_path):
 
 
 def test_as_text_of_many(tmp_path):
-    """The last ones; where the best is, if it is not among them."""
+    """The last rows only, and a line that names the best if it is not among them."""
     for number in range(30):
         put(tmp_path, b"x", f"{number}.keras", value=number)
     lines = repr(list_checkpoints(tmp_path)).splitlines()
@@ -83,7 +83,7 @@ def test_as_text_of_many(tmp_path):
 
 
 def test_as_text_with_batches_and_monitors(tmp_path):
-    """Columns that tell nothing are left out."""
+    """Columns without information are left out."""
     put(tmp_path, b"x", "a.keras", batch=3)
     assert repr(list_checkpoints(tmp_path)).splitlines()[1].split() == [
         *("name", "epoch", "batch", "val_loss", "bytes", "time"),
@@ -95,7 +95,7 @@ def test_as_text_with_batches_and_monitors(tmp_path):
 
 
 def test_as_html(tmp_path):
-    """What a notebook shows is the table that the console shows."""
+    """A notebook shows the same table as the console."""
     put(tmp_path, b"x" * 1500, "a.keras", value=0.5)
     put(tmp_path, b"x", "<b>.keras" if os.name != "nt" else "b.keras", value=1)
     found = list_checkpoints(tmp_path)
@@ -109,7 +109,7 @@ def test_as_html(tmp_path):
 
 
 def test_as_html_of_many(tmp_path):
-    """As in the console; where there is none, it says so."""
+    """As in the console; an empty list says so."""
     assert ">0 checkpoints<" in CheckpointList()._repr_html_()
     for number in range(30):
         put(tmp_path, b"x", f"{number}.keras", value=number)
@@ -120,14 +120,14 @@ def test_as_html_of_many(tmp_path):
 
 
 def test_each_column_is_described():
-    """And so is what is no column."""
+    """The documentation also describes every field that is not a column."""
     described = re.findall(r"^    (\w+): \S", Checkpoint.__doc__, re.MULTILINE)
     assert described == list(Checkpoint.__dataclass_fields__)
     assert [column.name for column in COLUMNS] == BASE
 
 
 def test_as_a_data_frame(tmp_path):
-    """One row for each, metrics as columns, and the same types with no rows."""
+    """One row per checkpoint, metrics as columns, and the same types without rows."""
     pandas = pytest.importorskip("pandas")
     empty = list_checkpoints(tmp_path).to_dataframe()
     assert list(empty.columns) == BASE
@@ -150,7 +150,7 @@ def test_as_a_data_frame(tmp_path):
 
 
 def test_without_pandas(tmp_path):
-    """It says what to install."""
+    """The message says what to install."""
     (tmp_path / "pandas.py").write_text("raise ImportError")
     code = "import modelcheckpoint as m; m.list_checkpoints('.').to_dataframe()"
     environment = {**os.environ, "PYTHONPATH": python_path_with(tmp_path)}
@@ -191,7 +191,7 @@ FIELDS = st.fixed_dictionaries(
 @given(st.lists(st.tuples(FIELDS, st.booleans()), max_size=6), st.booleans())
 @pytest.mark.slow
 def test_any_journal(tmp_path_factory, drawn, plots):
-    """Whatever somebody else wrote into it, it is listed, shown, drawn and pruned."""
+    """Whatever a stranger wrote into it, it can be listed, shown, drawn and pruned."""
     folder = tmp_path_factory.getbasetemp() / "any-journal"
     folder.mkdir(exist_ok=True)
     for name in ("w.keras", "w.run-one.keras", "x.h5"):

@@ -16,7 +16,7 @@ ALL = ["name", "epoch", "batch", "monitor", "value", "bytes", "time"]
 
 @pytest.fixture
 def columns(tmp_path):
-    """Return a table that has each column that a table can have."""
+    """Return a table with every possible column."""
     put(tmp_path, b"x", NAME, batch=3)
     put(tmp_path, b"x", "weights.02-0.65.hdf5", monitor="val_categorical_accuracy")
     return table(list_checkpoints(tmp_path))
@@ -28,7 +28,7 @@ def width(columns):
 
 
 def test_which_columns_go_first(columns):
-    """One after the other, as few as possible, and each is named."""
+    """One at a time, as few as possible, and their names are returned."""
     assert [column.name for column in columns[1:]] == ALL
     assert narrowed(columns, 1)[1] == ["batch", "monitor", "bytes", "time"]
     for name in ("time", "bytes", "monitor", "batch"):
@@ -42,7 +42,7 @@ def test_which_columns_go_first(columns):
 
 
 def test_a_name_that_fits_is_whole(tmp_path):
-    """At 80 characters, where it was once shortened."""
+    """80 characters are enough for it."""
     put(tmp_path, b"x" * 2000, NAME, epoch=1, batch=17, monitor="val_loss")
     put(tmp_path, b"x", "weights.02-0.65.hdf5", monitor="val_accuracy")
     kept, left_out = narrowed(table(list_checkpoints(tmp_path)), 80)
@@ -53,7 +53,7 @@ def test_a_name_that_fits_is_whole(tmp_path):
 
 @pytest.mark.parametrize("monitor", [column.name for column in COLUMNS])
 def test_a_metric_with_the_name_of_a_column(tmp_path, monitor):
-    """It heads its values, and is not taken for the column."""
+    """It is the head of its values, and is not confused with the column."""
     put(tmp_path, b"x", "a.keras", monitor=monitor)
     columns = table(list_checkpoints(tmp_path))
     (value,) = [column for column in columns if column.name == "value"]
@@ -66,7 +66,7 @@ def test_a_metric_with_the_name_of_a_column(tmp_path, monitor):
 
 
 def test_a_long_metric_is_shortened_before_a_name(tmp_path):
-    """The legend has it whole."""
+    """The legend shows its full name."""
     put(tmp_path, b"x", NAME, monitor="val_top_k_categorical_accuracy_of_all")
     kept, _ = narrowed(table(list_checkpoints(tmp_path)), 60)
     assert [column.head for column in kept] == ["", "name", "epoch", "val_to...of_all"]

@@ -1,4 +1,4 @@
-"""The choice of process 0, as the others read it."""
+"""The choice of process 0, as the other processes read it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from modelcheckpoint.decide.choice import Choice
     )
 )
 def test_another_process_reads_the_same(choice):
-    """Whatever was chosen, the text of it says all of it."""
+    """The text of any choice contains all of it."""
     assert repr(Choice.from_text(choice.to_text())) == repr(choice)
 
 
 def test_a_record_of_another_version():
-    """It is an error, not "there is no checkpoint"."""
+    """It raises an error, instead of saying "there is no checkpoint"."""
     text = json.dumps(["run", '{"schema": 2}', None, []])
     with pytest.raises(ValueError, match="another form"):
         Choice.from_text(text)

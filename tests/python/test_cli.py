@@ -19,7 +19,7 @@ pty = pytest.importorskip("pty", reason="a terminal, which Windows has not")
 
 
 def terminal(*arguments, width=80):
-    """Return the lines that a terminal of this width is sent."""
+    """Return the lines sent to a terminal of this width."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "COLUMNS": str(width)}
     command = [sys.executable, "-m", "modelcheckpoint", *map(str, arguments)]
@@ -29,7 +29,7 @@ def terminal(*arguments, width=80):
     while True:
         try:
             piece = os.read(ours, 1 << 16)
-        except OSError:  # Linux' way to say that it has ended
+        except OSError:  # how Linux reports that the program has ended
             break
         if not piece:
             break
@@ -59,7 +59,7 @@ def test_list(tmp_path):
 
 
 def test_an_empty_folder(tmp_path):
-    """It has no checkpoints, and that is no failure of list, but of the others."""
+    """It has no checkpoints: `list` succeeds, the other commands fail."""
     ended = run_command("list", tmp_path)
     assert (ended.returncode, ended.stdout) == (0, "There are no checkpoints.\n")
     assert run_command("list", tmp_path, "--json").stdout == ""
@@ -70,7 +70,7 @@ def test_an_empty_folder(tmp_path):
 
 
 def test_list_for_programs(tmp_path):
-    """One JSON object on each line, with all that is known."""
+    """One JSON object per line, with everything that is known."""
     put(tmp_path, b"x", "a.keras", logs={"loss": float("nan")}, samples=7)
     (one,) = map(
         json.loads, run_command("list", tmp_path, "--json").stdout.splitlines()
@@ -112,7 +112,7 @@ def test_list_for_programs(tmp_path):
     ],
 )
 def test_sorted(tmp_path, arguments, order):
-    """By a column or a metric; what is not known comes last."""
+    """By a column or a metric; unknown values come last."""
     for n, value, odd in ((1, 3, 8), (2, 1, None), (3, 2, 7)):
         logs = {} if odd is None else {"odd": odd}
         put(tmp_path, b"x" * (9 - n), f"{n}.keras", value=value, logs=logs)
@@ -121,7 +121,7 @@ def test_sorted(tmp_path, arguments, order):
 
 
 def test_sorted_by_what_is_not_there(tmp_path):
-    """Status 2, and what there is."""
+    """Status 2, and a message that names what exists."""
     put(tmp_path, b"x", "1.keras", logs={"loss": 1})
     ended = run_command("list", tmp_path, "--sort", "los")
     assert ended.returncode == 2
@@ -144,7 +144,7 @@ def test_latest_and_best(tmp_path):
 
 
 def test_prune(tmp_path):
-    """A dry run, unless --yes says that it is none."""
+    """A dry run, unless --yes is given."""
     put_several(tmp_path, 5)
     ended = run_command("prune", tmp_path, "--keep-latest", 2)
     assert ended.returncode == 0
@@ -183,7 +183,7 @@ def test_called_wrongly(arguments, says):
 
 @pytest.mark.parametrize("command", ["list", "latest", "best", "verify", "prune"])
 def test_help(command):
-    """Tells the exit status, with examples, in lines of 80 columns."""
+    """It documents the exit status, has examples, and fits in 80 columns."""
     ended = run_command(command, "--help", COLUMNS="80")
     assert "Exit status:" in ended.stdout
     assert "Example" in ended.stdout
@@ -210,7 +210,7 @@ def test_on_a_terminal(tmp_path, width):
 
 @pytest.mark.parametrize("monitor", ["name", "time", "cells"])
 def test_a_metric_with_the_name_of_a_column(tmp_path, monitor):
-    """It is not taken for the column: its values are one line, names are folded."""
+    """It is not confused with the column: its values are one line, names are folded."""
     put(tmp_path, b"x", "long" * 30 + ".keras", monitor=monitor, value=0.123)
     lines = terminal("list", tmp_path, width=60)
     assert max(map(len, lines)) <= 60
@@ -220,7 +220,7 @@ def test_a_metric_with_the_name_of_a_column(tmp_path, monitor):
 @pytest.mark.skipif(os.name == "nt", reason="such names are not for Windows")
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
 def test_names_that_move_the_cursor(tmp_path, locale):
-    """They are shown as such; a path that a program reads is as it is."""
+    """Escaped in the table; a path for programs is printed as it is."""
     name = os.fsdecode(b"\xff\x1b[31m\nred.keras")
     put(tmp_path, b"x", name)
     for command in (["list"], ["prune", "--keep-latest", "1"]):
@@ -242,7 +242,7 @@ def test_names_that_move_the_cursor(tmp_path, locale):
 
 @pytest.mark.parametrize("command", ["list", "latest", "best", "prune"])
 def test_no_keras_is_loaded(tmp_path, command):
-    """Nor NumPy, h5py, pandas or rich's tables."""
+    """NumPy, h5py, pandas and rich's tables are not loaded, either."""
     put_several(tmp_path, 2)
     heavy = {"keras", "numpy", "h5py", "pandas", "matplotlib", "tensorflow"}
     code = (
@@ -260,7 +260,7 @@ def test_no_keras_is_loaded(tmp_path, command):
 
 @pytest.mark.slow
 def test_how_long_it_takes(tmp_path):
-    """To start, and to list 10,000: 0.3 and 1 second on a quiet machine."""
+    """On a quiet machine, 0.3 s to start, and 1 s to list 10,000 checkpoints."""
     put_ten_thousand(tmp_path)
 
     def seconds(*arguments):
@@ -268,13 +268,13 @@ def test_how_long_it_takes(tmp_path):
         assert run_command(*arguments).returncode == 0
         return time.perf_counter() - began
 
-    # Of three tries the quickest counts; most often the first is quick enough.
+    # The quickest of three tries counts; usually the first is quick enough.
     assert any(seconds("--help") < 10 for _ in range(3))
     assert any(seconds("list", tmp_path) < 30 for _ in range(3))
 
 
 def test_a_reader_that_has_enough(tmp_path):
-    """`modelcheckpoint list | head -1` is no error message."""
+    """`modelcheckpoint list | head -1` prints no error message."""
     put_several(tmp_path, 3)
     path = pathlib.Path(tmp_path)
     shell = f"{sys.executable} -m modelcheckpoint list {path} | head -1"
@@ -283,7 +283,7 @@ def test_a_reader_that_has_enough(tmp_path):
 
 
 def test_interrupted(tmp_path):
-    """Status 130: nothing was found out, which is not what 1 says."""
+    """Status 130, because 1 would mean that something was found out."""
     from modelcheckpoint.cli.output import problems_told
 
     with pytest.raises(SystemExit) as ended, problems_told(str(tmp_path)):

@@ -23,7 +23,7 @@ ROUNDS = ["stage", "see", "write", "seal", "commit"]
 
 
 class Parts:
-    """A format of which each process writes one file, and its model is the number."""
+    """A format where each process writes one file; a process's model is its number."""
 
     def write_part(self, model, path, seconds):
         folder = os.path.join(path, f"ocdbt.process_{model}")
@@ -39,13 +39,13 @@ class Parts:
 
 
 class Gone(BaseException):
-    """A process that is there no more."""
+    """A process that has gone away."""
 
 
 def save(folder, leaves_at=None):
-    """Have two processes save; return what came of it in each.
+    """Save from two processes; return the outcome in each.
 
-    Process 1 goes away as the round begins that `leaves_at` names.
+    Process 1 goes away when the round named by `leaves_at` begins.
     """
     store = MemoryStore()
 
@@ -75,7 +75,7 @@ def save(folder, leaves_at=None):
 
 
 def test_both_have_saved(tmp_path):
-    """Both know the same checkpoint, which is whole."""
+    """Both know the same complete checkpoint."""
     (first, none), (second, also_none) = save(tmp_path)
     assert (none, also_none) == (None, None)
     assert first.record == second.record
@@ -83,7 +83,7 @@ def test_both_have_saved(tmp_path):
 
 
 def test_one_goes_before_it_knows(tmp_path):
-    """It is a checkpoint all the same, and the other process has saved it."""
+    """It is still a checkpoint, and the other process has saved it."""
     (receipt, error), (_, gone) = save(tmp_path, leaves_at="commit")
     assert isinstance(gone, Gone)
     assert error is None

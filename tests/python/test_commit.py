@@ -25,7 +25,7 @@ OLD, NEW = b"old" * 1000, b"new!" * 1000
 
 
 def record(name="w.keras", value=0.5, **fields):
-    """Return what the journal will say, but for size and checksum."""
+    """Return the record for the journal, without size and checksum."""
     fields = {"bytes": 0, "crc32": "", "run": "new", **fields}
     return replace(RECORD, path=name, value=value, **fields)
 
@@ -49,7 +49,7 @@ def undescribed(storage):
 
 
 class Storage(MemoryStorage):
-    """A storage that notes what is asked of it, and can fail at one step."""
+    """A storage that records each step, and can fail at one of them."""
 
     def __init__(self):
         super().__init__()
@@ -81,7 +81,7 @@ class Storage(MemoryStorage):
 
 
 class Staged:
-    """A staged file that notes what is asked of it."""
+    """A staged file that records each step."""
 
     def __init__(self, staged, step):
         self.path, self._staged, self._step = staged.path, staged, step
@@ -111,7 +111,7 @@ STEPS = ["stage", "keep aside", "line of what is kept", "line", "publish"]
 def scene(fail_at=None):
     """Return a commit that meets a better file of an earlier run, and its storage.
 
-    It keeps one checkpoint, has saved `before.keras`, and is about to save `w.keras`.
+    The run keeps one checkpoint, has saved `before.keras`, and is to save `w.keras`.
     """
     storage = Storage()
     before = record("before.keras", value=0.9, run="new", template="{x}.keras")
@@ -140,7 +140,7 @@ def test_the_steps_and_their_order():
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_that_fails(step):
-    """The name is as it was, nothing temporary is left, and the next save succeeds."""
+    """The old file stays, nothing temporary is left, and the next save succeeds."""
     commit, storage = scene(fail_at=step)
     with pytest.raises(OSError, match="the disk is full"):
         save(commit, entry=record(value=0.3, template="{x}.keras"))
@@ -161,7 +161,7 @@ def test_a_step_that_fails(step):
 
 @pytest.mark.parametrize("step", ["line of a removal", "delete"])
 def test_what_cannot_be_deleted_is_part_of_the_receipt(step):
-    """The new checkpoint is durable: nothing that comes later makes it a failure."""
+    """The new checkpoint is durable: nothing that comes later counts as a failure."""
     commit, storage = scene(fail_at=step)
     error = storage.error = PermissionError("read-only")
     receipt = save(commit, entry=record(value=0.3, template="{x}.keras"))
@@ -173,7 +173,7 @@ def test_what_cannot_be_deleted_is_part_of_the_receipt(step):
 
 
 def test_what_writes_raises():
-    """Whatever it is reaches the caller, and no temporary file is left."""
+    """Any exception reaches the caller, and no temporary file is left."""
     storage = Storage()
     commit = commit_for(storage)
 
@@ -187,7 +187,7 @@ def test_what_writes_raises():
 
 
 def test_a_name_that_is_not_durable(monkeypatch):
-    """The file has the name, which is an error; it counts as the best all the same."""
+    """The file has its name but the save raises; it still counts as the best."""
     storage = Storage()
     publish = Staged.publish
 
@@ -205,7 +205,7 @@ def test_a_name_that_is_not_durable(monkeypatch):
 
 
 def test_the_best_of_a_run_is_kept_under_its_second_name():
-    """A worse checkpoint that gets the name of the best leaves it another one."""
+    """A worse checkpoint that gets the best one's name leaves it a second name."""
     storage = MemoryStorage()
     commit = commit_for(storage, template="{x}.keras")
     save(commit, OLD, record(value=0.1, template="{x}.keras"))
@@ -218,7 +218,7 @@ def test_the_best_of_a_run_is_kept_under_its_second_name():
 
 
 def test_caution_keeps_what_no_line_describes():
-    """After a resume, what somebody else has put there is not lost."""
+    """After a resume, another program's file is not lost."""
     storage = Storage()
     storage.put("w.keras", OLD)
     receipt = save(commit_for(storage, caution=Caution(unknown=True)))
@@ -227,7 +227,7 @@ def test_caution_keeps_what_no_line_describes():
 
 
 def test_a_file_that_somebody_else_wrote():
-    """`stage` and `publish` are the same commit, for a file that Keras fills."""
+    """`stage` and `publish` make the same commit, for a file that Keras fills."""
     storage = MemoryStorage()
     commit = commit_for(storage)
     with commit.stage("w.keras") as staged:
@@ -240,7 +240,7 @@ def test_a_file_that_somebody_else_wrote():
 
 @posix
 def test_any_call_that_fails(tmp_path):
-    """At each call that touches the disk: the old file or the new one, and no rest."""
+    """At each call that touches the disk: the old file or the new one, nothing else."""
     number, reached = 0, True
     while reached:
         number += 1
@@ -253,7 +253,7 @@ def test_any_call_that_fails(tmp_path):
         try:
             save(commit)
         except OSError:
-            # After the rename the name is not durable, and all else is done.
+            # After the rename, only the name's durability is missing.
             assert published(folder)["w.keras"] in (OLD, NEW)
         reached, system.fail_at = system.failed is not None, None
         commit.storage.tidy()

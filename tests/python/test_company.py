@@ -1,7 +1,7 @@
-"""One fit with every callback that a Keras user combines: each one still works.
+"""One fit with every callback that Keras users combine: each one still works.
 
-A rate that is far too high in the fourth epoch (of 10) makes the model worse: that is
-when ReduceLROnPlateau and, an epoch later, EarlyStopping have something to do.
+In the fourth epoch (of 10), a learning rate that is far too high makes the model
+worse. Then ReduceLROnPlateau and, an epoch later, EarlyStopping have work to do.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ ORDERS = [given, backwards, ours_first, ours_last, ours_in_the_middle]
 
 @pytest.mark.parametrize("name", [n for n in PARTS if not n.startswith("our")])
 def test_who_is_here(K, name):
-    """Where one of the company is missing, this is where it is seen."""
+    """If a callback is missing here, its test is reported as skipped."""
     reason = missing(K, name)
     if reason:
         pytest.skip(reason)
@@ -180,7 +180,7 @@ def test_who_is_here(K, name):
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.keras2
 def test_everyone_does_their_job(K, order, tmp_path, data, monitor_server, capsys):
-    """In any order of the list, every callback has the effect that it has alone."""
+    """In any order, every callback has the effect that it has on its own."""
     company = Company(K, tmp_path, monitor_server)
     history = company.fit(data, ordered(company, order))
     said = capsys.readouterr().out
@@ -189,7 +189,7 @@ def test_everyone_does_their_job(K, order, tmp_path, data, monitor_server, capsy
     check_keras_own(company, history, said)
     check_ours(company, history, best)
     assert "ModelCheckpoint met" not in said
-    # EarlyStopping has given the best weights back, and those are what we saved.
+    # EarlyStopping has restored the best weights, which are what we saved.
     saved = K.models.load_model(str(company.ours / "best.keras"))
     for one, other in zip(saved.get_weights(), company.model.get_weights()):
         np.testing.assert_array_equal(one, other)
@@ -200,7 +200,7 @@ def test_everyone_does_their_job(K, order, tmp_path, data, monitor_server, capsy
 def test_with_averaged_weights(
     K, order, swap_on_epoch, tmp_path, data, monitor_server, capsys
 ):
-    """SwapEMAWeights, which trades the weights to and fro, disturbs nobody."""
+    """SwapEMAWeights, which swaps the weights back and forth, disturbs no callback."""
     if missing(K, "SwapEMAWeights"):
         pytest.skip(missing(K, "SwapEMAWeights"))
     company = Company(K, tmp_path, monitor_server, swap_on_epoch)

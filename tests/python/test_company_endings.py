@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("same_start")]
 def test_averaged_weights_are_saved_as_keras_saves_them(
     K, place, swap_on_epoch, tmp_path, data
 ):
-    """The weights saved are those that Keras' own callback saves at our place."""
+    """The saved weights equal what Keras' own callback saves in our position."""
     if missing(K, "SwapEMAWeights"):
         pytest.skip(missing(K, "SwapEMAWeights"))
     (tmp_path / "theirs").mkdir()
@@ -49,7 +49,7 @@ def test_averaged_weights_are_saved_as_keras_saves_them(
         ours, theirs = (arrays_in(tmp_path / f / name) for f in ("ours", "theirs"))
         assert ours.keys() == theirs.keys()
         assert all(np.array_equal(ours[key], theirs[key]) for key in ours)
-    # Neither is the test empty: while it is swapped in, the average is another model.
+    # The test is not vacuous: while it is swapped in, the average is another model.
     last = arrays_in(tmp_path / "ours" / "3.weights.h5")
     middle = arrays_in(tmp_path / "ours" / "3-7.weights.h5")
     weights = [key for key in last if key.startswith(("layers", "_layer"))]
@@ -71,12 +71,12 @@ def arrays_in(path):
     return found
 
 
-# Ends that are not the ordinary one
+# Other ways to end
 
 
 @pytest.mark.parametrize("order", [ours_first, ours_last])
 def test_terminate_on_nan(K, order, tmp_path, data):
-    """When TerminateOnNaN stops training, the best model is untouched by it."""
+    """When TerminateOnNaN stops training, the best model is untouched."""
 
     class Spoil(K.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -103,7 +103,7 @@ def test_terminate_on_nan(K, order, tmp_path, data):
 @pytest.mark.parametrize("order", [ours_first, ours_last])
 @pytest.mark.keras2
 def test_backup_and_restore_after_a_crash(K, order, tmp_path, data):
-    """A crashed run goes on at the epoch that BackupAndRestore kept, and so do we."""
+    """A crashed run continues at the epoch that BackupAndRestore kept, and so do we."""
 
     class Crash(Exception):
         pass

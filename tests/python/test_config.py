@@ -79,7 +79,7 @@ BAD = {
 @pytest.mark.parametrize(("what", "make"), BAD.items(), ids=BAD)
 @pytest.mark.keras2
 def test_it_is_an_error_before_the_first_batch(what, make, suffix, K, tmp_path, capsys):
-    """The sentence names the part, and what to do; nothing is on disk."""
+    """The message names the part and the way out; nothing is written to disk."""
     callback = ModelCheckpoint(tmp_path / f"w{suffix}")
     callback.set_model(make(K))
     with pytest.raises(FormatError, match=rf"{what}.*`get_config`.*weights\.h5"):
@@ -101,7 +101,7 @@ def test_weights_alone_are_saved(K, tmp_path, data):
 
 @pytest.mark.keras2
 def test_a_model_with_its_own_save_is_not_judged(K, tmp_path, data):
-    """What it writes is its own affair."""
+    """What it writes is its own business."""
 
     class Own(K.Sequential):
         def save(self, path, **options):
@@ -147,7 +147,7 @@ def test_a_config_that_the_first_batch_makes(K, tmp_path, data):
 
 @pytest.mark.keras2
 def test_a_model_that_is_not_built_is_refused_for_its_schedule(K, tmp_path):
-    """What building does not change is told although the model is not built."""
+    """A fault that building cannot repair is reported before the model is built."""
     model = K.Sequential([K.layers.Dense(1)])
     model.compile(rate(K), loss="mean_squared_error")
     callback = ModelCheckpoint(tmp_path / "w.keras")

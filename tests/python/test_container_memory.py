@@ -18,7 +18,7 @@ pytestmark = [
 
 
 def memory_controller():
-    """Return the folder of a memory controller that may be changed here, or None."""
+    """Return the folder of a memory controller that can be changed here, or None."""
     for root in ("/sys/fs/cgroup/memory", "/sys/fs/cgroup"):
         folder = os.path.join(root, f"modelcheckpoint-{os.getpid()}")
         try:
@@ -42,7 +42,7 @@ def group():
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tried there only")
 def test_a_container_without_memory_for_a_copy(group, tmp_path):
-    """Training waits while Keras saves, which is told once, and nobody is killed."""
+    """Training waits while Keras saves; one message says so, and nothing is killed."""
     suffixes = [".keras", ".weights.h5", ".h5", ".hdf5"]
     status, said, errors = run_with_keras(
         "run_container.py", group, tmp_path, *suffixes

@@ -1,4 +1,4 @@
-"""The contract that users know: signature, arguments, formats, hooks."""
+"""The contract that users rely on: signature, arguments, formats, hooks."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_signature():
 
 
 def test_arguments_can_be_read(tmp_path):
-    """Every argument is an attribute of the same name, as it was given."""
+    """Every argument is an attribute of the same name, with the value passed."""
     given = {
         "filepath": str(tmp_path / "w.keras"),
         "monitor": "val_accuracy",
@@ -74,7 +74,7 @@ def test_arguments_can_be_read(tmp_path):
 
 @pytest.mark.parametrize("name", inspect.signature(ModelCheckpoint).parameters)
 def test_arguments_stay_as_they_are(name, tmp_path):
-    """To set one later would change nothing, and says so; a subclass has its own."""
+    """Setting one later raises an error, as it would have no effect; subclasses may."""
     callback = ModelCheckpoint(tmp_path / "w.keras")
     with pytest.raises(AttributeError, match=f"`{name}` must be given when"):
         setattr(callback, name, None)
@@ -84,7 +84,7 @@ def test_arguments_stay_as_they_are(name, tmp_path):
 @pytest.mark.parametrize(("name", "weights_only"), FORMATS)
 @pytest.mark.keras2
 def test_every_format_loads_with_plain_keras(K, name, weights_only, tmp_path, data):
-    """What is written loads with the same Keras' own functions and predicts alike."""
+    """What is written loads with plain Keras and gives the same predictions."""
     model = make_model(K)
     path = tmp_path / "new" / name
     fit(model, data, ModelCheckpoint(path, save_weights_only=weights_only))
@@ -109,7 +109,7 @@ def _umask():
 
 @pytest.mark.parametrize("epochs", [[5], [1, 1, 1, 1, 1]])
 def test_period_counts_epochs_since_a_save_was_due(K, tmp_path, data, epochs):
-    """`period=2` saves after epochs 2 and 4, also over several short fits."""
+    """`period=2` saves after epochs 2 and 4, even over several short fits."""
     model = make_model(K)
     callback = ModelCheckpoint(tmp_path / "w.{epoch}.keras", period=2)
     done = 0
@@ -121,7 +121,7 @@ def test_period_counts_epochs_since_a_save_was_due(K, tmp_path, data, epochs):
 
 
 def test_period_is_no_remainder(tmp_path, data):
-    """Training that begins at epoch 3 (of 0, 1, ...) saves two epochs later."""
+    """It counts from where training begins: from epoch 3 (of 0, 1, ...), two later."""
     import keras
 
     callback = ModelCheckpoint(tmp_path / "w.{epoch}.keras", period=2)
@@ -130,7 +130,7 @@ def test_period_is_no_remainder(tmp_path, data):
 
 
 def test_period_with_save_freq_is_ignored(tmp_path):
-    """A number for `save_freq` wins over `period`, as in tf.keras, and it is told."""
+    """As in tf.keras, a number for `save_freq` overrides `period`, with a warning."""
     with pytest.warns(UserWarning, match="`period=2` is ignored"):
         callback = ModelCheckpoint(tmp_path / "w.keras", period=2, save_freq=10)
     assert len(callback.problems) == 1
@@ -153,7 +153,7 @@ def test_best_only_never_overwrites_a_better_one(K, tmp_path, data):
 
 
 def test_initial_value_threshold(K, tmp_path, data, capsys):
-    """What does not beat the threshold is not saved, and the end of fit says so."""
+    """Values that do not beat the threshold are not saved; the end of fit says so."""
     path = tmp_path / "w.keras"
     arguments = {"save_best_only": True, "initial_value_threshold": 0.0}
     fit(make_model(K), data, ModelCheckpoint(path, monitor="loss", **arguments))
@@ -178,7 +178,7 @@ def test_verbose_says_each_decision(K, tmp_path, data, capsys):
         callback.on_train_end()
         said = capsys.readouterr().out.split("\n")
     path = tmp_path / "1.keras"
-    # That it cannot be saved in the background is told once, of Keras 2.
+    # On Keras 2, one line says that it cannot be saved in the background.
     assert [line for line in said if line and "training waits" not in line] == [
         f"Epoch 1: val_loss improved to 0.50000, saved {path}",
         f"Epoch 2: val_loss improved from 0.50000 to 0.25000, saved {path}",
@@ -187,7 +187,7 @@ def test_verbose_says_each_decision(K, tmp_path, data, capsys):
 
 
 def test_silent_without_verbose(tmp_path, data, capsys, recwarn):
-    """Where nothing is wrong nothing is said."""
+    """Without a problem, nothing is printed."""
     import keras
 
     fit(make_model(keras), data, ModelCheckpoint(tmp_path / "w.keras"))
@@ -196,7 +196,7 @@ def test_silent_without_verbose(tmp_path, data, capsys, recwarn):
 
 
 def test_tensorflow_is_not_needed(tmp_path):
-    """On JAX and Torch a training saves where no TensorFlow is installed."""
+    """On JAX and Torch, saving works without TensorFlow."""
     import keras
 
     if backend_of(keras) == "tensorflow":
@@ -237,7 +237,7 @@ def test_pickled_and_copied_before_use(tmp_path, data):
 
 
 def test_another_model_is_another_run(tmp_path, data):
-    """A callback used again for a second model starts anew, and harms nothing."""
+    """A callback that gets a second model starts a new run, and harms no file."""
     import keras
 
     path = tmp_path / "best.keras"
@@ -254,7 +254,7 @@ def test_another_model_is_another_run(tmp_path, data):
 
 
 def test_journal_line(K, tmp_path, data):
-    """Each save has a line that says all about it, and that matches the file."""
+    """Each save has a complete line that matches the file."""
     import zlib
 
     path = tmp_path / "w.{epoch:02d}.keras"

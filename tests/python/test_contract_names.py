@@ -20,7 +20,7 @@ from modelcheckpoint import ModelCheckpoint
 
 @pytest.mark.keras2
 def test_names_hold_epoch_and_metrics(K, tmp_path, data):
-    """The template of the contract works, in a folder that is made for it."""
+    """The usual template works, in a folder that is created for it."""
     template = tmp_path / "a" / "weights.{epoch:02d}-{val_loss:.2f}.hdf5"
     callback = ModelCheckpoint(template, save_weights_only=True)
     history = fit(make_model(K), data, callback, epochs=2, validation_split=0.2)
@@ -30,9 +30,9 @@ def test_names_hold_epoch_and_metrics(K, tmp_path, data):
 
 
 def test_any_metric_can_stand_in_a_name(K, tmp_path, data):
-    """What is between the braces is a key of `logs`, and makes no folder.
+    """The text between the braces is a key of `logs`, and makes no folder.
 
-    A later run of the same names resumes, so the journal knows them, too.
+    A later run with the same names resumes, so the journal knows them, too.
     """
     model = make_model(K, metrics=[K.metrics.MeanSquaredError("F1 score"), "mae"])
     values = {"val_out/acc": 0.25, "top-5": 93.125}
@@ -56,7 +56,7 @@ def test_any_metric_can_stand_in_a_name(K, tmp_path, data):
 @posix
 @pytest.mark.parametrize("target", ["kept.keras", "nowhere"])
 def test_a_link_is_replaced(tmp_path, data, target):
-    """The checkpoint takes a link's place, and nothing is written to where it leads."""
+    """The checkpoint replaces the link, and the link's target is not written to."""
     import keras
 
     (tmp_path / "kept.keras").write_bytes(b"somebody else's")
@@ -72,7 +72,7 @@ def test_a_link_is_replaced(tmp_path, data, target):
 
 
 def test_a_number_beyond_all_floats_is_infinite(K, tmp_path, data, capsys):
-    """10**400 ends no training: not in a name, a comparison, a sentence or a line."""
+    """10**400 does not end training: not in a name, comparison, message or line."""
     values = {"huge": 10**400, "deep": -(10**5000), "ratio": Fraction(10**400)}
     others = K.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: logs.update(values)
@@ -100,7 +100,7 @@ def test_a_number_beyond_all_floats_is_infinite(K, tmp_path, data, capsys):
 
 
 def test_folders_can_have_fields(tmp_path, data):
-    """A field in a folder's name makes a folder for each value, one journal for all."""
+    """A field in a folder's name makes a folder per value, with one journal for all."""
     import keras
 
     callback = ModelCheckpoint(tmp_path / "{epoch}" / "w.keras")
@@ -110,7 +110,7 @@ def test_folders_can_have_fields(tmp_path, data):
 
 
 def test_home_and_relative_paths(tmp_path, data, monkeypatch):
-    """`~` is the home folder; a relative path means the folder in which fit began."""
+    """`~` is the home folder; a relative path starts where `fit` began."""
     import keras
 
     monkeypatch.setenv("HOME", str(tmp_path))

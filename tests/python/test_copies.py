@@ -44,7 +44,7 @@ WAYS = {
 
 
 class Tagged(ModelCheckpoint):
-    """A subclass with attributes, and hooks, of its own."""
+    """A subclass with its own attributes and hooks."""
 
     def __init__(self, filepath, tag, **arguments):
         super().__init__(filepath, **arguments)
@@ -61,7 +61,7 @@ class Tagged(ModelCheckpoint):
 )
 @pytest.mark.keras2
 def test_a_callback_is_copied_at_any_time(K, way, save_freq, tmp_path, data):
-    """Before, during and after a fit, and after one that broke; each copy can be used.
+    """Before, during and after a fit, and after a failed one; each copy can be used.
 
     It has the arguments, the best, and what a subclass has added; nothing of a fit.
     """
@@ -97,7 +97,7 @@ def test_a_callback_is_copied_at_any_time(K, way, save_freq, tmp_path, data):
 
 
 def notes_of(K, note):
-    """Return a callback that notes the moments of a fit, and breaks its third epoch."""
+    """Return a callback that records moments of a fit, and fails in the third epoch."""
 
     def stop(epoch, logs=None):
         if epoch == 2:
@@ -113,7 +113,7 @@ def notes_of(K, note):
 
 
 def check_copy(duplicate, original, best):
-    """It has the arguments, the best of its moment, and nothing of a fit."""
+    """It has the arguments, the best at its moment, and nothing of a fit."""
     assert type(duplicate) is Tagged
     assert duplicate.best == best
     assert duplicate.filepath == original.filepath
@@ -124,7 +124,7 @@ def check_copy(duplicate, original, best):
 
 
 def check_use(K, data, duplicate, best):
-    """A fit goes on from the best that was copied."""
+    """A fit continues from the best that was copied."""
     history = fit(make_model(K), data, duplicate, epochs=9, initial_epoch=8).history
     if duplicate.save_freq == "epoch":
         assert duplicate.best == min(history["loss"][0], best or history["loss"][0])
@@ -134,7 +134,7 @@ def check_use(K, data, duplicate, best):
 
 @pytest.mark.parametrize("way", ["copy", "pickle"])
 def test_a_copy_leaves_the_files_of_the_original(way, tmp_path, data):
-    """It is a run of its own, so retention and `restore_best` keep the two apart."""
+    """It is a separate run, so retention and `restore_best` keep the two apart."""
     import keras
 
     path = tmp_path / "{epoch}.weights.h5"
@@ -144,12 +144,12 @@ def test_a_copy_leaves_the_files_of_the_original(way, tmp_path, data):
     fit(model, data, original, epochs=3)
     copied = WAYS[way](original)
     assert checkpoints(tmp_path) == ["2.weights.h5"]
-    # Of the two epochs between its saves one had passed.
+    # One of the two epochs between its saves had passed.
     fit(model, data, copied, epochs=8, initial_epoch=3)
     assert checkpoints(tmp_path) == ["2.weights.h5", "8.weights.h5"]
     ours, *others = lines(tmp_path)
     assert ours["run"] not in {line["run"] for line in others}
-    # The best that it saved, or the original did before it, is what it restores.
+    # It restores the best that it or, before it, the original has saved.
     other = make_model(keras)
     best = min((line for line in lines(tmp_path) if "value" in line), key=value_of)
     other.load_weights(tmp_path / best["path"])

@@ -1,4 +1,4 @@
-"""Several threads copy the same as one, and as many as are quickest are used."""
+"""Several threads copy the same as one, and the quickest number of them is used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelcheckpoint.formats.copy_threads import in_pieces, make_copies, quickes
 
 @pytest.fixture(autouse=True)
 def little(monkeypatch):
-    """Have small arrays count as large ones, and measure anew."""
+    """Let small arrays count as large ones, and measure again."""
     monkeypatch.setattr(copy_threads, "LARGE", 1000)
     monkeypatch.setattr(copy_threads, "PIECE", 64)
     monkeypatch.setattr(copy_threads, "_measured", [])
@@ -27,7 +27,7 @@ def pairs(count=20, size=100):
 
 @pytest.mark.parametrize("threads", [1, 2, 4, 8])
 def test_all_is_copied(monkeypatch, threads):
-    """Each value arrives in its place, by whichever thread."""
+    """Each value is copied to its place, on any thread."""
     monkeypatch.setattr(copy_threads, "_measured", [threads])
     wanted = pairs()
     left = deque(piece for pair in wanted for piece in in_pieces(*pair))
@@ -37,7 +37,7 @@ def test_all_is_copied(monkeypatch, threads):
 
 
 def test_threads_are_used_and_end(monkeypatch):
-    """Each of them copies: they wait for each other here."""
+    """Each of them copies: here they wait for each other."""
     monkeypatch.setattr(copy_threads, "_measured", [3])
     together, seen = threading.Barrier(3, timeout=30), set()
 
@@ -55,7 +55,7 @@ def test_threads_are_used_and_end(monkeypatch):
 
 
 def test_without_threads(monkeypatch):
-    """Where none can be started, this thread does it all."""
+    """If none can be started, this thread does all the copying."""
     monkeypatch.setattr(copy_threads, "_measured", [4])
 
     def refuse(thread):
@@ -68,7 +68,7 @@ def test_without_threads(monkeypatch):
 
 
 def test_a_copy_that_fails(monkeypatch):
-    """Its error is raised, by whichever thread, and what is left can be made again."""
+    """Its error is raised, on any thread, and what is left can be copied again."""
     monkeypatch.setattr(copy_threads, "_measured", [4])
     wanted = pairs()
     wanted[7][0].flags.writeable = False
@@ -82,7 +82,7 @@ def test_a_copy_that_fails(monkeypatch):
 
 
 def test_few_bytes_start_no_thread(monkeypatch):
-    """Nor are they measured."""
+    """They are not measured, either."""
     monkeypatch.setattr(threading.Thread, "start", None)
     wanted = pairs(1, 10)
     make_copies(deque(wanted))
@@ -91,7 +91,7 @@ def test_few_bytes_start_no_thread(monkeypatch):
 
 
 def test_it_is_measured_once():
-    """By the first large copy, whose values are right all the same."""
+    """By the first large copy, which still copies the right values."""
     for _ in range(2):
         wanted = pairs()
         make_copies(deque(wanted))
@@ -111,14 +111,14 @@ def test_it_is_measured_once():
     ],
 )
 def test_the_quickest(monkeypatch, processors, seconds, threads):
-    """More threads must be worth it, and no more are tried than there are cores."""
+    """An extra thread must pay off, and no more are tried than there are cores."""
     monkeypatch.setattr(copy_threads, "_processors", lambda: processors)
     assert quickest(seconds.__getitem__) == threads
 
 
 @pytest.mark.parametrize("array", [np.arange(99.0), np.arange(60.0).reshape(3, 4, 5)])
 def test_pieces(array):
-    """Together they are the array, and none is larger than a thread copies at once."""
+    """Joined, they are the array; none exceeds what a thread copies at once."""
     place = np.zeros_like(array)
     pieces = list(in_pieces(place, array))
     assert len(pieces) > 1
@@ -128,7 +128,7 @@ def test_pieces(array):
 
 
 def test_what_lies_in_another_order_stays_whole():
-    """A view of it as a row would be a copy."""
+    """Flattening it would need a copy, so it is not split."""
     array = np.arange(60.0).reshape(6, 10).T
     place = np.zeros((10, 6))
     pieces = list(in_pieces(place, array))

@@ -1,4 +1,4 @@
-"""`storage/crc32.py`: the crc32 of data, and of two pieces from that of each."""
+"""`storage/crc32.py`: the crc32 of data, also joined from the crc32 of two pieces."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from modelcheckpoint.storage.crc32 import crc32, joined
 
 @given(st.binary(max_size=300), st.integers(0, 2**32 - 1))
 def test_it_is_that_of_zlib(data, before):
-    """Whichever library computes it; the journal's lines are compared by all."""
+    """Whichever library computes it: journals are shared between machines."""
     assert crc32(data, before) == zlib.crc32(data, before)
     assert crc32(memoryview(data)) == zlib.crc32(data)
 
 
 def test_where_there_is_no_isal(monkeypatch):
-    """Python's own does the same, in more time."""
+    """Python's own gives the same result, only more slowly."""
     monkeypatch.setitem(sys.modules, "isal.isal_zlib", None)
     try:
         assert reload(module).crc32 is zlib.crc32
@@ -32,11 +32,11 @@ def test_where_there_is_no_isal(monkeypatch):
 
 @given(st.binary(max_size=300), st.binary(max_size=300))
 def test_of_any_two_pieces(one, other):
-    """It is the crc32 of both together."""
+    """It equals the crc32 of both together."""
     assert joined(crc32(one), crc32(other), len(other)) == crc32(one + other)
 
 
 def test_of_a_large_piece():
-    """However much follows."""
+    """The second piece can have any length."""
     one, other = b"header", bytes(range(256)) * 40_000
     assert joined(crc32(one), crc32(other), len(other)) == crc32(one + other)
