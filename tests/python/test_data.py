@@ -1,7 +1,7 @@
-"""The sample count is exact on every kind of data that Keras takes.
+"""The sample count is exact for every kind of data that Keras accepts.
 
 With `save_freq=1` a save falls due at the end of each batch: the names and the journal
-hold the count after every single one.
+show the count after every one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 
 def dataset_of_unknown_size(tf, x, y):
-    """Sizes that only the data tells, and no length."""
+    """Batch sizes that only the data shows, and no length."""
     signature = tuple(tf.TensorSpec((None, n), "float32") for n in (3, 1))
     made = tf.data.Dataset.from_generator(
         lambda: pieces(x, y, VARYING), output_signature=signature
@@ -37,20 +37,20 @@ def dataset_of_unknown_size(tf, x, y):
 
 
 def dataset_filtered(tf, x, y):
-    """What a filter leaves over has no length, either."""
+    """After a filter, a dataset has no length, either."""
     made = tf.data.Dataset.from_tensor_slices((x, y)).enumerate()
     made = made.filter(lambda i, _: i % 5 != 0).map(lambda _, xy: xy)
     return {"x": made.batch(8).take(3)}, [8, 8, 4] * 2
 
 
 def dataset_in_short_epochs(tf, x, y):
-    """With `steps_per_epoch` an epoch goes on where the last one stopped."""
+    """With `steps_per_epoch`, an epoch continues where the last one stopped."""
     made = tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
     return {"x": made, "steps_per_epoch": 3}, EVEN[:6]
 
 
 def dataset_repeated(tf, x, y):
-    """An endless dataset: its ragged batch comes in the middle of an epoch."""
+    """An endless dataset: its smaller batch comes in the middle of an epoch."""
     made = tf.data.Dataset.from_tensor_slices((x, y)).batch(4).repeat()
     return {"x": made, "steps_per_epoch": 5}, (EVEN * 2)[:10]
 
@@ -69,7 +69,7 @@ def dataset_of_varying_batches(tf, x, y):
 
 
 def dataset_with_weights(tf, x, y):
-    """Weights, zeros among them, do not change how many samples there are."""
+    """Weights, including zeros, do not change the number of samples."""
     weights = (np.arange(len(x)) % 2).astype("float32")
     made = tf.data.Dataset.from_tensor_slices((x, y, weights)).batch(4)
     return {"x": made}, EVEN * 2
@@ -96,7 +96,7 @@ DATASETS = [
 @pytest.mark.parametrize("feed", DATASETS)
 @pytest.mark.keras2
 def test_tf_data(K, feed, tmp_path, data):
-    """A `tf.data` pipeline of any length and with any batches is counted."""
+    """A `tf.data` pipeline of any length, with any batches, is counted."""
     tf = pytest.importorskip("tensorflow")
     arguments, sizes = feed(tf, *data)
     assert counted(K, tmp_path, arguments) == np.cumsum(sizes).tolist()
@@ -118,7 +118,7 @@ def by_split(x, y):
 
 
 def by_arrays(x, y):
-    # More of it than of the training, in batches of its own size.
+    # More data than for training, in batches of another size.
     more = np.tile(x, (3, 1)), np.tile(y, (3, 1))
     return {"validation_data": more, "validation_batch_size": 7}, EVEN
 
@@ -151,7 +151,7 @@ VALIDATIONS = [
 
 @pytest.mark.parametrize("validation", VALIDATIONS)
 def test_validation(K, validation, tmp_path, data):
-    """No way of validating adds to the count, or takes from it."""
+    """No kind of validation changes the count."""
     more, sizes = validation(*data)
     x, y = data
     arguments = {"x": x, "y": y, "batch_size": 4, "epochs": 3, **more}
@@ -159,7 +159,7 @@ def test_validation(K, validation, tmp_path, data):
 
 
 def test_validation_on_a_dataset(K, tmp_path, data):
-    """Validation that has its own pipeline, and so has training."""
+    """Validation and training each have their own pipeline."""
     tf = pytest.importorskip("tensorflow")
     made = tf.data.Dataset.from_tensor_slices(data)
     arguments = {"x": made.batch(4), "validation_data": made.repeat(3).batch(9)}
@@ -171,7 +171,7 @@ def test_validation_on_a_dataset(K, tmp_path, data):
 
 @pytest.mark.keras2
 def test_initial_epoch(K, tmp_path, data):
-    """Training that begins at a later epoch counts the samples that it sees itself."""
+    """Training that begins at a later epoch counts only the samples it sees itself."""
     arguments = {"x": data[0], "y": data[1], "batch_size": 4}
     arguments |= {"initial_epoch": 3, "epochs": 5}
     assert counted(K, tmp_path, arguments) == after_each(EVEN)
@@ -188,7 +188,7 @@ def stopper(K, after):
 
 
 def test_a_stop_in_mid_epoch(K, tmp_path, data):
-    """`stop_training` set at a batch's end ends training there; nothing is lost."""
+    """`stop_training`, set at a batch's end, ends training there; nothing is lost."""
     arguments = {"x": data[0], "y": data[1], "batch_size": 4}
     seen = counted(K, tmp_path, arguments, None, stopper(K, after=3))
     assert seen == after_each(EVEN[:3], 1)
@@ -231,7 +231,7 @@ MANY_STEPS = [
 @pytest.mark.parametrize("feed", MANY_STEPS)
 @pytest.mark.keras2
 def test_steps_per_execution(K, feed, tmp_path, data):
-    """Hooks that are called once for several batches still see the whole count."""
+    """Hooks that are called once for several batches still see the full count."""
     tf = pytest.importorskip("tensorflow")
     if backend_of(K) == "torch":
         pytest.skip("Keras has no steps_per_execution on Torch")
@@ -264,7 +264,7 @@ def test_steps_per_execution_on_arrays(K, tmp_path, data):
 def mirrored(tmp_path_factory):
     """Run both Keras on two logical CPUs, and return the folder of their files.
 
-    In a process of its own: a CPU is cut in two before TensorFlow is used at all.
+    In a separate process: the CPU must be split before TensorFlow is first used.
     """
     folder = tmp_path_factory.mktemp("mirrored")
     status, _, errors = run_with_keras("run_mirrored.py", folder)
@@ -274,9 +274,9 @@ def mirrored(tmp_path_factory):
 
 @pytest.mark.keras2
 def test_mirrored_strategy(K, request):
-    """Two replicas of one model: the samples of both are counted, the uneven rest too.
+    """Two replicas of one model: all samples are counted, even an uneven rest.
 
-    They are counted in a process of its own, for both Keras at once.
+    They are counted in a separate process, for both Keras at once.
     """
     if backend_of(K) != "tensorflow":
         pytest.skip(f"MirroredStrategy is TensorFlow's; this is {backend_of(K)}")
@@ -291,7 +291,7 @@ def test_mirrored_strategy(K, request):
 
 @pytest.mark.keras2
 def test_restore_best_on_a_mirrored_strategy(K, request):
-    """Keras 2 has metrics by then whose sums it cannot load there: they stay."""
+    """By then, Keras 2 has metrics whose sums it cannot load there: they are kept."""
     if backend_of(K) != "tensorflow":
         pytest.skip(f"MirroredStrategy is TensorFlow's; this is {backend_of(K)}")
     folder = request.getfixturevalue("mirrored") / f"{K.__name__}-best"
