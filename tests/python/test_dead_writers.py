@@ -1,4 +1,4 @@
-"""What killed writers left is deleted; what live ones write stays."""
+"""Files that killed writers left are deleted; files that live ones write stay."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def killed(folder, depth=0, name="w.keras"):
 
 @pytest.mark.parametrize(("depth", "name"), [(0, "w.keras"), (2, "a/b/w.keras")])
 def test_the_file_of_a_killed_process_is_swept(tmp_path, depth, name):
-    """The next start deletes what a kill left, in sub-folders too."""
+    """The next start deletes what a killed process left, in sub-folders too."""
     path = killed(tmp_path, depth, name)
     assert sweep(LocalStorage(str(tmp_path), depth)) == [name_in(tmp_path, path)]
     assert not path.exists()
@@ -97,14 +97,14 @@ def test_the_file_of_a_killed_process_is_swept(tmp_path, depth, name):
 
 
 def test_many_files_are_swept_at_once(tmp_path):
-    """Each crash may have left one."""
+    """Each crash may have left a file."""
     paths = {killed(tmp_path).name for _ in range(3)}
     assert set(sweep(LocalStorage(str(tmp_path)))) == paths
     assert sweep(LocalStorage(str(tmp_path))) == []
 
 
 def test_a_file_that_could_not_be_deleted_is_swept(tmp_path):
-    """Where even the unlink fails, the next start tries again."""
+    """If even the unlink fails, the next start tries again."""
     command = [sys.executable, "-c", UNLUCKY, str(tmp_path)]
     subprocess.run(command, check=True)
     assert len(list(tmp_path.glob(".*.tmp.keras"))) == 1
@@ -113,7 +113,7 @@ def test_a_file_that_could_not_be_deleted_is_swept(tmp_path):
 
 
 def test_the_dead_beside_the_living(tmp_path):
-    """Of two writers in one folder only the dead one's file goes."""
+    """With two writers in one folder, only the dead one's file is deleted."""
     dead = killed(tmp_path)
     with writing(tmp_path) as (_, alive):
         assert sweep(LocalStorage(str(tmp_path))) == [dead.name]
@@ -121,7 +121,7 @@ def test_the_dead_beside_the_living(tmp_path):
 
 
 def test_a_sweep_without_a_journal(tmp_path):
-    """A user who deletes the journal is rid of the leftovers all the same."""
+    """The leftovers are deleted even if a user has deleted the journal."""
     path = killed(tmp_path)
     (tmp_path / JOURNAL).unlink()
     assert sweep(LocalStorage(str(tmp_path))) == [path.name]
@@ -144,7 +144,7 @@ def test_the_file_of_a_living_process_stays(tmp_path):
 
 
 def test_the_file_of_this_process_stays(tmp_path):
-    """Two callbacks in one process know each other's files."""
+    """Two callbacks in one process recognize each other's files."""
     one, other = LocalStorage(str(tmp_path)), LocalStorage(str(tmp_path))
     with one.staged("w.keras", ".keras") as first:
         assert sweep(other) == []
@@ -158,7 +158,7 @@ def test_the_file_of_this_process_stays(tmp_path):
 
 
 def test_a_dead_process_that_had_our_number_is_swept(tmp_path, journal):
-    """In a container that was started anew the first process has it again."""
+    """In a restarted container, the first process gets the same number again."""
     name = temporary.temporary_name(temporary.Mark("0" * 12, 0), ".keras")
     (tmp_path / name).write_bytes(b"half a model")
     assert sweep(LocalStorage(str(tmp_path))) == [name]
@@ -167,7 +167,7 @@ def test_a_dead_process_that_had_our_number_is_swept(tmp_path, journal):
 def test_a_process_of_before_the_machine_was_started_anew_is_dead(
     tmp_path, journal, monkeypatch
 ):
-    """Another process, that lives, has its number now."""
+    """Another process that is alive has the number now."""
 
     def opened(path, *arguments, **named):
         if str(path).endswith("boot_id"):
@@ -188,7 +188,7 @@ def test_a_process_of_before_the_machine_was_started_anew_is_dead(
 def test_the_file_of_a_living_process_with_another_folder_stays(
     tmp_path, writer, sweeper
 ):
-    """Of two runs, one below the other, neither takes the other for dead."""
+    """If one run's folder is inside another's, neither takes the other for dead."""
     for folder in (tmp_path, tmp_path / "a"):
         folder.mkdir(exist_ok=True)
         (folder / JOURNAL).touch()
@@ -208,17 +208,17 @@ def test_the_file_of_a_living_process_whose_journal_was_deleted_stays(tmp_path):
         assert path.exists()
 
 
-# Where there are no locks, as on Windows
+# Without locks, as on Windows
 
 
 @pytest.fixture
 def without_locks(monkeypatch):
-    """A Python that has no `fcntl`."""
+    """A Python without `fcntl`."""
     monkeypatch.setattr(temporary, "fcntl", None)
 
 
 def test_without_locks_the_process_id_tells(tmp_path, without_locks):
-    """A dead process' file is swept, a living one's and our own stay."""
+    """A dead process' file is swept; files of a live one and our own stay."""
     dead = killed(tmp_path)
     with (
         writing(tmp_path) as (_, alive),

@@ -1,4 +1,4 @@
-"""Values on another device are copied there, and fetched while training goes on.
+"""Values on another device are copied there, and fetched while training continues.
 
 Without a GPU, the host plays the other device; `make test-gpu` needs a real one.
 """
@@ -38,7 +38,7 @@ SUFFIXES = [".keras", ".weights.h5", ".h5", ".hdf5"]
 
 
 class OtherDevice:
-    """Some bytes of a device, which reports each that is fetched."""
+    """Memory of a device, which counts the values that are fetched."""
 
     def __init__(self, free):
         self.free, self.fetches = free, 0
@@ -57,7 +57,7 @@ class OtherDevice:
 
 @pytest.fixture
 def device(monkeypatch):
-    """Return the host as another device; where there is a GPU, that is one already."""
+    """Return the host as another device; with a GPU, the GPU is one already."""
     device = OtherDevice(2**60)
     if on_gpu():
         return device
@@ -81,7 +81,7 @@ def fit(model, epochs=2):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_file_is_of_the_moment(suffix, device, tmp_path):
-    """Whatever training does before the copies are fetched."""
+    """Training can change the values before the copies are fetched."""
     made = model()
     held = HeldSnapshots([suffix])
     fit(made)
@@ -95,7 +95,7 @@ def test_the_file_is_of_the_moment(suffix, device, tmp_path):
 
 
 def test_every_type(device):
-    """Each number as it is, also those that NumPy does not know."""
+    """Each number arrives unchanged, even of types that NumPy does not have."""
     for dtype in ("float32", "bfloat16", "float16", "int8", "bool"):
         variable = keras.Variable(
             np.arange(12).reshape(3, 4), dtype=dtype, trainable=False
@@ -112,7 +112,7 @@ def test_every_type(device):
 
 @not_on_gpu
 def test_where_the_device_is_full(device):
-    """They are copied to the host at once; what has fitted once fits again."""
+    """Values are copied to the host at once; what fitted once fits again."""
     variables = [
         keras.Variable(np.ones(size, "float32"), trainable=False) for size in (10, 20)
     ]
@@ -121,14 +121,14 @@ def test_where_the_device_is_full(device):
     assert [value.still for value in read(variables)] == [False, False]
     device.free = 30 * 4
     assert [value.still for value in read(variables)] == [True, True]
-    device.free = 0  # the copies count now, too
+    device.free = 0  # the copies now use this memory
     assert [value.still for value in read(variables)] == [True, True]
     assert [value.still for value in read(variables[:1])] == [False]
 
 
 @not_on_gpu
 def test_the_host_is_no_other_device():
-    """Its values are handed out as they lie there."""
+    """Its values are handed out without a copy."""
     variable = keras.Variable(np.ones(3), trainable=False)
     (value,) = reader_of(keras.Sequential())([variable])
     assert not value.still

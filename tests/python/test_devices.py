@@ -29,7 +29,7 @@ pytestmark = [
 def test_a_model_on_eight_devices(kind, tmp_path):
     """Every format is saved, restored, and resumed to the weights of a whole run.
 
-    But weights alone in HDF5, which hold no state of the optimizer.
+    Except weights alone in HDF5, which hold no optimizer state.
     """
     command = [sys.executable, str(SCRIPT), kind, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
@@ -55,5 +55,5 @@ def test_a_model_on_eight_devices(kind, tmp_path):
 
 
 def reads_orbax():
-    """Whether this Keras reads `.orbax` folders, and what it needs for it is here."""
+    """Whether this Keras reads `.orbax` folders, and has the packages for it."""
     return hasattr(keras.callbacks, "OrbaxCheckpoint") and find_spec("orbax")

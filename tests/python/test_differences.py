@@ -1,4 +1,4 @@
-"""Deliberate differences from Keras' own callback: one test for each."""
+"""Deliberate differences from Keras' own callback, one test for each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from modelcheckpoint import CheckpointWarning, ModelCheckpoint, SaveError
 
 
 def fails_at(K, *calls):
-    """Return a model whose `save` breaks, half done, at the given calls (from 1)."""
+    """Return a model whose `save` fails halfway at the given calls (from 1)."""
 
     class Fails(K.Model):
         saves = 0
@@ -41,7 +41,7 @@ def fails_at(K, *calls):
 
 
 def test_a_failed_save_leaves_the_old_file(K, tmp_path, data):
-    """A save that breaks half-way leaves the file before it, whole, and no other."""
+    """A save that fails halfway leaves the old file complete, and no other file."""
     path = tmp_path / "w.keras"
     model = fails_at(K, 2)
     kept = []
@@ -68,14 +68,14 @@ def test_on_error_raise(K, tmp_path, data):
 
 
 def test_the_first_save_always_raises(K, tmp_path, data):
-    """Nobody trains for a week without one checkpoint."""
+    """Nobody trains for a week without a checkpoint."""
     with pytest.raises(SaveError, match="No space left"):
         fit(fails_at(K, 1), data, ModelCheckpoint(tmp_path / "w.keras"))
     assert checkpoints(tmp_path) == []
 
 
 def test_a_best_that_failed_is_tried_again(K, tmp_path, data):
-    """A failed save does not count as the best, so the next better one is saved."""
+    """A failed save does not count as the best: the next better value is saved."""
     model = fails_at(K, 2)
     callback = ModelCheckpoint(tmp_path / "w.keras", save_best_only=True)
     with pytest.warns(CheckpointWarning, match="No space left"):
@@ -85,7 +85,7 @@ def test_a_best_that_failed_is_tried_again(K, tmp_path, data):
 
 
 def test_problems_are_summed_up(K, tmp_path, data, capsys):
-    """The end of `fit` repeats what went wrong, with path and reason."""
+    """The end of `fit` repeats each problem, with path and reason."""
     callback = ModelCheckpoint(tmp_path / "w.keras")
     with pytest.warns(CheckpointWarning):
         fit(fails_at(K, 2, 3), data, callback, epochs=4)
@@ -95,7 +95,7 @@ def test_problems_are_summed_up(K, tmp_path, data, capsys):
 
 
 def test_no_batch_hook_in_epoch_mode(tmp_path):
-    """With `save_freq="epoch"` Keras keeps its asynchronous dispatch of hooks."""
+    """With `save_freq="epoch"`, Keras keeps dispatching hooks asynchronously."""
     import keras
 
     for save_freq, asynchronous in (("epoch", True), (10, False)):
@@ -124,7 +124,7 @@ def test_no_batch_hook_in_epoch_mode_of_tf_keras(tmp_path):
 
 
 def test_hooks_from_a_pool_of_threads(tmp_path):
-    """A batch hook from another thread (a bare callback on JAX) says what to do."""
+    """A batch hook on another thread (bare callbacks on JAX) raises, with a way out."""
     import keras
 
     callback = ModelCheckpoint(tmp_path / "w.keras", save_freq=10)
@@ -146,7 +146,7 @@ def test_hooks_from_a_pool_of_threads(tmp_path):
 
 @pytest.mark.parametrize("save_best_only", [True, False])
 def test_a_worse_second_run_keeps_the_best_aside(K, tmp_path, save_best_only, capsys):
-    """The better file of an earlier run gets another name, and both values are told."""
+    """The better file of an earlier run gets another name; both values are reported."""
     path = tmp_path / "best.keras"
     first, second = make_model(K), make_model(K)
     arguments = {"save_best_only": save_best_only}
@@ -167,7 +167,7 @@ def test_a_worse_second_run_keeps_the_best_aside(K, tmp_path, save_best_only, ca
     ("value", "monitor"), [(0.125, "val_loss"), (0.25, "val_loss"), (0.5, "loss")]
 )
 def test_what_is_not_better_is_overwritten(tmp_path, value, monitor):
-    """A better or equal second run, or one that monitors another value, replaces."""
+    """A better or equal second run, or one with another monitor, replaces the file."""
     import keras
 
     model, path = make_model(keras), tmp_path / "best.keras"
@@ -177,7 +177,7 @@ def test_what_is_not_better_is_overwritten(tmp_path, value, monitor):
 
 
 def test_only_the_best_of_a_run_is_kept_aside(tmp_path):
-    """A template of epochs, run again and worse, does not double every file."""
+    """Repeating a run with worse values does not double every file."""
     import keras
 
     model, path = make_model(keras), tmp_path / "{epoch}.keras"
@@ -190,7 +190,7 @@ def test_only_the_best_of_a_run_is_kept_aside(tmp_path):
 
 
 def test_a_diverged_second_run_keeps_the_best_aside(tmp_path):
-    """A run without a finite value is worse than any."""
+    """A run without a finite value counts as worse than any other."""
     import keras
 
     model, path = make_model(keras), tmp_path / "w.keras"
@@ -201,7 +201,7 @@ def test_a_diverged_second_run_keeps_the_best_aside(tmp_path):
 
 @pytest.mark.keras2
 def test_the_models_own_save_runs(K, tmp_path, data):
-    """Where a model overrides `save` or `save_weights`, that is what runs."""
+    """If a model overrides `save` or `save_weights`, its method is used."""
     calls = []
 
     class Own(K.Model):
@@ -230,7 +230,7 @@ def test_the_models_own_save_runs(K, tmp_path, data):
 
 
 def test_a_save_that_writes_nothing_is_an_error(tmp_path, data):
-    """A model whose own `save` writes elsewhere leaves no empty checkpoint."""
+    """If a model's own `save` writes elsewhere, no empty checkpoint is left."""
     import keras
 
     class Silent(keras.Model):
@@ -246,7 +246,7 @@ def test_a_save_that_writes_nothing_is_an_error(tmp_path, data):
 
 
 def test_the_seventh_positional_argument(tmp_path):
-    """It is `period`; a string there says so."""
+    """It is `period`; a string there gets a hint."""
     given = (tmp_path / "w.keras", "val_loss", 0, False, False, "auto")
     assert ModelCheckpoint(*given, 3).period == 3
     with pytest.raises(
@@ -256,7 +256,7 @@ def test_the_seventh_positional_argument(tmp_path):
 
 
 def test_an_interrupt_leaves_no_trace(tmp_path, data):
-    """Ctrl-C in the middle of a save passes through; the old file stays."""
+    """Ctrl-C in the middle of a save is passed on; the old file stays."""
     import keras
 
     class Interrupted(keras.Model):
@@ -282,7 +282,7 @@ def test_an_interrupt_leaves_no_trace(tmp_path, data):
 
 
 def test_only_the_chief_writes(tmp_path, data, monkeypatch):
-    """Another worker decides alike and writes nothing."""
+    """Another worker makes the same decisions and writes nothing."""
     import keras
 
     monkeypatch.setattr("modelcheckpoint.observe.fit.is_chief", lambda model: False)

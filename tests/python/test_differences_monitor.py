@@ -18,7 +18,7 @@ from modelcheckpoint import CheckpointWarning, ModelCheckpoint
 
 
 def test_a_missing_monitor_saves_nothing(K, tmp_path, data, capsys):
-    """Without the monitored value nothing is saved; one warning names the keys."""
+    """Without the monitored value, nothing is saved; one warning lists the keys."""
     path = tmp_path / "w.keras"
     callback = ModelCheckpoint(path, monitor="val_los", save_best_only=True)
     with pytest.warns(CheckpointWarning) as warned:
@@ -33,7 +33,7 @@ def test_a_missing_monitor_saves_nothing(K, tmp_path, data, capsys):
 
 
 def test_best_only_with_a_number(K, tmp_path, data):
-    """What is there only at the epoch's end moves the save there, once."""
+    """If the value exists only at the epoch's end, the save happens there, once."""
     path = tmp_path / "{epoch}-{batch}-{samples}.keras"
     callback = ModelCheckpoint(path, save_best_only=True, save_freq=5)
     fit(make_model(K), data, callback, epochs=2, validation_data=data)
@@ -42,7 +42,7 @@ def test_best_only_with_a_number(K, tmp_path, data):
 
 @pytest.mark.keras2
 def test_best_only_with_a_number_and_a_batch_metric(K, tmp_path, data):
-    """What there is at a batch's end decides there."""
+    """If the value exists at a batch's end, the save is decided there."""
     path = tmp_path / "{epoch}-{batch}.keras"
     arguments = {"monitor": "loss", "mode": "max", "save_freq": 5}
     callback = ModelCheckpoint(path, save_best_only=True, **arguments)
@@ -53,7 +53,7 @@ def test_best_only_with_a_number_and_a_batch_metric(K, tmp_path, data):
 
 
 def test_a_name_with_a_key_of_the_epochs_end(K, tmp_path, data):
-    """A field that exists only at the epoch's end waits for it, too."""
+    """A name with a value that exists only at the epoch's end waits for it, too."""
     path = tmp_path / "{epoch}-{batch}-{val_loss:.1f}.keras"
     callback = ModelCheckpoint(path, save_freq=5)
     history = fit(make_model(K), data, callback, epochs=2, validation_data=data)
@@ -66,7 +66,7 @@ def test_a_name_with_a_key_of_the_epochs_end(K, tmp_path, data):
 
 
 def test_nan_is_never_the_best(K, tmp_path):
-    """The first finite value improves on NaN, and NaN on nothing."""
+    """The first finite value improves on NaN; NaN improves on nothing."""
     nan = float("nan")
     callback = ModelCheckpoint(tmp_path / "w.keras", save_best_only=True)
     drive(callback, make_model(K), *({"val_loss": v} for v in (nan, 2.0, nan, 1.0)))
@@ -74,7 +74,7 @@ def test_nan_is_never_the_best(K, tmp_path):
 
 
 def test_nan_is_told_in_the_journal(tmp_path):
-    """A save of a diverged model is in the journal, as valid JSON."""
+    """The save of a diverged model is in the journal, as valid JSON."""
     import keras
 
     callback = ModelCheckpoint(tmp_path / "w.{epoch}.keras")
@@ -85,7 +85,7 @@ def test_nan_is_told_in_the_journal(tmp_path):
 
 
 def test_validation_every_other_epoch(K, tmp_path, data):
-    """`{val_loss}` with `validation_freq=2` does not kill training: nan, told once."""
+    """`{val_loss}` with `validation_freq=2` does not end training: nan, one warning."""
     path = tmp_path / "{epoch}-{val_loss:.1f}.keras"
     callback = ModelCheckpoint(path)
     arguments = {"validation_data": data, "validation_freq": 2, "epochs": 4}
@@ -98,7 +98,7 @@ def test_validation_every_other_epoch(K, tmp_path, data):
 
 
 def test_a_typing_error_in_the_name(K, tmp_path, data):
-    """A field that never has a value: nan, and a message that names the nearest."""
+    """A field that never has a value is nan; a message suggests the nearest key."""
     path = tmp_path / "{val_acc:.2f}.keras"
     model = make_model(K, metrics=["accuracy"])
     with pytest.warns(CheckpointWarning, match="Did you mean 'val_accuracy'") as warned:
@@ -111,7 +111,7 @@ def test_a_typing_error_in_the_name(K, tmp_path, data):
 
 
 def test_what_is_no_number_counts_as_missing(tmp_path):
-    """Text and vectors in `logs` cannot stand in a name, nor be the best."""
+    """Text and vectors in `logs` cannot be part of a name, nor be the best."""
     import keras
 
     path = tmp_path / "{epoch}-{note}-{vector:.1f}.keras"
@@ -122,7 +122,7 @@ def test_what_is_no_number_counts_as_missing(tmp_path):
 
 
 def test_auto_mode_knows_metrics(tmp_path, data):
-    """The compiled metric states its direction; an unknown name is `min`, told once."""
+    """Compiled metrics state their direction; others mean `min`, with a warning."""
     import keras
 
     class Mine(keras.metrics.Mean):

@@ -26,19 +26,19 @@ pytestmark = pytest.mark.skipif(
 
 
 def blocks(text, language):
-    """Return the code blocks of a language, in their order."""
+    """Return the code blocks of a language, in order."""
     found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [block for name, block in found if name == language]
 
 
 def with_numbers_apart(text):
-    """Return the text without its decimal numbers, and these."""
+    """Return the text without its decimal numbers, and the numbers."""
     number = r"\d+\.\d{2,}"
     return re.sub(number, "#", text), [float(n) for n in re.findall(number, text)]
 
 
 def test_readme_prints_what_it_shows(tmp_path):
-    """The Python example runs as it stands, and prints the lines below it."""
+    """The Python example runs unchanged, and prints the lines below it."""
     section = (ROOT / "README.md").read_text(encoding="utf-8").split("## In Python")[1]
     (example,), (shown, *_) = blocks(section, "python"), blocks(section, "")
     done = subprocess.run(
@@ -52,24 +52,24 @@ def test_readme_prints_what_it_shows(tmp_path):
     printed, values = with_numbers_apart(done.stdout.strip())
     expected, approximately = with_numbers_apart(shown.strip())
     assert printed == expected
-    # Another version of TensorFlow may round the last digits in another way.
+    # Another version of TensorFlow may round the last digits differently.
     assert values == pytest.approx(approximately, abs=0.002)
 
 
 def test_readme_can_be_read_at_once():
-    """It has 1,300 words at most; whatever is longer has a page of its own."""
+    """It has 1,300 words at most; longer texts have their own pages."""
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1300
 
 
 def test_benchmarks_can_be_read_at_once():
-    """They have 1,400 words at most; tables and method are in `benchmarks/`."""
+    """At most 1,400 words; tables and method are in `benchmarks/`."""
     text = (ROOT / "BENCHMARKS.md").read_text(encoding="utf-8")
     words = re.sub(r"<!--.*?-->|\|", " ", text).split()
     assert len(words) <= 1400
 
 
 def test_guarantees_name_tests_that_exist():
-    """Each row names at least one test, and every test that is named exists."""
+    """Each row names at least one test, and every test it names exists."""
     text = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
     rows = [row for row in text.splitlines() if row.startswith("| ")]
     rows = [row for row in rows if not row.startswith("| guarantee |")]
@@ -83,7 +83,7 @@ def test_guarantees_name_tests_that_exist():
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_to_files(document):
-    """A link into the project has a file at its end."""
+    """Every link into the project points to a file."""
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text("utf-8"))
     targets = [link for link in links if not re.match(r"\w+:", link)]
     missing = [link for link in targets if not (document.parent / link).exists()]

@@ -1,4 +1,4 @@
-"""A save on a local disk: the order of its steps, and what is left when one fails."""
+"""A save on a local disk: the order of its steps, and what is left if one fails."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAMES = ["w.keras", "a/b/w.keras"]
 
 
 def folders(tmp_path, before, name):
-    """Yield folders, each prepared alike, with the number of the call to fail there."""
+    """Yield folders with equal contents, each with the number of the failing call."""
     for number in itertools.count(1):
         folder = tmp_path / f"at{number}" / "checkpoints"
         for file, data in before.items():
@@ -44,7 +44,7 @@ def folders(tmp_path, before, name):
 @pytest.mark.parametrize("before", BEFORE)
 @pytest.mark.parametrize("by_keras", [True, False])
 def test_any_call_may_fail(tmp_path, by_keras, before, name, error):
-    """After each call that fails there is the old file or the new one, and no other."""
+    """After any failing call, there is the old file or the new one, and no other."""
     wrong, open_files = [], descriptors()
     for number, folder in folders(tmp_path, BEFORE[before], name):
         system = FaultyOS(number, error)
@@ -70,7 +70,7 @@ def test_any_call_may_fail(tmp_path, by_keras, before, name, error):
 
 
 def wrong_files(folder, name, old, failed):
-    """Yield what is there and should not be."""
+    """Yield what should not be there."""
     file = folder / name
     found = file.read_bytes() if file.exists() else None
     if found not in (old, NEW):
@@ -81,7 +81,7 @@ def wrong_files(folder, name, old, failed):
 
 
 def wrong_journal(folder, old):
-    """Yield what is wrong with a journal after one more line was added to it."""
+    """Append another line to a journal, and yield what is wrong with it."""
     folder.mkdir(parents=True, exist_ok=True)
     LocalStorage(str(folder)).append('{"next": 1}')
     lines = (folder / JOURNAL).read_bytes().splitlines()
@@ -95,7 +95,7 @@ def wrong_journal(folder, old):
 
 
 def commit(storage):
-    """Save as the callback does, where Keras writes the file."""
+    """Save as the callback does when Keras writes the file."""
 
     def write(staged):
         pathlib.Path(staged.path).write_bytes(NEW)
@@ -130,7 +130,7 @@ def test_the_order_of_what_becomes_durable(tmp_path, new):
 
 @posix
 def test_new_folders_are_durable(tmp_path):
-    """The folder above each new one is flushed before anything is written into it."""
+    """The folder above each new one is flushed before anything is written to it."""
     system = FaultyOS()
     save(LocalStorage(str(tmp_path / "a"), system=system), "b/w.keras")
     before = system.calls[: [name for name, _ in system.calls].index("write")]
@@ -144,7 +144,7 @@ def test_new_folders_are_durable(tmp_path):
 
 @posix
 def test_folders_of_a_run_that_was_killed_are_durable(tmp_path):
-    """Whoever made a folder, the one above it is flushed, once for all saves."""
+    """The folders above are flushed once, whether this run made them or not."""
     folder = tmp_path / "a" / "b"
     folder.mkdir(parents=True)
     system = FaultyOS()
@@ -161,7 +161,7 @@ def test_folders_of_a_run_that_was_killed_are_durable(tmp_path):
 
 @posix
 def test_a_folder_that_became_a_link(tmp_path):
-    """The user's own folder may be one; below it none is followed."""
+    """The checkpoint folder itself may be a link; links below it are not followed."""
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "checkpoints").symlink_to("elsewhere")
     storage = LocalStorage(str(tmp_path / "checkpoints"))
@@ -181,7 +181,7 @@ def test_a_folder_that_became_a_link(tmp_path):
 
 @posix
 def test_a_folder_that_somebody_deleted_is_made_again(tmp_path):
-    """With those above it, and durably."""
+    """So are the folders above it, durably."""
     system = FaultyOS()
     storage = LocalStorage(str(tmp_path / "a" / "b"), system=system)
     save(storage)
@@ -196,7 +196,7 @@ def test_a_folder_that_somebody_deleted_is_made_again(tmp_path):
 
 
 class Stubborn(FaultyOS):
-    """`os`, on which nothing can be deleted for a while."""
+    """`os`, where for a while nothing can be deleted."""
 
     broken = True
 
@@ -207,7 +207,7 @@ class Stubborn(FaultyOS):
 
 
 def test_a_temporary_file_that_cannot_be_deleted(tmp_path):
-    """It is deleted later, by the next save or when asked to."""
+    """It is deleted later: by the next save, or by `tidy()`."""
     system = Stubborn()
     storage = LocalStorage(str(tmp_path), system=system)
     for tidy in (storage.tidy, lambda: save(storage)):
@@ -222,7 +222,7 @@ def test_a_temporary_file_that_cannot_be_deleted(tmp_path):
 
 @posix
 def test_a_name_that_is_not_flushed(tmp_path):
-    """The file has its name, which is told; the next save flushes the folder."""
+    """The file has its name but the save raises; the next save flushes the folder."""
 
     class Flaky(FaultyOS):
         fails = True
