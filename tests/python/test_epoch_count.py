@@ -34,7 +34,7 @@ def test_more_samples_than_a_float_can_count(tmp_path):
 
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=50))
 def test_epoch_count_adds_up(sizes):
-    """Below 2^24 the count is the sum of the batches, whatever their sizes."""
+    """Below 2^24, the count is the sum of the batches, whatever their sizes."""
     count, raw = EpochCount(), np.float32(0)
     for size in sizes:
         raw += np.float32(size)
@@ -44,7 +44,7 @@ def test_epoch_count_adds_up(sizes):
 
 @given(st.integers(2, 2**21), st.integers(0, 100))
 def test_epoch_count_goes_on_by_the_batch_size(size, more):
-    """Past 2^24 even batches are counted exactly, though the float no longer is."""
+    """Past 2^24, batches of one size are counted exactly, though the float is not."""
     count, raw = EpochCount(), np.float32(0)
     batches = min(EXACT // size + 1 + more, 20_000)
     start = max(EXACT // size - 100, 1)
@@ -58,7 +58,7 @@ def test_epoch_count_goes_on_by_the_batch_size(size, more):
 
 
 def test_epoch_count_says_where_it_is_rough():
-    """Past 2^24, batches of varying size are counted roughly, and that is told."""
+    """Past 2^24, batches of varying sizes are counted roughly, and marked so."""
     count = EpochCount()
     for raw in (1000.0, 3000.0, float(EXACT + 1000)):
         count.update(raw)

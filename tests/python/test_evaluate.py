@@ -1,4 +1,4 @@
-"""`evaluate` and `predict` beside and inside a fit: nothing is saved or miscounted."""
+"""`evaluate` and `predict`, alone and inside a fit: nothing is saved or miscounted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("save_freq", ["epoch", 10])
 def test_evaluate_and_predict_save_nothing(K, save_freq, tmp_path, data, capsys):
-    """In `evaluate` and `predict` the callback is silent and writes nothing."""
+    """During `evaluate` and `predict`, the callback prints and writes nothing."""
     model = make_model(K)
     callback = ModelCheckpoint(tmp_path / "w.keras", save_freq=save_freq)
 
@@ -52,10 +52,10 @@ def test_evaluate_and_predict_save_nothing(K, save_freq, tmp_path, data, capsys)
 )
 @pytest.mark.keras2
 def test_evaluate_in_mid_epoch(K, hook, place, samples, tmp_path, data):
-    """What another callback evaluates in mid-epoch is not counted as training.
+    """If another callback evaluates mid-epoch, its samples are not counted as training.
 
-    It sets back the numbers that we count by. Only where it comes between our look at
-    a batch's beginning and the batch can the count be lost: that is told.
+    It resets the numbers that we count by. The count can be lost only if the evaluation
+    falls between our hook at a batch's beginning and the batch; then a warning says so.
     """
     x, y = (array[:samples] for array in data)
 
@@ -79,7 +79,7 @@ def test_evaluate_in_mid_epoch(K, hook, place, samples, tmp_path, data):
 
 @pytest.mark.parametrize("samples", [5, 25])
 def test_evaluate_in_mid_epoch_of_whole_epochs(K, samples, tmp_path, data):
-    """Where no batch is watched, samples are exact or None, and never wrong."""
+    """If no batch is watched, samples are exact or None, and never wrong."""
     x, y = (array[:samples] for array in data)
 
     class Evaluate(K.callbacks.Callback):
@@ -94,7 +94,7 @@ def test_evaluate_in_mid_epoch_of_whole_epochs(K, samples, tmp_path, data):
 
 
 def test_evaluate_in_mid_epoch_with_the_callback_itself(K, tmp_path, data):
-    """The same, where the evaluation gets our callback, too."""
+    """The same if the evaluation gets our callback, too."""
 
     class Evaluate(K.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -114,7 +114,7 @@ def test_evaluate_in_mid_epoch_with_the_callback_itself(K, tmp_path, data):
 @pytest.mark.parametrize("validated", [False, True])
 @pytest.mark.parametrize("first", [False, True])
 def test_evaluate_at_an_epochs_end(K, first, validated, tmp_path, data):
-    """An evaluation of another callback's, between epochs, costs the count nothing."""
+    """If another callback evaluates between epochs, the count is not affected."""
 
     class Evaluate(K.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -133,7 +133,7 @@ def test_evaluate_at_an_epochs_end(K, first, validated, tmp_path, data):
 
 @pytest.mark.parametrize("save_freq", ["epoch", SAMPLES])
 def test_another_model_evaluated_with_the_callback(K, save_freq, tmp_path, data):
-    """An evaluation of another model, inside the fit, cannot take the callback over."""
+    """Evaluating another model inside the fit cannot take the callback over."""
     model, other = make_model(K), make_model(K)
     callback = ModelCheckpoint(tmp_path / "{epoch}.keras", save_freq=save_freq)
 

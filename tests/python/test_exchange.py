@@ -16,7 +16,7 @@ from modelcheckpoint.storage.system import System
 
 @pytest.fixture
 def able(tmp_path):
-    """Skip where no two names can be exchanged."""
+    """Skip if this file system cannot exchange two names."""
     for name in ("one", "other"):
         (tmp_path / name).touch()
     try:
@@ -31,7 +31,7 @@ def able(tmp_path):
 
 @pytest.mark.usefixtures("able")
 def test_folders_with_files_in_them(tmp_path):
-    """Neither is lost."""
+    """The files of both are kept."""
     fill(tmp_path / "a", OLD)
     fill(tmp_path / "b", NEW)
     exchange(str(tmp_path / "a"), str(tmp_path / "b"))
@@ -41,7 +41,7 @@ def test_folders_with_files_in_them(tmp_path):
 @posix
 @pytest.mark.usefixtures("able")
 def test_a_folder_and_something_else(tmp_path):
-    """A file, or a link, which is not followed."""
+    """A folder with a file, and then with a link, which is not followed."""
     fill(tmp_path / "a", OLD)
     (tmp_path / "file").write_bytes(b"x")
     exchange(str(tmp_path / "a"), str(tmp_path / "file"))
@@ -54,7 +54,7 @@ def test_a_folder_and_something_else(tmp_path):
 
 @pytest.mark.usefixtures("able")
 def test_what_is_not_there(tmp_path):
-    """It is an error that no other way would get round, and nothing changes."""
+    """The error is not one that calls for another way, and nothing changes."""
     fill(tmp_path / "a", OLD)
     with pytest.raises(FileNotFoundError) as raised:
         exchange(str(tmp_path / "a"), str(tmp_path / "b"))
@@ -64,7 +64,7 @@ def test_what_is_not_there(tmp_path):
 
 
 def test_a_system_that_cannot(tmp_path, monkeypatch):
-    """Windows, say: the error tells that there is no such call."""
+    """As on Windows: the error says that there is no such call."""
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(OSError, match="no two names") as raised:
         exchange("a", "b")
@@ -73,7 +73,7 @@ def test_a_system_that_cannot(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("able")
 def test_it_goes_through_the_system(tmp_path):
-    """So that it can fail in a test, and is tried again where a file is in use."""
+    """So a test can make it fail, and it is retried if a file is in use."""
 
     class InUse(FaultyOS):
         refused = 0

@@ -1,4 +1,4 @@
-"""`save_on_exit`: the last state is saved, also if a signal ends training."""
+"""`save_on_exit`: the last state is saved, even if a signal ends training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.keras2
 def test_a_fit_that_ends(K, data, tmp_path):
-    """What was trained since the last save is saved when `fit` ends."""
+    """Everything trained since the last save is saved when `fit` ends."""
     model = make_model(K)
     callback = ModelCheckpoint(
         tmp_path / "{epoch}-{loss:.2f}.weights.h5",
@@ -39,7 +39,7 @@ def test_a_fit_that_ends(K, data, tmp_path):
 
 
 def test_nothing_new_is_not_saved_again(data, tmp_path):
-    """Where the last epoch was saved, the end of `fit` adds nothing."""
+    """If the last epoch was saved, the end of `fit` adds nothing."""
     import keras
 
     callback = ModelCheckpoint(
@@ -50,7 +50,7 @@ def test_nothing_new_is_not_saved_again(data, tmp_path):
 
 
 def test_a_number_of_samples_and_the_end(data, tmp_path):
-    """With a number as `save_freq` the samples behind the last save count, too."""
+    """With a number as `save_freq`, the samples after the last save count, too."""
     import keras
 
     callback = ModelCheckpoint(
@@ -61,12 +61,12 @@ def test_a_number_of_samples_and_the_end(data, tmp_path):
     )
     fit(make_model(keras), data, callback)
     assert [line["samples"] for line in lines(tmp_path)] == [20, 25]
-    fit(make_model(keras), data, callback)  # another model: another run
+    fit(make_model(keras), data, callback)  # another model is another run
     assert [line["samples"] for line in lines(tmp_path)] == [20, 25, 20, 25]
 
 
 def test_a_save_that_failed_is_made_up_for(data, tmp_path):
-    """What could not be saved before counts as not saved."""
+    """If a save failed, its state counts as not saved."""
     import keras
 
     (tmp_path / "2.weights.h5").mkdir()
@@ -89,7 +89,7 @@ def test_a_save_that_failed_is_made_up_for(data, tmp_path):
 
 
 def test_the_end_of_a_loop_of_ones_own(tmp_path):
-    """Driven by hand, without hooks for batches, an epoch counts as trained."""
+    """In a loop by hand without batch hooks, an epoch counts as trained."""
     import keras
 
     callback = ModelCheckpoint(tmp_path / "{epoch}.keras", period=2, save_on_exit=True)
@@ -103,13 +103,13 @@ def test_the_end_of_a_loop_of_ones_own(tmp_path):
 
 
 def test_the_best_alone_and_the_last_exclude_each_other():
-    """The constructor says so, and the way out."""
+    """The constructor refuses the combination, and names the way out."""
     with pytest.raises(ValueError, match=r"`save_on_exit` must be left out"):
         ModelCheckpoint("best.keras", save_best_only=True, save_on_exit=True)
 
 
 def test_handlers_are_what_they_were(data, tmp_path):
-    """After `fit`, and after one that failed and was followed by another."""
+    """They are restored after `fit`, and after a failed one followed by another."""
     import keras
 
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
@@ -138,7 +138,7 @@ def test_handlers_are_what_they_were(data, tmp_path):
 
 
 def test_a_callback_that_is_gone_leaves_no_handler(data, tmp_path):
-    """One whose `fit` failed gives the handlers back when nobody holds it."""
+    """A callback whose `fit` failed restores the handlers once it is garbage."""
     import keras
 
     class Fails(keras.callbacks.Callback):
@@ -160,7 +160,7 @@ def test_a_callback_that_is_gone_leaves_no_handler(data, tmp_path):
 
 
 def test_a_handler_that_came_later_stays(data, tmp_path):
-    """What another callback installs in mid-training is not thrown out."""
+    """A handler that another callback installs mid-training is kept."""
     import keras
 
     before = signal.getsignal(signal.SIGTERM)
@@ -196,7 +196,7 @@ def test_a_handler_that_came_later_stays(data, tmp_path):
 
 
 def test_a_watcher_off_the_main_thread():
-    """There it says that it cannot watch, and changes nothing."""
+    """Off the main thread it reports that it cannot watch, and changes nothing."""
     before, found = signal.getsignal(signal.SIGINT), []
     watcher = ExitSignals(lambda: True)
     thread = threading.Thread(target=lambda: found.append(watcher.watch()))

@@ -17,7 +17,7 @@ LONG = 100
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_a_batch(K, tmp_path, number):
-    """It acts as ever, at the end of the batch, when the model is saved."""
+    """It acts as usual, but at the end of the batch, once the model is saved."""
     with training("by_fit", tmp_path / "w", keras=K.__name__) as process:
         until(process, "batch 2")
         process.send_signal(number)
@@ -38,7 +38,7 @@ def test_a_signal_in_a_batch(K, tmp_path, number):
 @posix
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_acts_at_once(tmp_path, first):
-    """Nothing is waited for, and nothing is half saved."""
+    """It waits for nothing, and no half-saved file is left."""
     with training("by_fit_watched", tmp_path / "w", sleep=LONG) as process:
         until(process, "batch 1")
         process.send_signal(first)
@@ -52,7 +52,7 @@ def test_a_second_signal_acts_at_once(tmp_path, first):
 
 @posix
 def test_a_signal_in_a_validation(tmp_path):
-    """The batch in flight is one of the validation; the epoch counts as not ended."""
+    """The batch in flight is a validation batch; the epoch counts as unfinished."""
     with training("with_validation", tmp_path / "w") as process:
         until(process, "test batch 2")
         process.send_signal(signal.SIGTERM)
@@ -65,7 +65,7 @@ def test_a_signal_in_a_validation(tmp_path):
 
 @posix
 def test_fields_that_are_not_there_yet(tmp_path):
-    """The name of a save in mid-epoch has `nan` for what the epoch's end brings."""
+    """A save mid-epoch writes `nan` for values that exist only at the epoch's end."""
     name = "{epoch}-{val_loss:.2f}.weights.h5"
     with training("by_fit", tmp_path / "w", name=name) as process:
         until(process, "batch 1")
@@ -77,7 +77,7 @@ def test_fields_that_are_not_there_yet(tmp_path):
 
 @posix
 def test_two_callbacks_both_save(tmp_path):
-    """The signal acts when both have saved, and not in between."""
+    """The signal acts when both have saved, not in between."""
     with training("by_two", tmp_path / "w") as process:
         until(process, "batch 2")
         process.send_signal(signal.SIGINT)
@@ -102,7 +102,7 @@ def test_a_loop_of_ones_own(tmp_path):
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_after_a_fit_that_failed(tmp_path, number):
-    """It acts at once, as if no callback had ever been there."""
+    """It acts at once, as if there had never been a callback."""
     with training("after_failure", tmp_path / "w") as process:
         until(process, "batch failed")
         process.send_signal(number)
@@ -114,7 +114,7 @@ def test_a_signal_after_a_fit_that_failed(tmp_path, number):
 
 @posix
 def test_a_handler_of_the_users(tmp_path):
-    """It is called once the model is saved; as it returns, training goes on."""
+    """It is called once the model is saved; when it returns, training goes on."""
     with training("with_own_handler", tmp_path / "w", sleep=0.05) as process:
         until(process, "batch 2")
         process.send_signal(signal.SIGTERM)
@@ -127,7 +127,7 @@ def test_a_handler_of_the_users(tmp_path):
 
 @posix
 def test_a_signal_that_is_ignored_stays_so(tmp_path):
-    """As with `nohup`: the training goes on, and nothing more is saved for it."""
+    """As with `nohup`: training goes on, and no extra save is made."""
     with training("ignored", tmp_path / "w", sleep=0.05) as process:
         until(process, "batch 2")
         process.send_signal(signal.SIGINT)
@@ -139,7 +139,7 @@ def test_a_signal_that_is_ignored_stays_so(tmp_path):
 
 @posix
 def test_off_the_main_thread(tmp_path):
-    """There no signal can be held back: it says so, and saves at the end."""
+    """No signal can be held back there: it says so, and saves at the end."""
     arguments = {"period": 5}
     with training(
         "on_another_thread", tmp_path / "w", sleep=0.01, arguments=arguments
@@ -151,7 +151,7 @@ def test_off_the_main_thread(tmp_path):
 
 @posix
 def test_a_forked_child_is_not_held_back(tmp_path):
-    """A signal to it acts at once: it has nothing to save."""
+    """A signal to the child acts at once: the child has nothing to save."""
     with training("with_child", tmp_path / "w", sleep=0.01) as process:
         said, _ = rest_of(process)
     assert f"child {-signal.SIGTERM}" in said
@@ -160,7 +160,7 @@ def test_a_forked_child_is_not_held_back(tmp_path):
 
 @posix
 def test_a_save_on_exit_that_fails(tmp_path):
-    """What went wrong is said, and the signal acts all the same."""
+    """The failure is reported, and the signal still acts."""
     (tmp_path / "w" / "1-2.weights.h5").mkdir(parents=True)
     with training("by_fit", tmp_path / "w") as process:
         until(process, "batch 2")

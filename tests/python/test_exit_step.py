@@ -1,4 +1,4 @@
-"""All processes leave at the end of the same step, whenever each learns of a signal."""
+"""All processes leave at the end of the same step, whenever each one gets a signal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modelcheckpoint.decide.exit_step import ExitStep
 
 
 def test_nobody_waits_without_a_signal():
-    """A step costs a count."""
+    """A step costs no more than counting it."""
     step = ExitStep()
     for _ in range(3):
         step.end()
@@ -20,7 +20,7 @@ def test_nobody_waits_without_a_signal():
 
 
 def test_one_waits_for_the_others():
-    """It goes on to the end of the step in flight, and not beyond."""
+    """It finishes the step in flight, and starts no other."""
     step = ExitStep()
     step.end()
     assert step.promise() == 2
@@ -37,7 +37,7 @@ def test_one_waits_for_the_others():
 
 
 def test_one_that_gives_up_goes_on():
-    """It leaves at the end of no step."""
+    """It no longer leaves at the end of any step."""
     step = ExitStep()
     step.promise()
     step.end()
@@ -47,7 +47,7 @@ def test_one_that_gives_up_goes_on():
 
 
 class Processes:
-    """Processes of which anything that can happen next may happen next.
+    """Processes whose next events can happen in any order.
 
     Args:
         count: How many there are.
@@ -58,11 +58,11 @@ class Processes:
     def __init__(self, count, in_step):
         self.steps = [ExitStep() for _ in range(count)]
         self.in_step = in_step
-        self.came = False  # a signal, to whichever process
+        self.came = False  # whether a signal has come to any process
         self.left = set()
 
     def events(self):
-        """Return what can happen now, each as a function that lets it happen."""
+        """Return what can happen now, each as a function that makes it happen."""
         ranks = range(len(self.steps))
         events = [] if self.came else [self.signal]
         events += [lambda r=r: self.train(r) for r in ranks if self.can_train(r)]
@@ -87,7 +87,7 @@ class Processes:
         return not self.in_step or all(self.begun(r) > step.ended for r in others)
 
     def begun(self, rank):
-        """Return how many steps it has begun; one that waits, or has left, stands."""
+        """Return how many steps it has begun; while it waits, or has left, no more."""
         step = self.steps[rank]
         return step.ended + (not step.waits and rank not in self.left)
 
@@ -109,7 +109,7 @@ class Processes:
 @settings(max_examples=300)
 @given(st.integers(1, 5), st.booleans(), st.integers(0, 60), st.integers())
 def test_all_leave_at_the_same_step(count, in_step, before, seed):
-    """In whatever order things happen; nobody goes beyond it, and nobody hangs."""
+    """In any order of events: nobody goes beyond that step, and nobody hangs."""
     group, order = Processes(count, in_step), random.Random(seed)
     for number in range(5_000):
         if number == before:

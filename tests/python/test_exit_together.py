@@ -1,7 +1,7 @@
 """`save_on_exit` in several processes: all save and leave at the end of one batch.
 
-Two processes go through all scenarios of run_exit_together.py, in which a signal comes
-to one or both of them, and each test looks at one.
+Two processes run all scenarios of run_exit_together.py, in which one or both get a
+signal; each test checks one scenario.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, needs_peers]
 
 @pytest.fixture(scope="module", params=["whole", "parts"])
 def both(request, tmp_path_factory):
-    """Return the folder, and what the processes report of each scenario."""
+    """Return the folder, and what the processes report for each scenario."""
     if request.param == "parts":
         if BACKEND != "jax":
             pytest.skip("JAX alone spreads one model so")
@@ -36,7 +36,7 @@ def both(request, tmp_path_factory):
 
 
 def check_last(folder, reports):
-    """Check that the newest checkpoint is whole, and the state in which all left."""
+    """Check that the newest checkpoint is good, and has the state in which all left."""
     first, second = reports
     assert [first["error"], second["error"]] == [None, None]
     assert {found.status for found in verify_checkpoints(folder)} == {"good"}
@@ -60,7 +60,7 @@ def weights_in(folder):
     ],
 )
 def test_all_save_and_leave(both, name, left):
-    """Whichever the signal came to; at the end of a batch, not of an epoch."""
+    """Whichever process gets the signal; at the end of a batch, not of an epoch."""
     folder, reports = both
     check_last(folder / name, reports[name])
     for report in reports[name]:
@@ -75,7 +75,7 @@ def test_all_save_and_leave(both, name, left):
 
 
 def test_two_callbacks(both):
-    """Both save, and the signal acts when both have."""
+    """Both save, and the signal acts when both have saved."""
     folder, reports = both
     assert [report["left"] for report in reports["two_callbacks"]] == ["SystemExit"] * 2
     check_last(folder / "two_callbacks", reports["two_callbacks"])
@@ -83,7 +83,7 @@ def test_two_callbacks(both):
 
 
 def test_the_next_start_goes_on(both):
-    """It ends with the weights of a run that nobody has stopped."""
+    """It ends with the weights of an uninterrupted run."""
     for report in both[1]["goes_on"]:
         assert (report["error"], report["left"]) == (None, "SystemExit")
         for weights, whole in zip(report["weights"], report["whole"]):
@@ -92,7 +92,7 @@ def test_the_next_start_goes_on(both):
 
 
 def test_the_last_save_fails(both):
-    """The chief alone knows that nothing of an epoch was saved; all leave."""
+    """Only the chief knows that nothing of an epoch was saved; all processes leave."""
     reports = both[1]
     if BACKEND == "jax" and not reports["no_save_comes"][0].get("left"):
         pytest.skip("in parts it fails in all alike")
@@ -104,7 +104,7 @@ def test_the_last_save_fails(both):
 
 
 def test_a_fit_that_ends_before(both):
-    """Nobody waits for one that has ended: the signal acts at the end of `fit`."""
+    """Nobody waits for a process that has ended: the signal acts as `fit` ends."""
     folder, reports = both
     check_last(folder / "the_fit_ends_before", reports["the_fit_ends_before"])
     assert reports["the_fit_ends_before"][1]["left"] == "SystemExit"
@@ -112,7 +112,7 @@ def test_a_fit_that_ends_before(both):
 
 
 def test_a_handler_that_returns(both):
-    """It is called once in each process, and training goes on to its end."""
+    """It is called once in each process, and training continues to its end."""
     folder, reports = both
     check_last(folder / "a_handler_that_returns", reports["a_handler_that_returns"])
     for report in reports["a_handler_that_returns"]:
@@ -122,7 +122,7 @@ def test_a_handler_that_returns(both):
 
 
 def test_one_does_not_answer(both):
-    """The other one says so; on Torch the chief saves alone. The signal acts."""
+    """The other process reports it; on Torch the chief saves alone. The signal acts."""
     first, second = both[1]["one_does_not_answer"]
     assert [first["error"], second["error"]] == [None, None]
     assert (first["calls"], second["calls"]) == (1, 0)
@@ -134,11 +134,11 @@ def test_one_does_not_answer(both):
 
 
 def test_sigterm_ends_all(tmp_path):
-    """Where it has no handler, it ends the processes that it did not come to, too."""
+    """Without a handler, it also ends the processes that did not get it."""
     only_with_all()
     first, second = run_two(SCRIPT, tmp_path, "whole", "die", keras=KERAS)
     assert first == -signal.SIGTERM
-    # JAX aborts a process once process 0 is gone, which may be a moment sooner.
+    # JAX aborts a process once process 0 is gone, which may be a moment earlier.
     aborted = [-signal.SIGABRT] if BACKEND == "jax" else []
     assert second in [-signal.SIGTERM, *aborted]
     assert {found.status for found in verify_checkpoints(tmp_path / "die")} == {"good"}
