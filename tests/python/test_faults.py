@@ -31,7 +31,7 @@ BREAKS, MENDED = 3, 5  # at the beginning of these epochs, from 1
 
 @pytest.fixture
 def disk(tmp_path):
-    """A small file system of its own, in which the checkpoints lie."""
+    """A separate small file system for the checkpoints."""
     folder = tmp_path / "disk"
     folder.mkdir()
     with tmpfs(folder, "size=8m"):
@@ -43,7 +43,7 @@ def remount(folder, how):
 
 
 class Full:
-    """A disk on which no byte is left."""
+    """A disk without a free byte."""
 
     says = "No space left on device"
     needs_disk = True
@@ -58,7 +58,7 @@ class Full:
 
 
 class ReadOnly:
-    """A disk that became read-only, as Linux does it after errors."""
+    """A disk that became read-only, as Linux makes it after errors."""
 
     says = "Read-only file system"
     needs_disk = True
@@ -107,7 +107,7 @@ class FileInstead:
 
 
 class JournalIs:
-    """The journal is exchanged for something that is no file."""
+    """The journal is replaced by something that is not a file."""
 
     says = "the journal beside the checkpoints must be a file"
     needs_disk = False
@@ -138,7 +138,7 @@ FAULTS = {
 
 
 class Breaker(keras.callbacks.Callback):
-    """Breaks the disk for two epochs, and keeps what is then in the folder."""
+    """Breaks the disk for two epochs, and records the folder's contents at the end."""
 
     def __init__(self, fault, folder):
         super().__init__()
@@ -179,7 +179,7 @@ def large():
 @pytest.mark.parametrize("size", ["small", "large"])
 @pytest.mark.parametrize("name", FAULTS)
 def test_training_goes_on(name, size, data, large, request, tmp_path):
-    """The old file stays, path and reason are told, and the next save succeeds."""
+    """The old file stays, path and reason are reported, and the next save succeeds."""
     fault = FAULTS[name]
     folder = request.getfixturevalue("disk") if fault.needs_disk else tmp_path
     model, data = large if size == "large" else (make_model(keras), data)
@@ -218,7 +218,7 @@ def test_training_goes_on(name, size, data, large, request, tmp_path):
 
 
 def test_a_limit_of_open_files(data, tmp_path):
-    """Set for the hook alone: TensorFlow itself aborts where it can open no file."""
+    """Set in the hook only: TensorFlow itself aborts if it cannot open a file."""
     limit = Limit("RLIMIT_NOFILE", 3, "Too many open files")
     callback = ModelCheckpoint(tmp_path / "w.keras", "loss")
     broken = []
@@ -241,7 +241,7 @@ def test_a_limit_of_open_files(data, tmp_path):
 
 
 def test_training_stops_if_asked_to(data, disk):
-    """With `on_error="raise"`; the file before is there."""
+    """With `on_error="raise"`; the previous file is still there."""
     path = disk / "in" / "w.weights.h5"
     callback = ModelCheckpoint(path, "loss", save_weights_only=True, on_error="raise")
     breaker = Breaker(FAULTS["a full disk"], disk)
@@ -255,7 +255,7 @@ def test_training_stops_if_asked_to(data, disk):
 
 @pytest.mark.parametrize("template", ["in/w.keras", "in/{epoch}/w.keras"])
 def test_a_folder_that_is_deleted(template, data, tmp_path):
-    """It is made again by the next save."""
+    """The next save creates it again."""
     callback = ModelCheckpoint(tmp_path / template, "loss")
     delete = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: (
@@ -268,7 +268,7 @@ def test_a_folder_that_is_deleted(template, data, tmp_path):
 
 
 def test_a_name_that_becomes_too_long(data, tmp_path):
-    """It is told with the path, by the first save that has it."""
+    """The first save with such a name raises an error that names the path."""
     callback = ModelCheckpoint(tmp_path / ("x" * 230 + "-{loss:.10f}.keras"), "loss")
     x, y = data
     with pytest.raises(SaveError, match=r"(?i)name too long"):  # of a loss of 1e18
@@ -278,7 +278,7 @@ def test_a_name_that_becomes_too_long(data, tmp_path):
 
 @pytest.mark.parametrize("year", [1, 1970, 1979, 2108, 9999])
 def test_a_clock_that_is_wrong(year, monkeypatch):
-    """An archive tells years from 1980 to 2107 only; another one is no error."""
+    """An archive stores years from 1980 to 2107; other years raise no error."""
     moment = (year, 6, 1, 12, 0, 0, 0, 152, 0)
     monkeypatch.setattr("time.localtime", lambda *given: moment)
     parts = [bytes(data) for data, _ in pack([member("config.json", b"{}")])]

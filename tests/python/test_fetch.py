@@ -28,7 +28,7 @@ def run(tmp_path):
 
 @pytest.mark.parametrize("name", ["w.keras", "w.orbax"])
 def test_it_is_copied_as_it_is(run, tmp_path, name):
-    """Twice is as once; whoever may read the folder may read the copy."""
+    """A second call changes nothing; the copy keeps the permissions."""
     to = tmp_path / "to"
     assert fetch_checkpoint(run / name, to) == str(to / name)
     before = os.lstat(to / name)
@@ -43,7 +43,7 @@ def test_it_is_copied_as_it_is(run, tmp_path, name):
 
 
 def test_a_flipped_bit_in_a_tree(run, tmp_path):
-    """Nothing of it arrives."""
+    """Nothing is copied."""
     (run / "w.orbax/0/pytree/d/b").write_bytes(NEW["0/pytree/d/b"][:-1] + b"#")
     with pytest.raises(RestoreError, match=r"w\.orbax is damaged: it has"):
         fetch_checkpoint(run / "w.orbax", tmp_path / "to")
@@ -51,7 +51,7 @@ def test_a_flipped_bit_in_a_tree(run, tmp_path):
 
 
 def test_a_tree_that_no_journal_describes(tmp_path):
-    """It is copied as well, as one that Keras itself wrote."""
+    """It is copied, too, like a tree that Keras itself wrote."""
     fill(tmp_path / "own.orbax", OLD)
     copy = fetch_checkpoint(tmp_path / "own.orbax", tmp_path / "to")
     assert tree(copy) == OLD
@@ -82,7 +82,7 @@ TAKEN = [taken_by_a_tree, taken_by_an_empty_folder, taken_by_a_file, taken_by_a_
     [taken_by_a_tree, taken_by_an_empty_folder, taken_by_a_file, taken_by_a_link],
 )
 def test_what_has_its_name_stays(run, tmp_path, name, take):
-    """The error says which argument is to be another one."""
+    """It is not replaced; the error says which argument to change."""
     to = tmp_path / "to"
     to.mkdir()
     take(to / name)
@@ -95,14 +95,14 @@ def test_what_has_its_name_stays(run, tmp_path, name, take):
 
 @pytest.mark.parametrize("name", ["v.orbax", "w.orbax/0/pytree/d/b/c.orbax", "v.keras"])
 def test_there_is_no_such_checkpoint(run, tmp_path, name):
-    """The folder is left without a part of one."""
+    """No part of a checkpoint is left in the folder."""
     with pytest.raises(FileNotFoundError):
         fetch_checkpoint(run / name, tmp_path / "to")
     assert os.listdir(tmp_path / "to") == []
 
 
 def test_a_link_in_a_tree(run, tmp_path):
-    """It could lead to any file of this machine."""
+    """It could point to any file of this machine."""
     (run / "w.orbax/0/secret").symlink_to("/etc/passwd")
     with pytest.raises(OSError, match="it is a link"):
         fetch_checkpoint(run / "w.orbax", tmp_path / "to")
@@ -111,7 +111,7 @@ def test_a_link_in_a_tree(run, tmp_path):
 
 @pytest.mark.parametrize("evil", ["../out", "0/../../out", "/out", "0//out"])
 def test_names_that_lead_out_of_a_tree(tmp_path, evil):
-    """As an object's can: nothing is written outside the copy."""
+    """Objects can have such names: nothing is written outside the copy."""
     storage = MemoryStorage()
     storage.put("w.orbax", {"0/x": b"x", evil: b"evil"})
     with pytest.raises(NotPlain, match="its name leads elsewhere"):

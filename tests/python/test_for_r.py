@@ -50,7 +50,7 @@ def code():
 
 
 def test_the_names():
-    """A name that is added or gone changes the R package, too."""
+    """Adding or removing a name changes the R package, too."""
     assert sorted(for_r.__all__) == [
         "best_checkpoint",
         "callback",
@@ -73,19 +73,19 @@ def test_the_names():
 
 
 def test_r_calls_these_and_no_others(code):
-    """All of them are called, and nothing else is."""
+    """R calls all of them, and nothing else."""
     assert set(re.findall(r"\bfor_r\$(\w+)", code)) - {"for_r"} == set(for_r.__all__)
 
 
 def test_r_imports_this_module_and_no_other(code):
-    """But for the package itself, to see whose it is."""
+    """Except for the package itself, to see whose it is."""
     imported = re.findall(r"\bimport\w*\(\s*\"(modelcheckpoint[^\"]*)\"", code)
     assert sorted(imported) == ["modelcheckpoint", "modelcheckpoint.for_r"]
     assert re.findall(r"\bpy(thon)?\$", code) == []
 
 
 def test_what_r_has_set_reaches_python(monkeypatch):
-    """And what it has removed is gone; other variables stay."""
+    """Variables that R has removed are removed; others stay."""
     monkeypatch.setenv("AWS_REGION", "old")
     monkeypatch.setenv("AZURE_ALLOW_HTTP", "true")
     monkeypatch.setenv("HOME_OF_OTHERS", "stays")
@@ -97,7 +97,7 @@ def test_what_r_has_set_reaches_python(monkeypatch):
 
 
 def test_the_help_page_has_every_column():
-    """It is made of what the columns say of themselves; `make docs` makes it anew."""
+    """It is generated from the columns' own descriptions, by `make docs`."""
     page = R_SOURCES.parent / "man" / "list_checkpoints.Rd"
     if not page.is_file():
         pytest.skip("the R package is not here")
@@ -106,7 +106,7 @@ def test_the_help_page_has_every_column():
 
 
 def given_back(frame):
-    """Return columns for R as R gives them back."""
+    """Return columns for R in the form in which R returns them."""
     return {
         column["name"]: {"values": column["values"], "known": column["known"]}
         for column in frame["columns"]
@@ -114,7 +114,7 @@ def given_back(frame):
 
 
 def test_there_and_back(tmp_path):
-    """What R is given of a list and gives back is what it was."""
+    """A list comes back from R unchanged."""
     put(tmp_path, b"abc", "a.keras", batch=2, samples=2**40, value=math.inf)
     (tmp_path / "b.h5").write_bytes(b"x")
     found = list_checkpoints(tmp_path)
@@ -125,7 +125,7 @@ def test_there_and_back(tmp_path):
 
 
 def test_what_is_no_number_is_known(tmp_path):
-    """R tells NaN from NA."""
+    """NaN is known, and differs from R's NA."""
     put(tmp_path, b"a", "a.keras", value=math.nan)
     put(tmp_path, b"ab", "b.keras", value=None)
     value = given_back(list_frames(list_checkpoints(tmp_path)))["value"]
@@ -150,7 +150,7 @@ def bound(tmp_path):
 
 
 def test_the_text_of_two_lists(tmp_path, bound):
-    """Names are seen from the folder above both, and each list has its best."""
+    """Names are relative to the folder above both, and each list has its best."""
     columns, folders = bound
     lines = for_r.list_lines(columns, folders, 3, 80)
     assert lines[:2] == [
@@ -169,7 +169,7 @@ def test_the_text_of_two_lists(tmp_path, bound):
 
 
 def test_no_line_is_wider_than_the_console(tmp_path):
-    """Columns give way, then a long head, then the names; both are named below."""
+    """Columns are dropped first, then a long head, then names; both are named below."""
     put(tmp_path, b"x", "\u65e5\u672c\u8a9e" * 20 + ".keras", batch=3)
     put(tmp_path, b"x", "w.keras", monitor="val_top_k_categorical_accuracy")
     columns = given_back(list_frames(list_checkpoints(tmp_path)))
@@ -179,7 +179,7 @@ def test_no_line_is_wider_than_the_console(tmp_path):
 
 
 def test_a_list_as_html(tmp_path, bound):
-    """R has the table that Python has, also of two lists."""
+    """R gets the same table as Python, even of two lists."""
     html = for_r.list_html(*bound, 3)
     assert f"<caption>4 checkpoints in 2 folders below {tmp_path}, the last 3" in html
     assert "two/1.keras" in html
@@ -189,7 +189,7 @@ def test_a_list_as_html(tmp_path, bound):
 
 
 def test_verifications_as_html(tmp_path):
-    """R has the table that Python has, but for the folder, which it does not keep."""
+    """R gets Python's table, but without the folder, which R does not keep."""
     put(tmp_path, b"x", "a.keras")
     (tmp_path / "b.keras").write_bytes(b"x")
     found = verify_checkpoints(tmp_path)
@@ -200,7 +200,7 @@ def test_verifications_as_html(tmp_path):
 
 
 def test_the_curve_of_rows(tmp_path, bound):
-    """It is the curve of the list, where nothing is gone; equal bests are one."""
+    """It equals the list's curve if nothing was deleted; equal bests are shown once."""
     found = list_checkpoints(tmp_path / "one")
     points = curve_of(rows_of(given_back(list_frames(found))))
     assert points == found.curve
@@ -214,7 +214,7 @@ def test_the_curve_of_rows(tmp_path, bound):
 
 
 def test_a_file_in_two_lists_is_one_point(tmp_path):
-    """As where a folder was listed twice."""
+    """For example, if a folder was listed twice."""
     put(tmp_path, b"x", "w.keras")
     columns = given_back(list_frames(list_checkpoints(tmp_path)))
     rows = rows_of(columns) + rows_of(columns)
@@ -222,7 +222,7 @@ def test_a_file_in_two_lists_is_one_point(tmp_path):
 
 
 def test_large_whole_numbers_are_floats():
-    """All that can pass 2^31 is a float of the same value, in the logs too."""
+    """Numbers that can exceed 2^31 become floats of the same value, even in logs."""
     values = record_values(RECORD)
     large = [values["samples"], values["bytes"], values["logs"]["count"]]
     assert large == [2**40, 2**33, 2**53]
@@ -230,7 +230,7 @@ def test_large_whole_numbers_are_floats():
 
 
 def test_the_rest_is_as_it_was():
-    """Epoch and batch stay whole, flags stay flags, None stays None, NaN stays NaN."""
+    """Epoch and batch stay whole numbers, flags stay flags; None and NaN stay."""
     values = record_values(RECORD)
     assert (values["epoch"], type(values["epoch"])) == (3, int)
     assert values["best"] is False
@@ -245,7 +245,7 @@ def test_the_rest_is_as_it_was():
 
 
 def test_the_function_is_called_once_with_the_values():
-    """Its own error comes out as it is."""
+    """Its own error is raised unchanged."""
     told = []
     taking_values(lambda values: told.append(values["path"]))(RECORD)
     assert told == ["w.keras"]

@@ -19,13 +19,13 @@ from modelcheckpoint.storage.temporary import (
 
 
 def test_each_format_has_a_name_of_its_own():
-    """By which the journal tells them apart."""
+    """The journal distinguishes formats by it."""
     assert len({format.name for format in FORMATS}) == len(FORMATS)
 
 
 @pytest.mark.parametrize("format", FORMATS, ids=lambda format: format.name)
 def test_each_suffix_leads_to_its_format(format):
-    """For writing, the kind of contents decides between two formats of one suffix."""
+    """When writing, the kind of contents decides between two formats of one suffix."""
     for suffix in format.suffixes:
         assert format_of(f"w{suffix}", suffix, format.weights_only) is format
         assert suffix in format_of_file(f"w{suffix}").suffixes
@@ -33,19 +33,19 @@ def test_each_suffix_leads_to_its_format(format):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_all_that_knows_suffixes_knows_each(suffix):
-    """A list finds such files, and a sweep such temporary ones."""
+    """A list finds files with each suffix, and a sweep finds their temporary files."""
     assert f"w{suffix}".endswith(scan.SUFFIXES)
     assert is_temporary(temporary_name(Mark(new_token(), 0), suffix))
 
 
 def test_a_file_of_no_format():
-    """The error says how the name of a checkpoint ends."""
+    """The error says how the name of a checkpoint must end."""
     with pytest.raises(RestoreError, match=r"\.keras, .*\.hdf5 or \.orbax"):
         format_of_file("w.pt")
 
 
 def test_a_folder_needs_the_library_that_writes_it(monkeypatch):
-    """The error says how it is installed, before anything else is done."""
+    """The error says how to install it, before anything else is done."""
     monkeypatch.setitem(sys.modules, "orbax.checkpoint", None)
     with pytest.raises(ImportError, match=r'pip install "modelcheckpoint\[orbax\]"'):
         ModelCheckpoint("{epoch}.orbax")

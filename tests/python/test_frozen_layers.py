@@ -22,7 +22,7 @@ rng = np.random.default_rng(0)
 
 
 def nested(K, frozen):
-    """Return a model of models whose inner layers are all of one shape."""
+    """Return nested models whose inner layers all have the same shape."""
     L = K.layers
     deep = K.Sequential([K.Input((4,)), L.Dense(4), L.Dense(4)])
     inner = K.Sequential([K.Input((4,)), L.BatchNormalization(), L.Dense(4)])
@@ -40,7 +40,7 @@ def nested(K, frozen):
 
 @pytest.mark.keras2
 def test_whatever_was_and_is_frozen(K, tmp_path):
-    """Each variable gets its own array, whichever flags both models have."""
+    """Each variable gets its own array, whatever is frozen in either model."""
     suffixes = {".h5": False, ".hdf5": True, ".keras": False, ".weights.h5": True}
     models = {flags: nested(K, flags) for flags in [(), (0, 4), (3, 10), (1, 9)]}
     weights = {flags: model.get_weights() for flags, model in models.items()}
@@ -58,7 +58,7 @@ def test_whatever_was_and_is_frozen(K, tmp_path):
 
 
 def test_files_of_kerass_own(tmp_path):
-    """What Keras itself has written is put in order, too."""
+    """Files written by Keras itself are put in order, too."""
     model, other = nested(keras, ()), nested(keras, (0, 1))
     model.save(tmp_path / "m.h5")
     with warnings.catch_warnings():
@@ -80,7 +80,7 @@ def model_of_two(frozen, optimizer=None):
 
 @pytest.mark.parametrize(("suffix", "only"), FORMATS)
 def test_the_state_of_other_variables(tmp_path, suffix, only):
-    """As many of the same shapes, of another layer: not filled in."""
+    """The same number of arrays and shapes, but from another layer: not filled in."""
     models = [model_of_two(place) for place in (0, 1)]
     models[0].train_on_batch(X, Y)
     save(models[0], tmp_path / f"m{suffix}", save_weights_only=only)
@@ -95,7 +95,7 @@ def test_the_state_of_other_variables(tmp_path, suffix, only):
 
 
 def test_renamed_layers_and_other_flags(tmp_path):
-    """Nothing tells which array is which: an error, and the model is as it was."""
+    """Nothing shows which array is which: an error, and the model is unchanged."""
 
     def nested_of(names, frozen):
         inner = keras.Sequential(
@@ -121,7 +121,7 @@ def test_renamed_layers_and_other_flags(tmp_path):
 
 
 def test_plain_sgd_with_other_flags(tmp_path):
-    """Its learning rate and its count belong to no variable, and come back."""
+    """Its learning rate and its count belong to no variable, and are restored."""
     model = model_of_two(0, optimizers.SGD(0.5))
     save(model, tmp_path / "w.weights.h5", save_weights_only=True)
     other = model_of_two(1, optimizers.SGD(0.1))
