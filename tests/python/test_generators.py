@@ -22,19 +22,19 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_generator_for_each_epoch(K, tmp_path, data):
-    """A generator of one epoch's batches tells its end by ending."""
+    """A generator with the batches of one epoch ends the epoch when it ends."""
     arguments = {"x": pieces(*data, VARYING), "epochs": 1}
     assert counted(K, tmp_path, arguments) == after_each(VARYING, 1)
 
 
 def test_a_finite_generator_over_epochs(K, tmp_path, data):
-    """Two epochs of two steps take the four batches that a generator has."""
+    """Two epochs of two steps use the generator's four batches."""
     arguments = {"x": pieces(*data, VARYING), "steps_per_epoch": 2}
     assert counted(K, tmp_path, arguments) == after_each(VARYING, 1)
 
 
 def test_a_generator_with_weights(K, tmp_path, data):
-    """A generator of (x, y, sample_weight); Keras takes no class weights beside it."""
+    """A generator of (x, y, sample_weight); Keras allows no class weights with it."""
     weighted = ((x, y, np.zeros(len(x))) for x, y in pieces(*data, VARYING))
     arguments = {"x": weighted, "epochs": 1}
     assert counted(K, tmp_path, arguments) == after_each(VARYING, 1)
@@ -46,10 +46,10 @@ def test_a_generator_with_weights(K, tmp_path, data):
 @pytest.mark.parametrize(("workers", "queue"), [(1, 10), (2, 1)])
 @pytest.mark.keras2
 def test_py_dataset(K, workers, queue, tmp_path, data):
-    """Batches that threads fetch ahead are counted as they come.
+    """Batches that threads fetch ahead are counted as they arrive.
 
-    With several threads Keras 3 hands some out twice and some never, so what came is
-    asked of a metric that adds up ones.
+    With several threads, Keras 3 delivers some twice and some never, so a metric that
+    adds up ones says what arrived.
     """
     base = getattr(K.utils, "PyDataset", None) or K.utils.Sequence
     batches = list(pieces(*data, VARYING))
@@ -76,7 +76,7 @@ def test_py_dataset(K, workers, queue, tmp_path, data):
 
 
 def adding_ones(K):
-    """Return a model, and a callback that knows the samples that it was given."""
+    """Return a model, and a callback that records the samples the model got."""
 
     class Ones(K.metrics.Sum):
         def update_state(self, y_true, y_pred, sample_weight=None):
@@ -97,7 +97,7 @@ def adding_ones(K):
 
 @pytest.mark.keras2
 def test_class_weight(K, tmp_path, data):
-    """Class weights, zero among them, do not change how many samples there are."""
+    """Class weights, including zero, do not change the number of samples."""
     tf = pytest.importorskip("tensorflow")
     labels = (data[1] > 0).astype("float32")
     made = tf.data.Dataset.from_tensor_slices((data[0], labels)).batch(4)
@@ -107,7 +107,7 @@ def test_class_weight(K, tmp_path, data):
 
 
 def test_py_dataset_without_an_end(tmp_path, data):
-    """A PyDataset of no length is counted, too."""
+    """A PyDataset without a length is counted, too."""
     import keras
 
     if not hasattr(keras.utils, "PyDataset"):

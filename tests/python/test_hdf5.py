@@ -1,4 +1,4 @@
-"""HDF5 files: equal to Keras' own, except where Keras could not read these."""
+"""HDF5 files equal Keras' own, except where Keras could not read its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_equals_keras_own_file(tmp_path, data):
-    """Where Keras' own file loads, ours is the same: names, types, values."""
+    """If Keras' own file loads, ours is the same: names, types, values."""
     model = make_model(keras, metrics=["mae"])
     fit(model, data, ModelCheckpoint(tmp_path / "ours.h5"))
     model.save(tmp_path / "keras.h5")
@@ -24,7 +24,7 @@ def test_equals_keras_own_file(tmp_path, data):
 
 @pytest.mark.parametrize("loss", ["mse", "mae", "MAPE", {"out": "mse"}, ["mae"]])
 def test_a_loss_by_alias_loads(loss, tmp_path, data):
-    """A loss given by an alias is written with its full name, so it loads."""
+    """The loss is written with its full name, so the file loads."""
     inputs = keras.Input((3,))
     model = keras.Model(inputs, keras.layers.Dense(1, name="out")(inputs))
     model.compile("adam", loss=loss, metrics=["mse"])
@@ -32,7 +32,7 @@ def test_a_loss_by_alias_loads(loss, tmp_path, data):
     loaded = keras.models.load_model(tmp_path / "w.h5")
     results = [m.evaluate(*data, verbose=0) for m in (model, loaded)]
     model.save(tmp_path / "keras.h5")
-    try:  # from Keras 3.16 on it loads
+    try:  # it loads from Keras 3.16 on
         own = keras.models.load_model(tmp_path / "keras.h5")
         results.append(own.evaluate(*data, verbose=0))
     except (ValueError, TypeError):
@@ -42,7 +42,7 @@ def test_a_loss_by_alias_loads(loss, tmp_path, data):
 
 @pytest.mark.parametrize("weights_only", [False, True])
 def test_bfloat16_loads(weights_only, tmp_path, data):
-    """Arrays of bfloat16 are written as float32, and load with every bit."""
+    """Arrays of bfloat16 are written as float32, and every bit is restored."""
 
     def make():
         layers = [keras.Input((3,)), keras.layers.Dense(2, dtype="bfloat16")]
@@ -109,7 +109,7 @@ def with_vocabulary(**arguments):
     ],
 )
 def test_what_hdf5_cannot_hold(make, word, tmp_path):
-    """It is one sentence before the first batch, and names .keras."""
+    """One sentence before the first batch says so, and suggests .keras."""
     callback = ModelCheckpoint(tmp_path / "w.h5")
     callback.set_model(make())
     with pytest.raises(FormatError, match=rf"{word}.*\.keras"):
@@ -118,7 +118,7 @@ def test_what_hdf5_cannot_hold(make, word, tmp_path):
 
 
 def test_what_hdf5_can_hold(tmp_path):
-    """A vocabulary given to the constructor is in the config, and is no error."""
+    """A vocabulary given to the constructor is in the config, and raises no error."""
     callback = ModelCheckpoint(tmp_path / "w.h5")
     callback.set_model(with_vocabulary(vocabulary=["a", "b"]))
     callback.on_train_begin()
@@ -128,7 +128,7 @@ def test_what_hdf5_can_hold(tmp_path):
 
 
 def test_weights_of_a_subclassed_model(tmp_path, data):
-    """Weights only: a subclassed model, not yet built when fit begins, is welcome."""
+    """With weights only, a subclassed model not yet built when fit begins is fine."""
     model = Plain()
     model.compile("sgd", loss="mean_squared_error")
     path = tmp_path / "w.hdf5"

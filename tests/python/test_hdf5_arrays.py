@@ -1,4 +1,4 @@
-"""`formats/hdf5_arrays.py`: datasets equal those that h5py makes."""
+"""`formats/hdf5_arrays.py`: datasets equal the ones that h5py makes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def described(file, name):
 
 @pytest.mark.parametrize("name", ARRAYS)
 def test_equal_to_h5pys_own(tmp_path, name):
-    """Type, shape, contents and layout, in folders that are made on the way."""
+    """Type, shape, contents and layout, in folders that are made as needed."""
     array = np.asarray(ARRAYS[name])
     whole = () if array.shape == () else slice(None)
     with h5py.File(tmp_path / "ours.h5", "w") as ours:
@@ -49,7 +49,7 @@ def test_equal_to_h5pys_own(tmp_path, name):
     "array", [*map(np.asarray, ARRAYS.values()), np.array("x", "O")]
 )
 def test_whole_arrays_equal_h5pys_own(tmp_path, array):
-    """Of any type, texts too."""
+    """Arrays of any type, even texts."""
     with h5py.File(tmp_path / "ours.h5", "w") as ours:
         write_array(ours, "a/größe", array)
         with h5py.File(tmp_path / "theirs.h5", "w") as theirs:
@@ -58,7 +58,7 @@ def test_whole_arrays_equal_h5pys_own(tmp_path, array):
 
 
 def test_a_name_that_is_taken(tmp_path):
-    """It is a ValueError, as h5py's own."""
+    """It raises a ValueError, as h5py does."""
     with h5py.File(tmp_path / "x.h5", "w") as file:
         write_array(file, "x", np.zeros(1, "float32"))
         with pytest.raises(ValueError, match="exists"):

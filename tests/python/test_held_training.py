@@ -1,6 +1,6 @@
-"""Training continues while values are held: each file has the state of its moment.
+"""Training continues while values are held: each file has the state at its save.
 
-`test_models.py` holds each model of the table; here is what changes variables.
+`test_models.py` holds each model of the table; these tests vary the optimizer.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ROWS = 24
 
 
 def optimizers():
-    """Return one of each class that Keras has, and some of their other ways."""
+    """Return an optimizer of each class in Keras, and some with other options."""
     classes = {
         found
         for found in vars(keras.optimizers).values()
@@ -45,7 +45,7 @@ def optimizers():
 
 
 def some_optimizers():
-    """Return those whose steps differ in how they change variables."""
+    """Return optimizers with options that change how a step changes variables."""
     return [
         keras.optimizers.SGD(0.1, momentum=0.9, use_ema=True),
         keras.optimizers.Adam(0.1, amsgrad=True),
@@ -63,7 +63,7 @@ def made_of(name, optimizer):
 
 
 class Tower(keras.layers.Layer):
-    """A table of which a batch uses some rows, and what is dense."""
+    """An embedding, of which a batch uses some rows, and a dense layer."""
 
     def __init__(self):
         super().__init__()
@@ -79,7 +79,7 @@ class Tower(keras.layers.Layer):
 
 
 class Towers(keras.Model):
-    """Trains each tower with an optimizer of its own."""
+    """Trains each tower with its own optimizer."""
 
     def __init__(self, optimizers):
         super().__init__()
@@ -117,7 +117,7 @@ def fit(model, epochs=1, batches=3, **arguments):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_every_optimizer(mode, tmp_path):
-    """Of what it changes, nothing is in a snapshot that is written afterwards."""
+    """No later change by the optimizer is in a snapshot that is written afterwards."""
     made = some_optimizers() if mode in COMPILES_LONG else optimizers()
     model, suffix = Towers(made), ".weights.h5"
     held = HeldSnapshots([suffix])

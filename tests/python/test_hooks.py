@@ -16,7 +16,7 @@ from modelcheckpoint.batch_hooks import BatchHook
 
 @pytest.mark.keras2
 def test_hooks_by_hand(K, tmp_path, data):
-    """A loop of one's own drives every hook; `logs["size"]` counts the samples."""
+    """A custom loop calls every hook; `logs["size"]` counts the samples."""
     model = make_model(K)
     template = tmp_path / "w.{epoch}-{batch}-{samples}.keras"
     callback = ModelCheckpoint(template, save_freq=10)
@@ -36,7 +36,7 @@ def test_hooks_by_hand(K, tmp_path, data):
 
 
 def test_hooks_by_hand_without_sizes(K, tmp_path):
-    """Where the loop does not tell the batch's size, the first batch is an error."""
+    """If the loop does not pass the batch's size, the first batch raises an error."""
     callback = ModelCheckpoint(tmp_path / "w.keras", save_freq=10)
     callback.set_model(make_model(K))
     callback.on_train_begin()
@@ -46,7 +46,7 @@ def test_hooks_by_hand_without_sizes(K, tmp_path):
 
 
 def test_hooks_by_hand_need_neither_begin_nor_epochs(tmp_path):
-    """A loop that calls only what it needs still gets its checkpoints."""
+    """A loop that calls only the hooks it needs still gets its checkpoints."""
     import keras
 
     callback = ModelCheckpoint(tmp_path / "w.{epoch}.keras")
@@ -60,7 +60,7 @@ def test_hooks_by_hand_need_neither_begin_nor_epochs(tmp_path):
 
 @pytest.mark.keras2
 def test_an_unneeded_batch_hook_is_looked_up_once(K, tmp_path, data, monkeypatch):
-    """Not at each batch, where the look-up itself would take time."""
+    """Looking it up at each batch would take time."""
     looked_up, look_up = [], BatchHook.__get__
 
     def counted(self, callback, owner=None):

@@ -35,7 +35,7 @@ OUTSIDE += ["\ud800.keras", "a\udfff/w.keras"]  # no file can have such a name
 
 @pytest.fixture
 def folder(tmp_path):
-    """A checkpoint folder, beside which lies a secret that nobody may touch."""
+    """A checkpoint folder next to a secret that must not be touched."""
     (tmp_path / "secret").write_bytes(b"secret")
     (tmp_path / "checkpoints").mkdir()
     yield tmp_path / "checkpoints"
@@ -48,7 +48,7 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_a_name_that_leads_out_is_no_record(folder, name):
-    """The line is passed over, and the next one is read."""
+    """The line is skipped, and the next one is read."""
     lines = [replace(RECORD, path=name).to_line(), RECORD.to_line()]
     (folder / JOURNAL).write_text("\n".join(lines))
     assert [record.path for record in log.read(storage_for(str(folder)))] == ["w.keras"]
@@ -56,14 +56,14 @@ def test_a_name_that_leads_out_is_no_record(folder, name):
 
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_a_name_that_leads_out_is_not_opened(folder, name):
-    """Whoever asks for it."""
+    """No caller can open it."""
     with pytest.raises(NotPlain):
         beneath.open_below(str(folder), name)
 
 
 @given(st.text(max_size=30) | st.from_regex(r"[./a]{1,12}", fullmatch=True))
 def test_a_name_stays_below(name):
-    """Of any text that is taken for a name, the path lies in the folder."""
+    """If a text is accepted as a name, its path is inside the folder."""
     if is_name_below(name):
         path = os.path.normpath(os.path.join("/folder", name))
         assert path.startswith("/folder/")
@@ -82,7 +82,7 @@ def test_a_name_with_a_newline_is_a_name(folder):
 
 @pytest.mark.parametrize("name", ["w.keras", "below/w.keras"])
 def test_a_link_is_not_followed(folder, name):
-    """Neither the file nor a folder on the way to it may be one."""
+    """Neither the file nor a folder on its path may be a link."""
     (folder / "w.keras").symlink_to("../secret")
     (folder / "below").symlink_to("..")
     (folder.parent / "w.keras").write_bytes(b"other")
@@ -95,7 +95,7 @@ def test_a_link_is_not_followed(folder, name):
 
 
 def test_a_link_in_place_of_a_temporary_file(folder):
-    """Somebody was faster than the writer: nothing is written behind it."""
+    """If somebody replaces the file by a link, nothing is written through it."""
     storage = LocalStorage(str(folder))
     for write in (lambda staged: staged.write([(b"x", None)]), StagedFile.seal):
         with storage.staged("w.keras", ".keras") as staged:
@@ -107,14 +107,14 @@ def test_a_link_in_place_of_a_temporary_file(folder):
 
 
 def test_a_pipe_is_not_read(folder):
-    """Reading it would wait for ever."""
+    """Reading it would wait forever."""
     os.mkfifo(folder / "w.keras")
     assert in_time(lambda: [digest_of(LocalStorage(str(folder)), "w.keras")]) == [None]
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
 def test_a_journal_that_is_no_file(folder, make):
-    """It is not read, a sweep does not mind, and a check says so before training."""
+    """It is not read, a sweep ignores it, and a check reports it before training."""
     make(folder / JOURNAL)
     storage = LocalStorage(str(folder))
     assert in_time(lambda: [list(log.read(storage_for(str(folder))))]) == [[]]
@@ -124,7 +124,7 @@ def test_a_journal_that_is_no_file(folder, make):
 
 
 def test_a_journal_that_is_a_link(folder):
-    """It is not read, and not a byte is added to what it leads to."""
+    """It is not read, and its target is not written to."""
     (folder / JOURNAL).symlink_to("../secret")
     storage = LocalStorage(str(folder))
     with pytest.raises(OSError, match=r"journal .* must be a file, and it is a link"):
@@ -136,7 +136,7 @@ def test_a_journal_that_is_a_link(folder):
 
 @pytest.mark.parametrize("up", [1, 2, 999])
 def test_a_temporary_name_that_points_up(folder, up):
-    """No journal above the folder is looked for, let alone locked."""
+    """No journal above the folder is opened, let alone locked."""
     path = abandoned_path(folder, up)
     path.write_bytes(b"x")
     assert sweep(LocalStorage(str(folder), 3)) == []
@@ -144,7 +144,7 @@ def test_a_temporary_name_that_points_up(folder, up):
 
 
 def test_a_temporary_folder_with_folders_in_folders(folder, monkeypatch):
-    """It stays, where it has more of them than can be deleted; a sweep goes on."""
+    """If it is nested too deeply to be deleted, it stays, and the sweep continues."""
     with nested(abandoned_path(folder, suffix=".d"), monkeypatch):
         other = abandoned_path(folder, suffix=".h5")
         other.write_bytes(b"x")
@@ -152,7 +152,7 @@ def test_a_temporary_folder_with_folders_in_folders(folder, monkeypatch):
 
 
 def test_a_temporary_folder_with_links_in_it(folder):
-    """The links go, and what they lead to stays."""
+    """The links are deleted, and their targets stay."""
     path = abandoned_path(folder, suffix=".d")
     path.mkdir()
     (path / "file").symlink_to("../../secret")
@@ -165,7 +165,7 @@ def test_a_temporary_folder_with_links_in_it(folder):
 
 
 def test_a_line_without_an_end(folder):
-    """It takes no memory, and the line after it is read."""
+    """It takes no memory, and the next line is read."""
     with open(folder / JOURNAL, "wb") as file:
         file.truncate(200 << 20)
         file.seek(0, os.SEEK_END)
@@ -184,7 +184,7 @@ DEEP = b"[" * 100_000, b'{"a":' * 100_000, b"9" * 100_000, b'"' + b"\\u0000" * 9
 @settings(max_examples=200)
 @given(st.data())
 def test_any_journal_is_read(tmp_path_factory, data):
-    """Whatever the lines hold: what comes out are records, below the folder."""
+    """Whatever the lines contain, only records below the folder come out."""
     folder = tmp_path_factory.getbasetemp() / "fuzz"
     folder.mkdir(exist_ok=True)
     json_value = st.recursive(

@@ -45,7 +45,7 @@ class Parsed(HTMLParser):
 
 
 def test_a_table():
-    """Heads, rows, what stands above and below; numbers end below each other."""
+    """Heads, rows, and the texts above and below; numbers are aligned to the right."""
     columns = [Cells("name", ["a", "b"]), Cells("n", ["1", "22"], right=True)]
     assert table_html(columns, "two", ["", "a note"]).splitlines() == [
         '<table class="tex2jax_ignore mathjax_ignore">',
@@ -68,7 +68,7 @@ def test_a_table():
 
 
 def test_no_columns():
-    """Then there is the caption alone."""
+    """Then only the caption is left."""
     assert Parsed(table_html([], "nothing")).tags == ["table", "caption"]
 
 
@@ -84,7 +84,7 @@ def test_no_columns():
     ],
 )
 def test_hostile_text(text):
-    """Nothing in a text is markup, moves a cursor, or ends the block around it."""
+    """No text becomes markup, moves a cursor, or ends the block around it."""
     html = table_html([Cells(text, [text])], text, [text])
     parsed = Parsed(html)
     assert parsed.cells == [shown(text)] * 4
@@ -96,21 +96,21 @@ def test_hostile_text(text):
 
 @given(st.text(), st.text())
 def test_any_text(one, other):
-    """What is read of the table is what was to be shown."""
+    """Parsing the table gives the texts that went in."""
     parsed = Parsed(table_html([Cells(one, [other])], other, [one + "x"]))
     assert parsed.cells == [shown(other), shown(one), shown(other), shown(one + "x")]
     assert parsed.attributes == {"class", "style", "colspan"}
 
 
 def test_fields():
-    """A long value has both of its ends, and those of a mapping have their names."""
+    """A long value shows both ends; the values of a mapping have their names."""
     html = fields_html({"states": "s" * 9000 + "end", "logs": {"loss": 0.5}}, "one")
     assert Parsed(html).cells[3:5] == ["states", "s" * 39 + "..." + "s" * 35 + "end"]
     assert Parsed(html).cells[5:] == ["logs", "loss: 0.5"]
 
 
 def test_a_record():
-    """It has a row for each field, of which none is long, under its file's name."""
+    """A row for each field, none of them long, under the file's name."""
     packed = {"states": "x" * 9000, "random": {"torch": "y" * 9000}}
     record = replace(RECORD, **packed, build={"input_shape": [None, 2]})
     cells = Parsed(record._repr_html_()).cells
