@@ -1,4 +1,4 @@
-"""A file in memory: written once, filled many times, and larger than 4 GiB too."""
+"""A file in memory: written once, filled many times, even if larger than 4 GiB."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read(block):
 
 
 def test_written_and_filled():
-    """A reader finds what it was filled with last."""
+    """A reader finds the values that it was last filled with."""
     arrays = {"a": np.ones((2, 3)), "b": np.array(7), "c": np.zeros((0, 2), "float32")}
     image = image_of(Block(1 << 16), **arrays)
     assert read(image.block)[0] == {k: v.tolist() for k, v in arrays.items()}
@@ -41,14 +41,14 @@ def test_written_and_filled():
 
 
 def test_a_block_that_is_too_small_grows():
-    """However little room there was at first."""
+    """However small it was at first."""
     image = image_of(Block(0), a=np.arange(1000))
     image.fill([Value(np.arange(1000) + 1)])
     assert read(image.block)[0]["a"] == list(range(1, 1001))
 
 
 def test_a_block_is_a_file():
-    """What lies between what was written is zero, whatever was there before."""
+    """Gaps between writes are zero, whatever was there before."""
     block = Block(10)
     block.write(b"0123456789")
     block.truncate(0)
@@ -65,7 +65,7 @@ def test_a_block_is_a_file():
 
 
 def test_what_is_held_comes_later():
-    """The file is complete once the copies are made that were left."""
+    """The file is complete once the copies that were put off are made."""
     image = image_of(Block(1 << 16), a=np.zeros(3), b=np.zeros(2))
     copies = image.fill([Value(np.ones(3), still=True), Value(np.ones(2))])
     assert read(image.block)[0] == {"a": [0, 0, 0], "b": [1, 1]}
@@ -74,7 +74,7 @@ def test_what_is_held_comes_later():
 
 
 def test_attributes_change_around_the_arrays():
-    """Again and again, without the file growing each time."""
+    """Any number of times, without the file growing."""
     image = image_of(Block(0), a=np.zeros(3), b=np.zeros(1000))
     sizes = set()
     for i in range(10):
@@ -89,7 +89,7 @@ def test_attributes_change_around_the_arrays():
 
 
 def test_what_is_not_in_one_piece():
-    """A dataset in chunks has no one place."""
+    """The chunks of a dataset are not in one place."""
 
     def write(file):
         dataset = file.create_dataset("a", data=np.ones(100), chunks=(10,))
@@ -100,7 +100,7 @@ def test_what_is_not_in_one_piece():
 
 
 def test_an_archive_of_more_than_4_gib(tmp_path):
-    """Its headers say the sizes in 64 bits, and Python's zipfile reads them."""
+    """Its headers have 64-bit sizes, and Python's zipfile reads them."""
     size = 2**32 + 100
     zeros = memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANON))
     members = [member("a", b"1"), member("b", zeros), member("c", b"3")]
@@ -120,14 +120,14 @@ def test_an_archive_of_more_than_4_gib(tmp_path):
 
 
 def test_an_archive_of_little():
-    """An empty member, and two archives from the same members."""
+    """An empty member, and two equal archives from the same members."""
     members = [member("a", b""), member("größe/b", b"2")]
     both = [b"".join(data for data, _ in pack(members)) for _ in range(2)]
     assert both[0] == both[1]
 
 
 def test_memory_is_taken_ahead_where_there_is_plenty():
-    """The file then finds it there; one that needs more takes its own."""
+    """The file uses this memory; a file that needs more allocates its own."""
     block = Block(0)
     block.expect(10 << 20)
     taken = block.with_room(9 << 20)
@@ -141,7 +141,7 @@ def test_memory_is_taken_ahead_where_there_is_plenty():
 
 
 def test_no_memory_is_taken_ahead_where_it_is_scarce():
-    """Training comes first: what it needs has been taken when the first save comes."""
+    """Training comes first: by the first save, it has allocated what it needs."""
     block = Block(0)
     block.expect(available_memory() // 2)
     assert "modelcheckpoint memory" not in [t.name for t in threading.enumerate()]

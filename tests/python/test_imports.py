@@ -17,7 +17,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = {"h5py", "jax", "keras", "numpy", "tensorflow", "tf_keras", "torch"}
 OPTIONAL = {"matplotlib", "pandas"}
 
-# Modules that must work where no Keras is installed, or before it is loaded.
+# Modules that must work without Keras, or before it is loaded.
 LIGHT = [
     "__init__",
     "cli",
@@ -40,7 +40,7 @@ def module_of(path):
 
 
 def imports(tree):
-    """Return the modules that a piece of code imports, here or in its functions."""
+    """Return the modules that some code imports, at the top or in its functions."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -67,7 +67,7 @@ def relative(path):
 
 
 def test_only_the_doors_import_the_callback():
-    """No module but the package's own `__init__` and R's door knows the callback."""
+    """Only the package's own `__init__` and the module for R import the callback."""
     found = [
         relative(path)
         for path in FILES
@@ -77,7 +77,7 @@ def test_only_the_doors_import_the_callback():
 
 
 def outside_functions(node):
-    """Yield the statements that run when a module is loaded, those of classes too."""
+    """Yield the statements that run when a module is loaded, even those of classes."""
     for child in node.body:
         if isinstance(child, ast.ClassDef):
             yield from outside_functions(child)
@@ -87,7 +87,7 @@ def outside_functions(node):
 
 @pytest.mark.parametrize("path", FILES, ids=relative)
 def test_keras_is_imported_at_the_top_of_the_callback_only(path):
-    """Elsewhere it is imported inside functions, when it is needed."""
+    """Elsewhere, it is imported inside functions, when it is needed."""
     top = list(outside_functions(parsed(path)))
     heavy = {name.split(".")[0] for name in imports(ast.Module(top, []))} & HEAVY
     assert heavy <= ({"keras"} if relative(path) == "callback.py" else set())
@@ -95,7 +95,7 @@ def test_keras_is_imported_at_the_top_of_the_callback_only(path):
 
 @pytest.mark.parametrize("group", LIGHT)
 def test_what_needs_no_keras_loads_none(group):
-    """Each of these modules is loaded in a bare process, which then has no Keras."""
+    """Each of these modules is loaded in a fresh process, which then has no Keras."""
     modules = [
         module_of(path)
         for path in FILES
@@ -114,7 +114,7 @@ print(sorted({HEAVY | OPTIONAL} & {{name.partition(".")[0] for name in sys.modul
 
 
 def test_the_public_names():
-    """What the package lists is there, and only that is listed."""
+    """The package lists exactly the names that it has."""
     assert sorted(modelcheckpoint.__all__) == list(modelcheckpoint.__all__)
     assert set(modelcheckpoint.__all__) <= set(dir(modelcheckpoint))
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
@@ -122,7 +122,7 @@ def test_the_public_names():
 
 
 def test_the_version_is_a_literal():
-    """A copy that R ships has no metadata, so the version stands in the code."""
+    """The copy in the R package has no metadata, so the version is in the code."""
     values = [
         node.value
         for node in parsed(PACKAGE / "__init__.py").body
@@ -134,7 +134,7 @@ def test_the_version_is_a_literal():
 
 
 def test_the_version_is_that_of_the_r_package():
-    """Both faces of the project have one version."""
+    """Python and R packages have one version."""
     description = pathlib.Path(__file__).parents[2] / "DESCRIPTION"
     if not description.exists():
         pytest.skip("this is the Python half alone")

@@ -27,7 +27,7 @@ ERRORS = ("EIO", "ENOSPC", "ESTALE", "EINTR", "EAGAIN", "EACCES", "EDQUOT")
 
 @pytest.mark.parametrize("name", ["a better file", "a better tree"])
 def test_each_call_fails(tmp_path, name):
-    """The file before or the new one, no temporary file, and then the next save."""
+    """The old file or the new one, no temporary file, and the next save works."""
     scene = SCENES[name]
     (tmp_path / "count").mkdir()
     calls = calls_of(scene, tmp_path / "count")
@@ -40,7 +40,7 @@ def test_each_call_fails(tmp_path, name):
 
 
 def failed(scene, tmp_path, point, error):
-    """Have one call fail, save once more, and return what is wrong then."""
+    """Make one call fail, save once more, and return what is wrong then."""
     call, number = point
     folder = tmp_path / f"{call}-{number}"
     folder.mkdir()
@@ -50,7 +50,7 @@ def failed(scene, tmp_path, point, error):
     with started(folder, {**scene.job, "saves": 2}) as process:
         with attached(process, *strace) as tracer:
             first = told(process)
-            # Of the next save the same call would fail again.
+            # Otherwise the same call of the next save would fail, too.
             tracer.terminate()
             tracer.communicate(timeout=60)
         second = told(process)
@@ -65,7 +65,7 @@ def told(process):
 
 
 def wrong_after(scene, folder, first, second):
-    """Yield what is wrong after two saves, of which the first may have failed."""
+    """Yield what is wrong after two saves; the first one may have failed."""
     if first != "durable" and "Error" not in first and "NotFlushed" not in first:
         yield "it does not say what went wrong"
     if second != "durable":

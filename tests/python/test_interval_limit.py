@@ -1,4 +1,4 @@
-"""How often one can save follows from the ends of epochs, of which some were saved."""
+"""How often one can save, computed from the ends of epochs with and without saves."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def limit():
     hiccup=st.floats(0, 9),
 )
 def test_what_a_save_adds(limit, costs, pace, saves, first, hiccup):
-    """Batches after a save take longer; neither the first save nor a hiccup counts."""
+    """Batches after a save take longer; the first save and hiccups do not count."""
     laps = [[pace] * 3 for _ in range(2 * saves + 4)]
     for epoch in range(4, len(laps), 2):
         laps[epoch] = [pace + cost for cost in costs]
@@ -43,6 +43,6 @@ def test_what_a_save_adds(limit, costs, pace, saves, first, hiccup):
 
 
 def test_the_shortest_interval(limit):
-    """It is as long as the limit asks for, and no save waits for the one before."""
+    """It keeps to the limit, and no save waits for the previous one."""
     assert limit.shortest_interval([0.035, 0.07, 0.07], [0.5]) == pytest.approx(2.0)
     assert limit.shortest_interval([0.001], [0.5, 0.6, 0.4]) == 0.5

@@ -1,4 +1,4 @@
-"""`journal/log.py`: reading the journal, whatever is in it."""
+"""`journal/log.py`: reading the journal, whatever it contains."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read(journal):
 
 
 def test_records_come_in_their_order():
-    """What was appended first comes first."""
+    """In the order in which they were appended."""
     storage = MemoryStorage()
     records = [replace(RECORD, epoch=epoch) for epoch in range(1, 6)]
     for record in records:
@@ -51,14 +51,14 @@ def test_records_come_in_their_order():
 
 
 def test_no_journal(tmp_path):
-    """A storage without a journal, or a folder that is not there, has no records."""
+    """A storage without a journal, or a missing folder, has no records."""
     assert read(None) == []
     assert read(b"") == []
     assert list(log.read(storage_for(str(tmp_path / "missing")))) == []
 
 
 def test_a_journal_that_is_a_folder(tmp_path):
-    """Whatever has the journal's name stops nobody."""
+    """Nothing with the journal's name stops anyone."""
     (tmp_path / JOURNAL).mkdir()
     assert list(log.read(storage_for(str(tmp_path)))) == []
 
@@ -99,12 +99,12 @@ def test_a_bad_line_is_passed_over(bad):
 
 @pytest.mark.parametrize("end", [1, 50, 200])
 def test_a_torn_end_is_passed_over(end):
-    """After a kill in the middle of an append, all lines before are there."""
+    """After a kill in the middle of an append, all earlier lines are there."""
     assert read(line(RECORD) * 2 + line(RECORD)[:end]) == [RECORD] * 2
 
 
 def test_a_last_line_without_its_newline():
-    """A line that lacks nothing but its newline is whole."""
+    """A line without its newline is complete."""
     assert read(line(RECORD)[:-1]) == [RECORD]
 
 
@@ -114,7 +114,7 @@ def test_lines_that_windows_wrote():
 
 
 def test_odd_separators_within_a_line():
-    """Characters that Python's `splitlines` takes for line ends are none here."""
+    """Characters at which Python's `splitlines` splits do not end a line."""
     record = replace(RECORD, path="a\u2028b\x85c\x0bd.keras")
     assert read(line(record)) == [record]
 
@@ -122,7 +122,7 @@ def test_odd_separators_within_a_line():
 @settings(max_examples=50)
 @given(st.lists(st.sampled_from([None, *BAD]) | st.binary(max_size=50), max_size=12))
 def test_any_mixture_is_read(pieces):
-    """Whatever lies between them, every whole line of ours is found, in order."""
+    """Among any other lines, every complete line of ours is found, in order."""
     content, epochs = b"", []
     for number, piece in enumerate(pieces, 1000):
         if piece is None:
@@ -137,7 +137,7 @@ def test_any_mixture_is_read(pieces):
 
 
 def test_the_newest_line_that_fits_wins():
-    """Of several lines for one name, those count that describe the file as it is."""
+    """Of several lines for one name, only those that fit the current file count."""
     digest = Digest(10, "0badcafe")
     fits = [replace(RECORD, epoch=1), replace(RECORD, epoch=2)]
     ahead = [
@@ -152,7 +152,7 @@ def test_the_newest_line_that_fits_wins():
 
 
 def test_a_line_ahead_of_its_file():
-    """Killed between line and rename, the file on disk still has its own line."""
+    """After a kill between line and rename, the file still has its own line."""
     storage = MemoryStorage()
     for epoch, data in enumerate((b"one", b"two", b"three"), 1):
         with storage.staged("w.keras", ".keras") as staged:
@@ -183,7 +183,7 @@ for number in range(100):
 @pytest.mark.skipif(os.name == "nt", reason="appends are not atomic on Windows")
 @pytest.mark.parametrize("torn", [b"", b'{"torn'])
 def test_two_processes_append_at_once(tmp_path, torn):
-    """Every line of both is whole, and each one's are in order."""
+    """Every line of both is complete, and the lines of each are in order."""
     (tmp_path / JOURNAL).write_bytes(torn)
     writers = [
         subprocess.Popen(
@@ -211,7 +211,7 @@ def test_two_processes_append_at_once(tmp_path, torn):
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files")
 def test_a_journal_that_cannot_be_read(tmp_path):
-    """It is an error, and not a journal that tells nothing."""
+    """It raises an error, instead of being taken for an empty journal."""
     import resource
 
     (tmp_path / JOURNAL).write_text("{}")
@@ -225,7 +225,7 @@ def test_a_journal_that_cannot_be_read(tmp_path):
 
 
 def test_a_follower_reads_on():
-    """Each line once; one that somebody writes right now is left until it is whole."""
+    """Each line is read once; an incomplete line is left until it is complete."""
     storage = MemoryStorage()
     follower = log.Follower(storage)
     assert list(follower.entries()) == []
@@ -235,7 +235,7 @@ def test_a_follower_reads_on():
     assert list(follower.entries()) == []
     storage.journal = line(one) + line(other)
     assert list(follower.entries()) == [other]
-    storage.journal = line(other)  # begun anew
+    storage.journal = line(other)  # started again
     assert list(follower.entries()) == [other]
 
 
@@ -243,7 +243,7 @@ def test_a_follower_reads_on():
 
 
 def test_journals_that_were_copied_here_are_read_as_one(tmp_path):
-    """In the order of their times; a line without one stays behind the one before."""
+    """They are sorted by time; a line without a time follows the one before it."""
     times = [f"2026-01-0{day}T00:00:00.000+00:00" for day in range(1, 7)]
     records = [replace(RECORD, epoch=n, time=time) for n, time in enumerate(times, 1)]
     first, second = records[::2], records[1::2]
@@ -266,7 +266,7 @@ def test_journals_that_were_copied_here_are_read_as_one(tmp_path):
 
 
 def test_a_follower_of_copied_journals_sees_the_first_line_of_its_own(tmp_path):
-    """Which stands in a journal that was not there when it began."""
+    """That line is in a journal that did not exist when the follower started."""
     (tmp_path / "modelcheckpoint.a1.1.jsonl").write_bytes(line(RECORD))
     storage = storage_for(str(tmp_path))
     follower = log.Follower(storage)
@@ -277,7 +277,7 @@ def test_a_follower_of_copied_journals_sees_the_first_line_of_its_own(tmp_path):
 
 
 def test_a_removal_has_a_time():
-    """By it, it has its place among the lines of other journals."""
+    """By its time it is sorted among the lines of other journals."""
     storage = MemoryStorage()
     log.note_removals(storage, [RECORD])
     (removal,) = log.entries(storage)
