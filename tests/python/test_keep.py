@@ -35,7 +35,7 @@ def all_are_good(folder):
 
 
 def test_a_fit_keeps_the_newest(K, data, tmp_path):
-    """At each moment the newest two and the best are there, and the journal agrees."""
+    """At all times the newest two and the best exist, and the journal agrees."""
     seen = []
 
     class Looks(K.callbacks.Callback):
@@ -52,7 +52,7 @@ def test_a_fit_keeps_the_newest(K, data, tmp_path):
 
 
 def test_the_union_of_all_three(tmp_path):
-    """The newest, the best and each third epoch stay; all else goes."""
+    """The newest, the best and every third epoch stay; all else is deleted."""
     one = callback(tmp_path, keep_latest=2, keep_best=2, keep_every=3)
     drive(one, make_model(keras), 9.0, 1.0, 8.0, 2.0, 7.0, 6.0, 5.0, 4.0)
     assert epochs(tmp_path) == [2, 3, 4, 6, 7, 8]
@@ -62,7 +62,7 @@ def test_the_union_of_all_three(tmp_path):
 
 
 def test_the_best_alone_keeps_its_history(tmp_path):
-    """`save_best_only` with a template deletes nothing, unless it is told to."""
+    """Without retention, `save_best_only` with a template deletes nothing."""
     losses = [5.0, 4.0, 6.0, 3.0, 2.0]
     drive(callback(tmp_path / "a", save_best_only=True), make_model(keras), *losses)
     assert epochs(tmp_path / "a") == [1, 2, 4, 5]
@@ -72,7 +72,7 @@ def test_the_best_alone_keeps_its_history(tmp_path):
 
 
 def test_checkpoints_in_mid_epoch(data, tmp_path):
-    """With a number as `save_freq`, of an epoch that stays its last checkpoint does."""
+    """With a number as `save_freq`, the last checkpoint of a kept epoch stays."""
     one = callback(tmp_path, "{epoch}-{batch}.weights.h5", save_freq=8, keep_every=2)
     fit(make_model(keras), data, one, epochs=5)
     last = {}
@@ -81,12 +81,12 @@ def test_checkpoints_in_mid_epoch(data, tmp_path):
             last[line["epoch"]] = line["path"]
     kept = set(checkpoints(tmp_path))
     assert {last[2], last[4], last[5]} <= kept
-    assert len(kept) <= 4  # and the best, where it is none of these
+    assert len(kept) <= 4  # and the best, if it is another one
     assert all_are_good(tmp_path)
 
 
 def test_a_monitor_that_never_comes(tmp_path):
-    """The newest stays, and one message names what there is in `logs`."""
+    """The newest stays, and one message lists the keys in `logs`."""
     one = callback(tmp_path, monitor="val_los", keep_best=2)
     with pytest.warns(CheckpointWarning, match="keep_best") as warned:
         drive(one, make_model(keras), 3.0, 2.0, 1.0)
@@ -97,7 +97,7 @@ def test_a_monitor_that_never_comes(tmp_path):
 
 
 def test_a_folder_for_each_epoch(tmp_path):
-    """Folders that are empty then go, too; what else is in one keeps it."""
+    """Folders left empty are deleted, too; a folder with other files stays."""
     one = callback(tmp_path, "{epoch}/deep/w.weights.h5", keep_latest=1)
     one.set_model(make_model(keras))
     one.on_train_begin()
@@ -117,7 +117,7 @@ def test_a_folder_for_each_epoch(tmp_path):
 
 
 def test_the_same_callback_in_a_second_fit(data, tmp_path):
-    """It goes on with the same run: what the first left may go."""
+    """It continues the same run: files of the first fit may be deleted."""
     one, model = callback(tmp_path, keep_latest=2), make_model(keras)
     drive(one, model, 4.0, 3.0, 2.0)
     drive(one, model, 1.0, 0.5, first=4)
@@ -126,7 +126,7 @@ def test_the_same_callback_in_a_second_fit(data, tmp_path):
 
 
 def test_what_is_told(tmp_path, capsys):
-    """With `verbose=1` the line of a save tells what was deleted after it."""
+    """With `verbose=1`, the line of a save names what was deleted after it."""
     drive(callback(tmp_path, keep_latest=1, verbose=1), make_model(keras), 2.0, 1.0)
     path = tmp_path / "1.weights.h5"
     assert f"2.weights.h5, deleted {path}\n" in capsys.readouterr().out
@@ -158,7 +158,7 @@ def test_another_runs_files_stay(tmp_path):
 
 
 def test_a_file_that_another_run_has_overwritten_stays(tmp_path):
-    """Also where it has the same size, as weights of the same model have."""
+    """Even at the same size, which weights of the same model have."""
     model = make_model(keras)
     first = callback(tmp_path, keep_latest=1)
     first.set_model(model)
@@ -175,7 +175,7 @@ def test_a_file_that_another_run_has_overwritten_stays(tmp_path):
 
 
 def test_a_file_of_another_size_stays(tmp_path):
-    """What was exchanged by anybody is nobody's to delete."""
+    """A file that anybody has replaced must not be deleted."""
     one = callback(tmp_path, keep_latest=1)
     one.set_model(make_model(keras))
     one.on_train_begin()
@@ -201,13 +201,13 @@ def test_what_was_kept_aside_stays(tmp_path):
 
 
 def test_what_was_deleted_by_hand_does_not_count(tmp_path):
-    """Else the newest and the best of what is really there could go."""
+    """Otherwise the newest and the best of the remaining files could be deleted."""
     one = callback(tmp_path, keep_latest=2)
     one.set_model(make_model(keras))
     one.on_train_begin()
     for epoch, loss in enumerate([9.0, 1.0, 7.0, 8.0]):
         one.on_epoch_begin(epoch)
-        if epoch == 3:  # there are 2, which is the best, and 3
+        if epoch == 3:  # now there are 3 and 2, which is the best
             (tmp_path / "2.weights.h5").unlink()
             assert epochs(tmp_path) == [3]
         one.on_epoch_end(epoch, {"loss": loss})
@@ -216,7 +216,7 @@ def test_what_was_deleted_by_hand_does_not_count(tmp_path):
 
 
 def test_it_is_told_once(tmp_path):
-    """A checkpoint that cannot be deleted is one problem, however often it is tried."""
+    """A checkpoint that cannot be deleted is reported once, whatever the retries."""
     (tmp_path / "elsewhere").mkdir()
     one = callback(tmp_path / "w", "{epoch}/w.weights.h5", keep_latest=1)
     one.set_model(make_model(keras))

@@ -22,13 +22,13 @@ OLD_SEALED = Digest(len(OLD), f"{crc32(OLD):08x}")
 
 @pytest.fixture(params=[os, WithoutLinks()], ids=["links", "no links"])
 def storage(request, tmp_path):
-    """A folder on a file system with hard links, then on one without."""
+    """A folder on a file system with hard links, then on one without them."""
     (tmp_path / "w.keras").write_bytes(OLD)
     return LocalStorage(str(tmp_path), system=request.param)
 
 
 def test_a_file_kept_aside_survives_the_next_save(storage, tmp_path):
-    """It has both names until the first one is published anew."""
+    """It has both names until a new file is published under the first."""
     assert (
         keep_aside(storage, "w.keras", ("w.run-1", ".keras"), OLD_SEALED)
         == "w.run-1.keras"
@@ -40,7 +40,7 @@ def test_a_file_kept_aside_survives_the_next_save(storage, tmp_path):
 
 
 def test_names_that_are_taken_get_a_number(storage, tmp_path):
-    """What was kept aside before is never overwritten."""
+    """A file that was kept aside before is never overwritten."""
     for taken in ("w.run-1.keras", "w.run-1-2.keras"):
         (tmp_path / taken).write_bytes(taken.encode())
     name = ("w.run-1", ".keras")
@@ -51,7 +51,7 @@ def test_names_that_are_taken_get_a_number(storage, tmp_path):
 
 
 def test_what_was_kept_aside_is_kept_once(storage, tmp_path):
-    """A run that was killed after it leaves the next one nothing to do."""
+    """If a run was killed after it, the next one does nothing."""
     for _ in range(2):
         second = keep_aside(storage, "w.keras", ("x", ".keras"), OLD_SEALED)
         assert second == "x.keras"
@@ -63,14 +63,14 @@ def test_what_was_kept_aside_is_kept_once(storage, tmp_path):
 
 @posix
 def test_a_link_that_leads_nowhere_is_a_name_that_is_taken(storage, tmp_path):
-    """Nothing is written through it."""
+    """Nothing is written through the link."""
     os.symlink(tmp_path / "nowhere", tmp_path / "x.keras")
     assert keep_aside(storage, "w.keras", ("x", ".keras"), OLD_SEALED) == "x-2.keras"
     assert not (tmp_path / "nowhere").exists()
 
 
 def test_keeping_aside_in_a_folder(storage, tmp_path):
-    """The second name lies beside the first."""
+    """The second name is in the same folder as the first."""
     (tmp_path / "a").mkdir()
     (tmp_path / "w.keras").rename(tmp_path / "a" / "w.keras")
     assert (
@@ -80,7 +80,7 @@ def test_keeping_aside_in_a_folder(storage, tmp_path):
 
 
 def test_what_is_not_there_cannot_be_kept_aside(storage, tmp_path):
-    """A missing file is an error, and no empty one is left."""
+    """A missing file raises an error, and no empty one is left."""
     with pytest.raises(FileNotFoundError):
         keep_aside(storage, "missing.keras", ("x", ".keras"), OLD_SEALED)
     assert [name for name in files(tmp_path) if name != JOURNAL] == ["w.keras"]
@@ -88,7 +88,7 @@ def test_what_is_not_there_cannot_be_kept_aside(storage, tmp_path):
 
 @posix
 def test_a_copy_is_durable_before_its_name_counts(tmp_path):
-    """Where a copy is needed, its data reach the disk, and then the folder."""
+    """If a copy is needed, its data reach the disk first, and then the folder."""
     (tmp_path / "w.keras").write_bytes(OLD)
     system = FaultyOS()
     storage = LocalStorage(str(tmp_path), system=WithoutLinks(system))
@@ -103,7 +103,7 @@ def test_a_copy_is_durable_before_its_name_counts(tmp_path):
 @posix
 @pytest.mark.parametrize("error", ERRORS, ids=repr)
 def test_a_copy_that_fails_is_not_left(tmp_path, error):
-    """Where a copy is needed and the disk fills up, no half of it stays."""
+    """If a copy is needed and the disk fills up, no part of it stays."""
     wrong = []
     for number in itertools.count(1):
         folder = tmp_path / str(number)

@@ -1,6 +1,6 @@
 """A saving process is killed at each system call in turn; the next one continues.
 
-`strace` kills: it has the kernel send SIGKILL as the n-th call of a kind begins.
+`strace` makes the kernel send SIGKILL when the n-th call of a kind begins.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ pytest.importorskip("h5py")
 pytestmark = pytest.mark.slow
 
 
-# It has no call that the one beside a dead tree does not have.
+# "a better tree" has no call that the scene with a dead tree lacks.
 @pytest.mark.parametrize("scene", [name for name in SCENES if name != "a better tree"])
 def test_killed_at_each_call(tmp_path, scene):
-    """The file before or the new one; what was told durable is there; it goes on."""
+    """The old file or the new one; what was reported durable is there; runs go on."""
     scene = SCENES[scene]
     (tmp_path / "count").mkdir()
     calls = calls_of(scene, tmp_path / "count")
@@ -63,7 +63,7 @@ def killed(scene, tmp_path, point):
 
 
 def wrong_now(scene, folder, durable):
-    """Yield what is wrong right after the death."""
+    """Yield what is wrong right after the kill."""
     known = {scene.make(value): value for value in (OLD, NEW)}
     found = {name: known.get(data) for name, data in published(folder).items()}
     if None in found.values():
@@ -72,7 +72,7 @@ def wrong_now(scene, folder, durable):
         yield f"what was told durable is not there: {found}"
     if scene.old and OLD not in found.values():
         yield f"the better one is lost: {found}"
-    # The second name of the better file comes before its line.
+    # The better file gets its second name before the line about it.
     yield from not_good(folder, but=f".run-old.{scene.name.partition('.')[2]}")
 
 

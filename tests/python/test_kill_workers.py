@@ -1,7 +1,7 @@
 """Two processes train one model; one or both are killed at any moment.
 
-On TensorFlow they are workers of `tf.distribute`, on JAX each has the whole model, on
-Torch each trains one. A model in parts is in test_parts.py.
+On TensorFlow they are workers of `tf.distribute`; on JAX each has the whole model; on
+Torch each trains its own. A model in parts is in test_parts.py.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FOR_EVER = 9999
 
 
 def done_in(folder):
-    """Return how many epochs the newest checkpoint has, of which none is torn."""
+    """Return how many epochs the newest checkpoint has; none may be torn."""
     if not folder.exists():  # killed before the first one
         return 0
     assert {found.status for found in verify_checkpoints(folder)} <= {"good"}
@@ -32,9 +32,9 @@ def done_in(folder):
 
 
 def kill(processes, who, moments):
-    """Kill processes at any moment of an epoch; later whoever is left.
+    """Kill processes at any moment of an epoch, and later the ones that are left.
 
-    One that is left alone may hang, or fail by itself.
+    A process that is left alone may hang, or fail by itself.
     """
     for _ in range(moments.randint(1, 3)):
         began = time.monotonic()
@@ -50,7 +50,7 @@ def kill(processes, who, moments):
 
 
 def begun(processes):
-    """Return how many epochs each process says were done as it began."""
+    """Return how many epochs were done before each process began, as it reports."""
     return [next_epoch(process) for process in processes]
 
 
@@ -64,7 +64,7 @@ def next_epoch(process):
 
 
 def test_killed_at_any_moment(tmp_path):
-    """What has a name is whole, and both go on from the newest at the next start."""
+    """No file is torn under its name, and the next start continues from the newest."""
     moments, done = random.Random(KILLS), 0
     for number in range(KILLS):
         with two(SCRIPT, tmp_path, FOR_EVER, keras=KERAS) as processes:
