@@ -1,4 +1,4 @@
-"""`formats/legacy_layout.py`: each array has a place of its own in the file."""
+"""`formats/legacy_layout.py`: each array has its own place in the file."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def names_of(*paths):
     ],
 )
 def test_arrays_that_clash(paths, names):
-    """Of two with one name, or a name inside the other, the later one gets a number."""
+    """If names are equal, or one is inside the other, the later one gets a number."""
     assert names_of(*paths) == names
-    # HDF5 takes them all.
+    # HDF5 accepts them all.
     with h5py.File("x.h5", "w", driver="core", backing_store=False) as file:
         for name in names:
             file.create_dataset(name, data=1)
@@ -64,13 +64,13 @@ def test_layers_that_clash():
 
 
 def test_keras_before_3_3_has_names_and_no_paths():
-    """Arrays are named by what is asked for."""
+    """Arrays can be named by `name` instead."""
     layout = layout_of(Variables([("a", variables("a/k"))], [], []), "", by="name")
     assert layout.groups[0].names == ["k"]
 
 
 def test_the_same_variables():
-    """Equal values are not enough: each variable must be the same one."""
+    """Equal values are not enough: each must be the same object."""
     own = variables("x")
     one = Variables([("a", own)], [], [])
     assert one.are(Variables([("a", list(own))], [], []))

@@ -34,7 +34,7 @@ ONE, TWO, THREE = record(1), record(2), record(3)
 
 
 def test_candidates_are_the_newest_first():
-    """In the order of the journal, whatever their epochs are."""
+    """In the journal's order, whatever their epochs are."""
     found = candidates([TWO, ONE, THREE], Template("w.{epoch}.keras"), "keras")
     assert found == [THREE, ONE, TWO]
 
@@ -53,7 +53,7 @@ def test_candidates_are_the_newest_first():
     ],
 )
 def test_only_the_same_names_count(template, counts):
-    """What lies below the folder counts; a line that holds no template does not."""
+    """The part below the folder must match; without a valid template, none counts."""
     entries = [replace(ONE, template=template), Removal.of(TWO)]
     found = candidates(entries, Template("x/w.{epoch}.keras"), "keras")
     assert bool(found) is counts
@@ -61,14 +61,14 @@ def test_only_the_same_names_count(template, counts):
 
 
 def test_the_lineage_ends_with_the_checkpoint():
-    """Later ones, other runs and what never came are not in it."""
+    """Later ones, other runs and saves that never came are not in it."""
     other = replace(record(1), run="b", path="o.keras")
     entries = [ONE, other, TWO, Removal.of(TWO), THREE, record(4)]
     assert lineage(entries, THREE) == [ONE, THREE]
 
 
 def test_what_was_given_up_is_not_in_it():
-    """Two was lost, the training went on from one and saved another two."""
+    """Two was lost; training continued from one and saved another two."""
     again = replace(TWO, crc32="ffffffff")
     assert lineage([ONE, TWO, THREE, again], again) == [ONE, again]
     same = [ONE, TWO, Removal.of(TWO), TWO, THREE]
@@ -76,7 +76,7 @@ def test_what_was_given_up_is_not_in_it():
 
 
 def test_samples_go_on_where_batches_begin_anew():
-    """Batch 3 of an epoch, then batch 2 of it, as that epoch began anew."""
+    """Batch 3 of an epoch, then batch 2 of it, because the epoch was repeated."""
     before = record(2, 37, batch=3, crc32="a")
     after = record(2, 45, batch=2, crc32="b")
     assert lineage([record(1, 25), before, after], after)[-2:] == [before, after]
@@ -85,12 +85,12 @@ def test_samples_go_on_where_batches_begin_anew():
 
 
 def test_a_checkpoint_that_the_journal_has_lost():
-    """It stands for itself, after all that is known of its run."""
+    """It follows all the known checkpoints of its run."""
     assert lineage([ONE, TWO], THREE) == [ONE, TWO, THREE]
 
 
 def test_the_best_is_the_last_that_was_one():
-    """By this monitor; others do not count."""
+    """The best by this monitor; other monitors do not count."""
     first = record(1, value=0.5, best=True)
     last = record(2, value=0.4, best=True)
     other = record(3, value=0.1, best=True, monitor="mae")

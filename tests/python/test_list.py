@@ -1,4 +1,4 @@
-"""`list_checkpoints`: what is in a folder."""
+"""`list_checkpoints`: which checkpoints are in a folder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def names(folder):
 
 
 def test_a_real_run(tmp_path, K, data):
-    """Each file is there, with what the journal says of it, in the order of saving."""
+    """Each file is listed with its data from the journal, in the order of saving."""
     callback = ModelCheckpoint(
         tmp_path / "w.{epoch}.weights.h5", save_weights_only=True
     )
@@ -63,7 +63,7 @@ def test_a_real_run(tmp_path, K, data):
 
 
 def test_records_are_frozen(tmp_path):
-    """What was found cannot be changed by accident."""
+    """A record cannot be changed by accident."""
     put(tmp_path, b"x")
     (one,) = list_checkpoints(tmp_path)
     with pytest.raises(FrozenInstanceError):
@@ -71,7 +71,7 @@ def test_records_are_frozen(tmp_path):
 
 
 def test_files_that_no_line_fits(tmp_path):
-    """They are listed with what they tell, before all others; no name is guessed at."""
+    """They come first, with what the files show; nothing is guessed from names."""
     put(tmp_path, b"abc", "b.weights.h5", epoch=4)
     put(tmp_path, b"abc", "model-epoch3.weights.h5")
     (tmp_path / "model-epoch3.weights.h5").write_bytes(b"changed")
@@ -93,7 +93,7 @@ def test_files_that_no_line_fits(tmp_path):
 
 
 def test_a_folder_that_keras_wrote(tmp_path, data):
-    """It is listed as far as its files tell: no epoch is guessed from a name."""
+    """Its files are listed with what they show: no epoch is guessed from a name."""
     import keras
 
     path = str(tmp_path / "w.{epoch:02d}-{val_loss:.2f}.keras")
@@ -109,7 +109,7 @@ def test_a_folder_that_keras_wrote(tmp_path, data):
 
 
 def test_what_is_not_listed(tmp_path):
-    """Files that are gone, temporary ones, links, and what only has such a name."""
+    """Missing and temporary files, links, and anything else with such a name."""
     gone = put(tmp_path, b"x", "gone.keras")
     (tmp_path / "gone.keras").unlink()
     add_line(tmp_path, Removal.of(gone))
@@ -126,13 +126,13 @@ def test_what_is_not_listed(tmp_path):
 
 
 def test_a_line_that_names_no_checkpoint(tmp_path):
-    """Other files are none, whatever a journal says."""
+    """Other files are not checkpoints, whatever a journal says."""
     put(tmp_path, b"x", "train.py")
     assert names(tmp_path) == []
 
 
 def test_folders_below(tmp_path):
-    """As deep as the journal's names go."""
+    """As deep as the names in the journal."""
     put(tmp_path, b"x", "1/w.keras")
     (tmp_path / "2").mkdir()
     (tmp_path / "2" / "w.keras").write_bytes(b"xy")
@@ -143,7 +143,7 @@ def test_folders_below(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="makes links")
 def test_no_link_is_followed(tmp_path):
-    """Neither a file nor a folder may be one, nor is anything outside looked at."""
+    """Neither a file nor a folder may be a link, and nothing outside is read."""
     outside, folder = tmp_path / "outside", tmp_path / "folder"
     outside.mkdir()
     folder.mkdir()
@@ -157,7 +157,7 @@ def test_no_link_is_followed(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="makes links")
 def test_a_folder_that_is_a_link_itself(tmp_path):
-    """It is what the user gave."""
+    """The user named it, so it is followed."""
     (tmp_path / "folder").mkdir()
     put(tmp_path / "folder", b"x")
     (tmp_path / "link").symlink_to("folder")
@@ -165,7 +165,7 @@ def test_a_folder_that_is_a_link_itself(tmp_path):
 
 
 def test_a_journal_with_very_deep_names(tmp_path):
-    """No name makes the reader fall over, and folders that deep are looked into."""
+    """Such a name does not crash the reader, and folders that deep are searched."""
     add_line(tmp_path, record(b"x", "a/" * 2000 + "w.keras"))
     deep = tmp_path
     for _ in range(200):
@@ -177,7 +177,7 @@ def test_a_journal_with_very_deep_names(tmp_path):
 
 
 def test_numbers_that_no_table_holds(tmp_path):
-    """A foreign line with them is listed all the same."""
+    """A foreign line with such numbers is still listed."""
     huge = {"epoch": 10**30, "samples": -1, "value": 10**400, "time": "yesterday"}
     put(tmp_path, b"x", **huge, logs={"loss": 10**400, "odd": None})
     (one,) = found = list_checkpoints(tmp_path)
@@ -201,14 +201,14 @@ def test_numbers_that_no_table_holds(tmp_path):
     ],
 )
 def test_times(tmp_path, written, time):
-    """They know that they are UTC."""
+    """They are marked as UTC."""
     put(tmp_path, b"x", time=written)
     (one,) = list_checkpoints(tmp_path)
     assert one.time == (time and time.replace(tzinfo=timezone.utc))
 
 
 def test_kept_aside(tmp_path):
-    """A file that a later run kept under a second name has its place in time."""
+    """A file that a later run kept under a second name keeps its place in time."""
     old = put(tmp_path, b"old", "best.keras")
     (tmp_path / "best.run-one.keras").write_bytes(b"old")
     add_line(tmp_path, replace(old, path="best.run-one.keras"))
@@ -219,7 +219,7 @@ def test_kept_aside(tmp_path):
 
 
 def test_saves_under_way_are_waited_for(tmp_path):
-    """Those of this process."""
+    """Only saves of this process."""
     release = threading.Event()
 
     def save():
@@ -233,7 +233,7 @@ def test_saves_under_way_are_waited_for(tmp_path):
 
 
 def test_a_reader_beside_a_writer(tmp_path):
-    """A file is never seen without its line."""
+    """A file never appears without its line."""
     stop = threading.Event()
 
     def write():
@@ -262,7 +262,7 @@ def test_a_reader_beside_a_writer(tmp_path):
 
 @pytest.mark.slow
 def test_ten_thousand(tmp_path):
-    """Are listed in a moment, with one look at each and none into it."""
+    """Listing them takes a moment, looks at each file once, and opens none."""
     put_ten_thousand(tmp_path)
     began = time.perf_counter()
     found = list_checkpoints(tmp_path)
@@ -273,7 +273,7 @@ def test_ten_thousand(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="files that nobody may read")
 def test_no_file_is_read(tmp_path):
-    """A file's time of last access stays."""
+    """The time of a file's last access does not change."""
     put(tmp_path, b"x")
     os.utime(tmp_path / "w.weights.h5", (10, 20))
     list_checkpoints(tmp_path)

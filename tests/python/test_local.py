@@ -18,7 +18,7 @@ from modelcheckpoint.storage.local import LocalStorage
 
 @pytest.fixture
 def umask():
-    """Set the umask, for this test only."""
+    """Set the umask for this test only."""
     before = os.umask(0o022)
     yield os.umask
     os.umask(before)
@@ -28,7 +28,7 @@ def umask():
 
 
 def test_a_temporary_file_lies_beside_its_name(tmp_path):
-    """It is empty, ends as its name does, and a rename is enough."""
+    """It is empty, has the suffix of its name, and can be renamed in place."""
     storage = LocalStorage(str(tmp_path))
     with storage.staged("a/b/w.weights.h5", ".weights.h5") as staged:
         assert os.path.dirname(staged.path) == str(tmp_path / "a" / "b")
@@ -49,7 +49,7 @@ def test_permissions_are_the_umasks(tmp_path, umask, mask, mode):
 
 @posix
 def test_a_temporary_file_is_a_new_one(tmp_path):
-    """What lies at its place is neither written to nor deleted, not even by a link."""
+    """A file or link in its place is neither written to nor deleted."""
     storage = LocalStorage(str(tmp_path))
     with storage.staged("w.keras", ".keras") as staged:
         path = staged.path
@@ -63,7 +63,7 @@ def test_a_temporary_file_is_a_new_one(tmp_path):
 
 
 def test_a_temporary_file_is_gone_once_it_is_published(tmp_path):
-    """Nothing is left but the checkpoint and the journal."""
+    """Only the checkpoint and the journal are left."""
     save(LocalStorage(str(tmp_path)))
     assert files(tmp_path) == [JOURNAL, "w.keras"]
     assert (tmp_path / "w.keras").read_bytes() == NEW
@@ -71,7 +71,7 @@ def test_a_temporary_file_is_gone_once_it_is_published(tmp_path):
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, OSError])
 def test_a_temporary_file_is_gone_after_an_exception(tmp_path, error):
-    """Whatever ends the model's own save, the folder is as it was."""
+    """However the model's own save ends, the folder is as before."""
     (tmp_path / "w.keras").write_bytes(OLD)
     storage = LocalStorage(str(tmp_path))
     before = descriptors()
@@ -83,7 +83,7 @@ def test_a_temporary_file_is_gone_after_an_exception(tmp_path, error):
 
 
 def test_a_temporary_file_that_somebody_deleted(tmp_path):
-    """A model's save that removes the file is an error of the seal, and no other."""
+    """If a model's save deletes the file, sealing it raises, and nothing else."""
     storage = LocalStorage(str(tmp_path))
     with storage.staged("w.keras", ".keras") as staged:
         os.unlink(staged.path)
@@ -96,7 +96,7 @@ def test_a_temporary_file_that_somebody_deleted(tmp_path):
 
 @pytest.mark.parametrize("size", [1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20])
 def test_a_seal_measures_the_whole_file(tmp_path, size):
-    """Size and checksum are those of all bytes, read in however many pieces."""
+    """Size and checksum cover all bytes, in however many pieces they are read."""
     storage, data = LocalStorage(str(tmp_path)), os.urandom(size)
     expected = Digest(size, f"{crc32(data):08x}")
     with storage.staged("x.keras", ".keras") as staged:
@@ -107,14 +107,14 @@ def test_a_seal_measures_the_whole_file(tmp_path, size):
 
 
 def test_an_empty_file_is_not_sealed(tmp_path):
-    """A model whose own save writes nothing does not get an empty checkpoint."""
+    """If a model's own save writes nothing, no empty checkpoint appears."""
     with pytest.raises(OSError, match="wrote nothing"):
         save(LocalStorage(str(tmp_path)), data=b"")
     assert files(tmp_path) == [JOURNAL]
 
 
 def test_a_checksum_has_eight_digits(tmp_path):
-    """Zeros in front are written."""
+    """Leading zeros are written."""
     (tmp_path / "x").write_bytes(data := b"\xff\xff\xff\xff")
     assert crc32(data) == 0xFFFFFFFF
     (tmp_path / "zero").write_bytes(b"\x9d\x0a\xd9\x6d")
@@ -124,7 +124,7 @@ def test_a_checksum_has_eight_digits(tmp_path):
 
 
 def test_there_is_nothing_to_measure(tmp_path):
-    """A missing file, a folder and a name below a file are None."""
+    """The digest of a missing file, a folder or a name below a file is None."""
     storage = LocalStorage(str(tmp_path))
     (tmp_path / "file").write_bytes(OLD)
     (tmp_path / "folder").mkdir()
@@ -139,7 +139,7 @@ def test_there_is_nothing_to_measure(tmp_path):
 
 @pytest.mark.parametrize("name", ["w.keras", "a/w.keras", "a/b/c/w.keras"])
 def test_publishing_into_folders(tmp_path, name):
-    """Folders on the way are made, and a file that is there is replaced."""
+    """Missing folders are made, and an existing file is replaced."""
     storage = LocalStorage(str(tmp_path / "new"), depth=3)
     save(storage, name, OLD)
     save(storage, name, NEW)
@@ -150,7 +150,7 @@ def test_publishing_into_folders(tmp_path, name):
 
 @posix
 def test_publishing_replaces_a_link_and_not_its_target(tmp_path):
-    """A checkpoint's name that is a link becomes a file; what it pointed to stays."""
+    """If the name is a link, it becomes a file; the link's target stays."""
     (tmp_path / "elsewhere").write_bytes(OLD)
     os.symlink(tmp_path / "elsewhere", tmp_path / "w.keras")
     save(LocalStorage(str(tmp_path)))
@@ -159,7 +159,7 @@ def test_publishing_replaces_a_link_and_not_its_target(tmp_path):
 
 
 def test_a_large_file_is_whole(tmp_path):
-    """Beyond what is flushed at once nothing is lost, and the size and checksum fit."""
+    """Beyond the amount flushed at once, nothing is lost; size and checksum match."""
     data = bytes(range(256)) * (1 << 17)  # 32 MiB
     storage = LocalStorage(str(tmp_path))
     with storage.staged("w.keras", ".keras") as staged:

@@ -1,4 +1,4 @@
-"""`storage/local_trees.py`: folders of files, each of which is one checkpoint."""
+"""`storage/local_trees.py`: folders of files; each folder is one checkpoint."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def entry_names(storage, depth=1):
 
 
 def test_a_tree_is_one_entry(tmp_path):
-    """Nothing in it is one; its size is that of all its files."""
+    """Nothing inside it is an entry; its size is the sum of all its files."""
     storage = LocalStorage(str(tmp_path), 1)
     save(storage, "a/w.orbax", {**NEW, "x.keras": b"y", "inner.orbax/z": b"z"})
     fill(tmp_path, {"w.keras": b"file", "file.orbax": b"a file"})
@@ -55,7 +55,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_tree_is_told_from_the_one_before(tmp_path, change):
-    """By any change in it; it is then not deleted as the one that was listed."""
+    """Any change makes it another tree, which is not deleted as the listed one."""
     storage = LocalStorage(str(tmp_path))
     save(storage)
     os.utime(tmp_path / "w.orbax" / "0/e/f", (0, 0))
@@ -68,7 +68,7 @@ def test_a_tree_is_told_from_the_one_before(tmp_path, change):
 
 
 def test_a_tree_with_its_digest(tmp_path):
-    """It is that of all files, their names, sizes and checksums."""
+    """It covers all files: their names, sizes and checksums."""
     storage = LocalStorage(str(tmp_path))
     save(storage)
     assert digest_of(storage, "w.orbax") == digest_of_files(NEW)
@@ -91,7 +91,7 @@ def test_a_tree_with_its_digest(tmp_path):
 @posix
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/etc", path)])
 def test_what_is_no_file_makes_a_tree_damaged(tmp_path, make):
-    """It is not opened, the tree has no digest, and yet it can be deleted."""
+    """The other thing is not opened, the tree has no digest, and it can be deleted."""
     storage = LocalStorage(str(tmp_path))
     save(storage)
     make(tmp_path / "w.orbax" / "0" / "other")
@@ -105,7 +105,7 @@ def test_what_is_no_file_makes_a_tree_damaged(tmp_path, make):
 
 @posix
 def test_a_tree_behind_a_link(tmp_path):
-    """It is none, whether it is a link itself or lies below one."""
+    """A link is not a tree, and neither is anything behind one."""
     fill(tmp_path / "elsewhere" / "w.orbax", OLD)
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -120,12 +120,12 @@ def test_a_tree_behind_a_link(tmp_path):
         storage.entry("a/w.orbax")
 
 
-# Trees that are made to do harm
+# Malicious trees
 
 
 @posix
 def test_a_tree_with_folders_in_folders(tmp_path, monkeypatch):
-    """It is passed over; the others are there."""
+    """It is skipped; the others are listed."""
     storage = LocalStorage(str(tmp_path))
     save(storage, "x.orbax")
     with nested(tmp_path / "w.orbax", monkeypatch, 3000):
@@ -136,7 +136,7 @@ def test_a_tree_with_folders_in_folders(tmp_path, monkeypatch):
 
 
 def test_a_tree_with_too_many_files(tmp_path, monkeypatch):
-    """It is passed over, too."""
+    """It is skipped, too."""
     monkeypatch.setattr("modelcheckpoint.storage.walker._MOST", 10)
     storage = LocalStorage(str(tmp_path))
     fill(tmp_path / "w.orbax", {str(number): b"x" for number in range(11)})
@@ -149,7 +149,7 @@ def test_a_tree_with_too_many_files(tmp_path, monkeypatch):
 
 
 def test_a_tree_is_deleted(tmp_path):
-    """With the folders above that are left empty; once."""
+    """Folders above it that become empty are deleted, too; it is deleted once."""
     storage = LocalStorage(str(tmp_path), 1)
     save(storage, "a/w.orbax")
     entry = storage.entry("a/w.orbax")
@@ -161,7 +161,7 @@ def test_a_tree_is_deleted(tmp_path):
 
 @posix
 def test_a_tree_is_deleted_in_one_step(tmp_path):
-    """It loses its name, durably, before anything in it goes."""
+    """Its name is removed, durably, before anything in it."""
     save(LocalStorage(str(tmp_path)))
     system = FaultyOS()
     storage = LocalStorage(str(tmp_path), system=system)
@@ -172,7 +172,7 @@ def test_a_tree_is_deleted_in_one_step(tmp_path):
 
 @posix
 def test_a_tree_that_cannot_be_deleted_whole(tmp_path):
-    """Its name is gone all the same, and the rest goes the next time."""
+    """Its name is gone even so, and the rest is deleted the next time."""
     save(LocalStorage(str(tmp_path)))
     for failing in ("unlink", "rmdir", "fsync"):
         system = FaultyOS()
@@ -196,7 +196,7 @@ def test_a_tree_that_cannot_be_deleted_whole(tmp_path):
 @posix
 @pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
 def test_a_second_name(tmp_path, links):
-    """It holds the same when the first gets something else; its files are no copies."""
+    """It keeps its contents when the first name gets others, with or without links."""
     storage = LocalStorage(str(tmp_path), system=os if links else WithoutLinks())
     save(storage, files=OLD)
     (tmp_path / "w.orbax" / "folder").mkdir()
