@@ -22,7 +22,7 @@ def paths(entries, **sizes):
 
 
 def test_the_newest_line_that_fits():
-    """An older line is right where the newest has another size."""
+    """An older line is right if the newest has another size."""
     old = record(bytes=6, epoch=1)
     new = record(bytes=7, crc32="2", epoch=2)
     assert [d.record for d in described([old, new], {"w.keras": 6})] == [old]
@@ -32,27 +32,27 @@ def test_the_newest_line_that_fits():
 
 
 def test_the_same_size_each_time():
-    """The newest line is taken, unless a later one says that its file never came."""
+    """The newest line counts, unless a later one says that its file never came."""
     old, new = record(epoch=1), record(crc32="00000002", epoch=2)
     assert [d.record for d in described([old, new], {"w.keras": 6})] == [new]
     never = Removal.of(new)
     assert [d.record for d in described([old, new, never], {"w.keras": 6})] == [old]
-    # All are said to be gone, and a file is there: the newest is the likeliest.
+    # All are said to be gone, but a file is there: the newest is the most likely.
     gone = [old, Removal.of(old), new, never]
     assert [d.record for d in described(gone, {"w.keras": 6})] == [new]
 
 
 def test_removed_and_saved_again():
-    """A removal speaks of the lines before it."""
+    """A removal concerns only the lines before it."""
     one = record()
     assert paths([one, Removal.of(one), one], **{"w.keras": 6}) == ["w.keras"]
 
 
 def test_the_order_of_saving():
-    """Not that of names: each has the place of the line that describes it."""
+    """Not sorted by name: each file has the place of the line that describes it."""
     lines = [record("b"), record("a", "2"), record("c", "3"), record("b", "4")]
     assert paths(lines, a=6, b=6, c=6) == ["a", "c", "b"]
-    # Two files that hold the same are two saves.
+    # Two files with equal contents are two saves.
     assert paths([record("a"), record("b"), record("a", "2")], a=6, b=6) == ["b", "a"]
 
 
@@ -74,7 +74,7 @@ def test_what_was_kept_aside():
 
 
 def test_the_best():
-    """By value and mode; the earlier of equals; never NaN."""
+    """By value and mode; of equal ones the earlier; never NaN."""
     values = [0.5, 0.25, math.nan, 0.25, None, -math.inf]
     records = [record(str(n), value=value) for n, value in enumerate(values)]
     assert best_record(records).path == "1"
@@ -84,7 +84,7 @@ def test_the_best():
 
 
 def test_the_best_of_the_newest_monitor():
-    """Values of another quantity cannot be compared with it."""
+    """Values of another monitor cannot be compared."""
     loss = record("a", value=0.01, monitor="loss")
     accuracy = [
         record(str(n), value=v, monitor="acc", mode="max", logs={"loss": v})
@@ -101,12 +101,12 @@ def test_the_best_of_the_newest_monitor():
     ("monitor", "value"), [("val_loss", 0.5), ("loss", 2), ("acc", None)]
 )
 def test_what_a_record_knows(monitor, value):
-    """The monitored value, or any in its logs."""
+    """The monitored value, or any value in its logs."""
     assert value_of(record(value=0.5, logs={"loss": 2}), monitor) == value
 
 
 def test_thousands_of_lines_of_one_name():
-    """Each costs the same, and so do removals."""
+    """Each line costs the same, and so does each removal."""
     entries = []
     for number in range(20_000):
         entries.append(record(crc32=f"{number:08x}"))

@@ -26,18 +26,18 @@ def machine(free):
 
 
 def test_the_machine_alone(tmp_path):
-    """Without cgroups it is what the machine has available."""
+    """Without cgroups, it is the machine's available memory."""
     assert available_memory(put(tmp_path, machine(8 * MB))) == 8 * MB
 
 
 def test_nothing_tells(tmp_path):
-    """On another system than Linux nobody knows."""
+    """On systems other than Linux, it is unknown."""
     assert available_memory(str(tmp_path)) is None
 
 
 @pytest.mark.parametrize("limit", [str(5 * MB), "max"])
 def test_cgroup_v2(limit, tmp_path):
-    """The tightest on the way up counts; cached files count as free."""
+    """The tightest limit on the way up counts; cached files count as free."""
     groups = {
         "proc/self/cgroup": "0::/a/b\n",
         "sys/fs/cgroup/a/b/memory.max": f"{limit}\n",
@@ -51,7 +51,7 @@ def test_cgroup_v2(limit, tmp_path):
 
 
 def test_cgroup_v1(tmp_path):
-    """Version 1 has other names, and a number beyond all machines for no limit."""
+    """Version 1 has other names, and an enormous number for no limit."""
     groups = {
         "proc/self/cgroup": "5:cpu,memory:/docker/x\n4:freezer:/y\n",
         "sys/fs/cgroup/memory/docker/x/memory.limit_in_bytes": f"{6 * MB}\n",
@@ -63,7 +63,7 @@ def test_cgroup_v1(tmp_path):
 
 
 def test_a_container_that_shows_its_own_cgroup_as_the_root(tmp_path):
-    """The path is the one outside, which is not there; the limit is at the root."""
+    """The path is valid only outside; the limit is at the root."""
     groups = {
         "proc/self/cgroup": "0::/kubepods/pod1/c\n",
         "sys/fs/cgroup/memory.max": f"{3 * MB}\n",
@@ -74,6 +74,6 @@ def test_a_container_that_shows_its_own_cgroup_as_the_root(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
 def test_on_this_machine():
-    """Here, too, there is some, and no more than there is in all."""
+    """There is some here, too, and no more than the machine has."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert 0 < available_memory() <= total

@@ -31,7 +31,7 @@ keras = pytest.importorskip("keras")
 
 pytestmark = [
     pytest.mark.slow,
-    # Keras advises against HDF5, and tells what its HDF5 files do not restore.
+    # Keras advises against HDF5, and we warn of what it does not restore.
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 KERAS_2 = keras.__version__.startswith("2.")
@@ -47,8 +47,8 @@ class Run:
     saved: dict[str, State | CheckpointError] = field(default_factory=dict)
     unsaved: set[str] = field(default_factory=set)  # the formats where Keras failed
     first: dict[str, bool] = field(default_factory=dict)  # were the first files equal?
-    held: dict[str, bool] = field(default_factory=dict)  # is training in a snapshot?
-    loads: dict[str, bool] = field(default_factory=dict)  # where that is the question
+    held: dict[str, bool] = field(default_factory=dict)  # do snapshots stay as taken?
+    loads: dict[str, bool] = field(default_factory=dict)  # for cells that depend on it
 
     def cell(self, suffix: str) -> str:
         cell = self.case.cell(self.K, suffix)
@@ -64,12 +64,12 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(request, tmp_path_factory):
-    """One fit for the four tests of a model: to trace it takes longer than they do."""
+    """One fit for the four tests of a model: tracing it takes longer than they do."""
     module, name = request.param
     run = Run(pytest.importorskip(module), CASES[name], tmp_path_factory.mktemp(name))
     if KERAS_2 and not run.case.keras2:
         pytest.skip("a model of Keras 3")
-    gc.collect()  # the model before it, over which later collections would pass
+    gc.collect()  # the previous model, which later collections would skip
     with run.case.policy(run.K):
         train_for_all(run)
         yield run
@@ -80,7 +80,7 @@ def train_for_all(run):
     try:
         train(run, SUFFIXES, possible)
     except CheckpointError:
-        for suffix in SUFFIXES:  # one by one, to tell which of them it is
+        for suffix in SUFFIXES:  # one by one, to find out which one it is
             try:
                 train(run, [suffix], [suffix] if suffix in possible else [])
             except CheckpointError as error:
@@ -88,7 +88,7 @@ def train_for_all(run):
 
 
 def test_it_comes_back_or_is_an_error(run, suffix):
-    """The model comes back as it was from a file equal to Keras' own, or not at all."""
+    """The model comes back unchanged from a file equal to Keras' own, or not at all."""
     if run.cell(suffix) == ERROR:
         check_error(run, suffix)
     else:
@@ -96,7 +96,7 @@ def test_it_comes_back_or_is_an_error(run, suffix):
 
 
 def pytest_generate_tests(metafunc):
-    """Try each model on Keras 3; on tf_keras one, and those that differ there."""
+    """Try each model on Keras 3; on tf_keras only one, and those that differ there."""
     everywhere = metafunc.config.getoption("keras2") == "all"
     rows = [("keras", name) for name in CASES] + [
         ("tf_keras", name)
@@ -115,9 +115,9 @@ def check_file(run, suffix):
     assert run.held.get(suffix, True), "a snapshot holds what was trained since"
     skip_what_keras_cannot(run, suffix)
     ours, state = load(run, "ours", suffix), run.saved[suffix]
-    # Some of what Keras writes today, older ones fail to.
+    # Older versions of Keras fail to write some of what today's writes.
     if run.cell(suffix) != MENDED and suffix not in run.unsaved:
-        # As it is the same, Keras' own file loads, and gives what ours does.
+        # As both are the same, Keras' own file loads with the same result.
         assert contents(run.path("ours", suffix)) == contents(run.path("keras", suffix))
     if run.case.inexact:
         own = load(run, "keras", suffix)
@@ -135,10 +135,10 @@ def check_file(run, suffix):
 
 
 def skip_what_keras_cannot(run, suffix):
-    """Skip where Keras does not load a file that is its own, as in older Keras 3."""
+    """Skip if Keras does not load its own file, as in older Keras 3."""
     if not run.case.fragile or suffix == ".hdf5":
         return
-    # The two full models are rebuilt from one config: where it fails, both do.
+    # Both full models are rebuilt from one config: if that fails, both fail.
     if keras_own(run, ".keras" if suffix == ".h5" else suffix) is not None:
         return
     if run.cell(suffix) == FILE and suffix not in run.unsaved:
@@ -165,7 +165,7 @@ def check_error(run, suffix):
 
 
 def train(run, suffixes, possible):
-    """Fit for two epochs with our callbacks; at the same moments let Keras save."""
+    """Fit for two epochs with our callbacks; let Keras save at the same moments."""
     (x, y), model = run.case.data(run.K), run.case.make(run.K)
     callbacks = {
         suffix: callback(run, run.path("ours", suffix), suffix) for suffix in possible
@@ -185,18 +185,18 @@ def train(run, suffixes, possible):
                 first[suffix] = contents(run.path("ours", suffix))
         if epoch == 0:
             snapshots.take(model)
-        else:  # what was trained since is not in them
+        else:  # later training is not in them
             for suffix, found in snapshots.contents().items():
                 run.held[suffix] = found == first[suffix]
 
     last = run.K.callbacks.LambdaCallback(on_epoch_end=save)
-    # HDF5 first: a format must not change the model that the others save.
+    # HDF5 first: saving a format must not change the model for the others.
     order = [
         callbacks[s] for s in (".h5", ".hdf5", ".keras", ".weights.h5") if s in possible
     ]
     feed = one_batch(x, y) if model.run_eagerly else {"x": x, "y": y, "batch_size": 4}
     model.fit(**feed, epochs=2, verbose=0, callbacks=[*order, last])
-    # At its end fit may put other weights into the model: with EMA it does.
+    # At its end, fit may put other weights into the model, as with EMA.
     for variable, value in zip(variables_of(model), weights):
         variable.assign(value)
     kind = type(model.optimizer).__name__
@@ -205,11 +205,11 @@ def train(run, suffixes, possible):
 
 
 def one_batch(x, y):
-    """Return what feeds `fit` the first batch, ready: only its values matter here.
+    """Return arguments that feed `fit` the first batch: only its values matter here.
 
-    What is not traced takes each step anew, so one in an epoch is enough.
+    Eager models trace nothing, so one step in an epoch is enough.
     """
-    tf = pytest.importorskip("tensorflow")  # the models of no other are run eagerly
+    tf = pytest.importorskip("tensorflow")  # only TensorFlow's models are run eagerly
     return {"x": tf.data.Dataset.from_tensors((first_batch(x), first_batch(y)))}
 
 
@@ -222,7 +222,7 @@ def save_by_keras_if_it_can(run, model, suffix):
 
 
 def alike(run, suffix):
-    """Return whether our file is Keras' own, where that is asked and can be told."""
+    """Return whether our file equals Keras' own, if required and possible to check."""
     if run.cell(suffix) != FILE or suffix in run.unsaved:
         return True
     return contents(run.path("ours", suffix)) == contents(run.path("keras", suffix))
@@ -237,7 +237,7 @@ def callback(run, path, suffix):
 
 
 def keras_own(run, suffix):
-    """Return what comes back from Keras' own file, or None if not the model."""
+    """Return what comes back from Keras' own file; None if that is not the model."""
     if suffix in run.unsaved:
         return None
     try:
@@ -268,12 +268,12 @@ def load(run, who, suffix):
     x, _ = case.data(K)
     if suffix in (".keras", ".h5"):
         arguments = {} if case.safe_mode else {"safe_mode": False}
-        # The first versions of Keras 3 do not hand `custom_objects` on to HDF5.
+        # The first versions of Keras 3 do not pass `custom_objects` on to HDF5.
         with K.utils.custom_object_scope(case.custom_objects(K)):
             model = K.models.load_model(path, **arguments)
     else:
         model = case.make(K)
-        before = predict(K, model, x)  # which builds it
+        before = predict(K, model, x)  # this also builds it
         model.optimizer.build(model.trainable_variables)
         model.load_weights(path)
     slots, predicted = slots_of(K, model), predict(K, model, x)

@@ -19,7 +19,7 @@ no_number = st.sampled_from([None, math.nan, math.inf, -math.inf])
 
 @given(no_number, st.none() | st.floats(), modes)
 def test_what_is_no_finite_number_never_improves(value, best, mode):
-    """A diverged epoch is not better than anything, not even than nothing."""
+    """A diverged epoch is better than nothing else, not even than no value."""
     assert not improves(value, best, mode)
 
 
@@ -31,7 +31,7 @@ def test_the_first_finite_value_improves(value, best, mode):
 
 @given(finite, finite, modes)
 def test_improves_is_antisymmetric(one, other, mode):
-    """Of two different values exactly one improves on the other; of equal ones none."""
+    """Of two different values, exactly one improves on the other; if equal, neither."""
     found = [improves(one, other, mode), improves(other, one, mode)]
     assert sum(found) == (one != other)
 
@@ -54,12 +54,12 @@ def test_following_improvements_ends_at_the_best(values, mode):
 
 
 def test_a_whole_number_beyond_all_floats_is_no_error():
-    """A custom loop or a foreign journal may bring any whole number of any size."""
+    """A custom loop or a foreign journal may contain whole numbers of any size."""
     assert isinstance(improves(10**400, None, "min"), bool)
 
 
 # The default name of each class in `keras.metrics` of Keras 3.15, and the direction
-# that it states, or that its meaning has where it states none.
+# that it states or, if it states none, that follows from its meaning.
 KERAS = {
     "auc": "max",
     "accuracy": "max",
@@ -112,7 +112,7 @@ KERAS = {
 
 @pytest.mark.parametrize("name", KERAS)
 def test_the_names_of_keras_own_metrics(name):
-    """Each is known, as it is, in validation, and where Keras numbers a second one."""
+    """Each is known: plain, in validation, and when Keras numbers a second one."""
     for spelled in (name, f"val_{name}", f"{name}_1", f"val_{name}_12", f"out_{name}"):
         assert direction_of(spelled) == KERAS[name], spelled
 
@@ -144,19 +144,19 @@ DOWN = """
 
 @pytest.mark.parametrize("name", UP.split())
 def test_common_names_that_go_up(name):
-    """More is better for scores, under the names that people give them."""
+    """More is better for scores, under their common names."""
     assert direction_of(name) == "max"
 
 
 @pytest.mark.parametrize("name", DOWN.split())
 def test_common_names_that_go_down(name):
-    """Less is better for losses and errors, also for the loss of a score."""
+    """Less is better for losses and errors, even for the loss of a score."""
     assert direction_of(name) == "min"
 
 
 @pytest.mark.parametrize("name", ["", "_", "lr", "learning_rate", "x", "reward", "42"])
 def test_names_that_tell_nothing(name):
-    """What is not known is not guessed."""
+    """Unknown names are not guessed."""
     assert direction_of(name) is None
 
 
@@ -164,14 +164,14 @@ def test_names_that_tell_nothing(name):
     "name", ["distance_accuracy", "error_type_accuracy", "entropy_auc"]
 )
 def test_an_output_named_like_a_loss(name):
-    """Keras writes an output's name in front of a metric's: the metric decides."""
+    """Keras puts an output's name before the metric's name; the metric decides."""
     assert direction_of(name) == "max"
 
 
 @settings(max_examples=200)
 @given(st.text(max_size=40))
 def test_any_name_has_an_answer(name):
-    """No name raises, and `val_` in front of a name changes nothing."""
+    """No name raises, and a leading `val_` changes nothing."""
     assert direction_of(name) in ("min", "max", None)
     assert direction_of(f"val_{name}") == direction_of(name)
 
@@ -184,13 +184,13 @@ EARLIER = replace(RECORD, run="earlier", value=0.3)
 )
 @pytest.mark.parametrize("save_best_only", [True, False])
 def test_a_better_checkpoint_of_an_earlier_run(value, outlasts, save_best_only):
-    """It outlasts a worse one, and one without a value, that takes its name."""
+    """It is kept if the one that takes its name is worse or has no value."""
     new = replace(RECORD, run="new", value=value)
     assert is_to_outlast(EARLIER, new, [EARLIER], save_best_only) == outlasts
 
 
 def test_what_was_never_the_best_of_its_run():
-    """Where every epoch is saved, only the best of a run is worth a second name."""
+    """If every epoch is saved, only the best of a run is worth a second name."""
     new = replace(RECORD, run="new", value=0.5)
     best = replace(EARLIER, path="best.keras", value=0.2)
     assert not is_to_outlast(EARLIER, new, [EARLIER, best], save_best_only=False)
