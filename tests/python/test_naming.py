@@ -1,4 +1,4 @@
-"""`decide/naming.py`: what may stand in a template, and how it is filled."""
+"""`decide/naming.py`: what a template may contain, and how it is filled."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def fill(text, **values):
 
 
 def test_the_name_of_the_keras_documentation():
-    """The name that every tutorial shows is filled with epoch and loss."""
+    """The name in every tutorial is filled with epoch and loss."""
     name = "weights.{epoch:02d}-{val_loss:.2f}.hdf5"
     assert fill(name, epoch=3, val_loss=0.12345) == "weights.03-0.12.hdf5"
 
@@ -37,7 +37,7 @@ def test_the_name_of_the_keras_documentation():
     ],
 )
 def test_fields_are_filled_as_python_formats_them(text, path):
-    """Fields take Python's formats for numbers, doubled braces stand for one."""
+    """Fields take Python's formats for numbers; doubled braces stand for one."""
     values = {"epoch": 7, "val_loss": 0.5, "step": 12.0, "top-k": 3}
     assert fill(text, **values) == path
 
@@ -65,7 +65,7 @@ def test_fields_are_filled_as_python_formats_them(text, path):
     ],
 )
 def test_the_folder_ends_before_the_first_field(text, folder, path):
-    """What no field can change is the folder, the rest is a name within it."""
+    """The part that no field can change is the folder; the rest is a name within it."""
     template = Template(text)
     name = template.fill({"epoch": 1, "val_loss": 0.5})
     assert (template.folder, name.path) == (folder, path)
@@ -88,7 +88,7 @@ def test_the_folder_ends_before_the_first_field(text, folder, path):
     ],
 )
 def test_any_metric_can_stand_in_a_name(name, spec, written):
-    """What stands before the format is a key of `logs`; its number alone is written."""
+    """The text before the format is a key of `logs`; only its number is written."""
     template = Template(f"a/w-{{{name}{spec}}}.keras")
     assert (template.folder, template.fields, template.depth) == ("a", (name,), 0)
     assert template.fill({name: 0.5}).path == f"w-{written}.keras"
@@ -96,7 +96,7 @@ def test_any_metric_can_stand_in_a_name(name, spec, written):
 
 
 def test_the_home_folder(monkeypatch):
-    """`~` is the home folder, in front only."""
+    """`~` is the home folder, but only at the front."""
     monkeypatch.setenv("HOME", "/home/me")
     assert Template("~/a/{epoch}.keras").folder == "/home/me/a"
     assert Template("~/a/{epoch}.keras").text == "~/a/{epoch}.keras"
@@ -105,7 +105,7 @@ def test_the_home_folder(monkeypatch):
 
 
 def test_a_home_folder_with_braces(monkeypatch):
-    """Braces in the home folder's own name are no fields."""
+    """Braces in the home folder's own name are not fields."""
     monkeypatch.setenv("HOME", "/home/{me}")
     template = Template("~/{epoch}.keras")
     assert (template.folder, template.fields) == ("/home/{me}", ("epoch",))
@@ -123,13 +123,13 @@ def test_a_home_folder_with_braces(monkeypatch):
     ],
 )
 def test_fields_and_tail(text, fields, tail):
-    """Each field is listed once, and the tail is what stands after the last."""
+    """Each field is listed once; the tail is the text after the last one."""
     template = Template(text)
     assert (template.fields, template.tail) == (fields, tail)
 
 
 def test_a_doubled_brace_does_not_cut_the_tail():
-    """The tail ends in all literal text there is after the last field."""
+    """The tail ends with all literal text after the last field."""
     assert Template("{epoch}.{{x}}.keras").tail.endswith(".keras")
     assert Template("w.keras}}").tail.endswith(".keras}")
 
@@ -144,20 +144,20 @@ def test_a_doubled_brace_does_not_cut_the_tail():
     ],
 )
 def test_a_missing_value_is_written_as_nan(text, path):
-    """A field without a value stops nothing, and is listed once."""
+    """A missing value raises no error, and is listed once."""
     template = Template(text)
     name = template.fill({})
     assert (name.path, name.missing) == (path, template.fields)
 
 
 def test_only_what_is_missing_is_listed():
-    """A value that is there, even NaN, is not missing."""
+    """An existing value, even NaN, is not missing."""
     name = Template("{a}-{b}-{c}-{d}").fill({"b": 1, "d": math.nan, "e": 2})
     assert (name.path, name.missing) == ("nan-1-nan-nan", ("a", "c"))
 
 
 def test_a_value_that_its_format_cannot_write_is_nan():
-    """`d` writes whole numbers, also those that are floats, and no others."""
+    """`d` writes whole numbers, even if they are floats, and no others."""
     template = Template("{step:d}.keras")
     assert template.fill({"step": 3.0}).path == "3.keras"
     assert template.fill({"step": 3.5}).path == "nan.keras"
@@ -169,21 +169,21 @@ def test_a_value_that_its_format_cannot_write_is_nan():
     ("spec", "value"), [("", 10**300), (":.2f", 1e300), (":,d", -(10**250))]
 )
 def test_a_value_that_no_name_can_hold_is_nan(spec, value):
-    """More digits than a name may have bytes would end training at the save."""
+    """Otherwise, a number with more digits than fit in a name would end training."""
     name = Template(f"{{x{spec}}}.keras").fill({"x": value})
     assert (name.path, name.missing) == ("nan.keras", ("x",))
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t\n"])
 def test_a_template_is_not_empty(text):
-    """Blank text names no file."""
+    """Blank text does not name a file."""
     with pytest.raises(ValueError, match="`filepath` must be a non-empty string"):
         Template(text)
 
 
 @pytest.mark.parametrize("text", ["{", "}", "a{epoch.keras", "a}b", "{epoch:{", "{a!}"])
 def test_braces_are_balanced(text):
-    """The message tells how a literal brace is written."""
+    """The message says how to write a literal brace."""
     with pytest.raises(ValueError, match=r"balanced braces.*\{\{ or \}\}"):
         Template(text)
 
@@ -205,7 +205,7 @@ def test_braces_are_balanced(text):
     ],
 )
 def test_a_field_is_a_name(text):
-    """Positions, attributes, items, conversions and slips are no keys of `logs`."""
+    """Positions, attributes, items, conversions and typos are not keys of `logs`."""
     with pytest.raises(ValueError, match="only named fields such as"):
         Template(f"w.{text}.keras")
 
@@ -215,7 +215,7 @@ SPECS = r"s q 5s c />9 \>9 101 0101d .101f 9999999999 d! {epoch} %Y-%m ,b .2d >>
 
 @pytest.mark.parametrize("spec", SPECS.split())
 def test_a_format_is_one_for_numbers(spec):
-    """Text formats, slashes as fill and sizes beyond all use are refused."""
+    """Text formats, slashes as fill and huge sizes are refused."""
     with pytest.raises(ValueError, match="`filepath` must have"):
         Template(f"w.{{epoch:{spec}}}.keras")
 
@@ -232,7 +232,7 @@ def test_what_python_itself_refuses_is_told_in_our_words(text):
 
 
 def test_a_counter_is_a_whole_number():
-    """`.2d` never works; a fraction's format works for counters too."""
+    """`.2d` never works; a format for fractions works for counters, too."""
     assert fill("{epoch:.1f}", epoch=2) == "2.0"
     assert fill("{epoch:x}", epoch=255) == "ff"
 
@@ -241,20 +241,20 @@ def test_a_counter_is_a_whole_number():
     "text", ["{epoch}/../w.keras", "a/{epoch}/..", "{a}/b/../../.."]
 )
 def test_a_name_stays_in_its_folder(text):
-    """Behind a field `..` could lead anywhere, and is refused at once."""
+    """After a field, `..` could lead anywhere, so it is refused at once."""
     with pytest.raises(ValueError, match="must not leave its folder"):
         Template(text)
 
 
 @pytest.mark.parametrize("text", ["http://b/w.keras", "file:///w", "a+b-1.c://x"])
 def test_a_url_of_no_store_is_no_path(text):
-    """It gets a sentence of its own instead of a folder named `http:`."""
+    """It gets its own message, instead of a folder named `http:`."""
     with pytest.raises(ValueError, match="path on this machine"):
         Template(text)
 
 
 def test_an_address():
-    """Its folder begins with the bucket; below it nothing differs from a path."""
+    """Its folder begins with the bucket; the rest is as in a path."""
     template = Template("s3://bucket/run/a-{epoch}/w.keras")
     assert template.folder == template.given_folder == "s3://bucket/run"
     assert template.fill({"epoch": 7}).path == "a-7/w.keras"
@@ -264,21 +264,21 @@ def test_an_address():
 
 
 def test_a_null_character():
-    """No file system takes it, and the message says so."""
+    """No file system allows it, and the message says so."""
     with pytest.raises(ValueError, match="null character"):
         Template("a\0.keras")
 
 
 @pytest.mark.parametrize("field", ["batch", "samples"])
 def test_batches_have_no_meaning_at_the_end_of_an_epoch(field):
-    """Without an integer `save_freq` nobody counts them."""
+    """Without an integer `save_freq`, nobody counts them."""
     Template(f"{{{field}}}.keras", counts_batches=True)
     with pytest.raises(ValueError, match="only with an integer `save_freq`"):
         Template(f"{{{field}}}.keras", counts_batches=False)
 
 
 def test_a_name_that_is_too_long():
-    """Bytes count, and each name on the way counts by itself."""
+    """Bytes count, and each name along the path counts separately."""
     fits = "a" * (LONGEST_NAME - 6) + ".keras"
     assert fill(f"{'b' * LONGEST_NAME}/{{epoch}}/{fits}", epoch=1).endswith(fits)
     for text in ("a" + fits, f"{fits}a/w.keras", "ä" * 130, "a{epoch}" + fits):
@@ -291,7 +291,7 @@ def test_a_name_that_is_too_long():
     [("{epoch}", "1"), ("{epoch:02d}", "01"), ("{x:.1f}", "0.5"), ("{x:.3f}", "0.500")],
 )
 def test_a_name_is_as_long_as_its_numbers(field, written):
-    """What counts is its length with a number; `nan` is longer, or shorter."""
+    """Its length with a number counts; `nan` can be longer or shorter."""
     rest = "a" * (LONGEST_NAME - len(written) - len(".keras")) + ".keras"
     for text in (f"{field}{rest}", f"{field}{rest}/w.keras"):
         name = fill(text, epoch=1, x=0.5).split("/")[0]

@@ -1,4 +1,4 @@
-"""`decide/naming.py` on any text, any format and any number."""
+"""`decide/naming.py` with any text, any format and any number."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ specs = st.builds(
     ),
 )
 
-# Text that looks like a template more often than not.
+# Text that usually looks like a template.
 texts = st.lists(
     st.sampled_from(
         ["{epoch}", "{val_loss:.2f}", "{epoch:.>3}", "{x:_b}", "{{", "}}", "{", "}"]
@@ -54,7 +54,7 @@ def works(spec, *values):
 @settings(max_examples=300)
 @given(specs, st.lists(numbers | st.just(math.nan), max_size=5))
 def test_a_valid_format_takes_every_number(spec, values):
-    """What formats whole numbers and fractions is accepted and never raises again."""
+    """A format accepted for whole numbers and fractions never raises later."""
     assume(works(spec, 1, 0.5))
     template = Template(f"a/{{val_loss:{spec}}}/w.keras")
     for value in values:
@@ -68,7 +68,7 @@ def test_a_valid_format_takes_every_number(spec, values):
 @settings(max_examples=300)
 @given(specs, st.floats() | st.integers())
 def test_an_accepted_format_never_raises(spec, value):
-    """Whatever the constructor accepts writes any number, if need be as nan."""
+    """An accepted format writes any number, as nan if necessary."""
     try:
         template = Template(f"{{val_loss:{spec}}}/w.keras")
     except ValueError:
@@ -87,7 +87,7 @@ def test_an_accepted_format_never_raises(spec, value):
 @example("{epoch}}}/..", {})
 @given(texts | st.text(max_size=60), st.dictionaries(st.text(max_size=5), numbers))
 def test_any_text_is_refused_or_fills_to_a_name_in_its_folder(text, values):
-    """No text leads out of the folder, and none but a ValueError comes of it."""
+    """No text leads out of the folder; only a ValueError is raised."""
     try:
         template = Template(text)
     except ValueError:
@@ -103,7 +103,7 @@ def test_any_text_is_refused_or_fills_to_a_name_in_its_folder(text, values):
 @settings(max_examples=200)
 @given(texts)
 def test_literal_text_is_written_as_it_is(text):
-    """With its braces doubled, any text in front of the last slash is the folder."""
+    """With its braces doubled, any text before the last slash is the folder."""
     text = "a" + text.replace("~", "").replace("{", "").replace("}", "")
     doubled = text.replace("a", "{{")
     try:
@@ -129,7 +129,7 @@ def test_literal_text_is_written_as_it_is(text):
     ids=lambda text: text[:9],
 )
 def test_long_text_takes_no_long_time(text):
-    """The time and the name of a long text grow no faster than the text."""
+    """Time and name grow no faster than the length of the text."""
     start = time.perf_counter()
     try:
         path = Template(text).fill({"a": 1e300}).path

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 
 @pytest.mark.parametrize("name", ["w.weights.h5", "a/b/w.weights.h5"])
 def test_two_writers_a_reader_and_a_sweeper(tmp_path, name):
-    """Each name is one whole file of one of them, and every save comes."""
+    """Each name is one complete file of one writer, and no save is lost."""
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     writers = [
@@ -107,7 +107,7 @@ def forked(tmp_path, what):
 
 @pytest.mark.parametrize("what", ["ends", "saves"])
 def test_a_fork_while_a_save_is_under_way(tmp_path, what):
-    """The child leaves the parent's file alone, and may save one of its own."""
+    """The child leaves the parent's file alone, and may save its own."""
     process = forked(tmp_path, what)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0
@@ -122,7 +122,7 @@ def test_a_fork_while_a_save_is_under_way(tmp_path, what):
 
 
 def test_a_child_that_outlives_its_parent(tmp_path):
-    """It holds nothing of the parent's: what that left is swept."""
+    """It keeps nothing of the parent locked: the parent's leftovers are swept."""
     process = forked(tmp_path, "sleeps")
     try:
         word, child = process.stdout.readline().split()

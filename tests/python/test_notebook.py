@@ -19,7 +19,7 @@ CELLS = [
 
 @pytest.fixture
 def notebook(tmp_path):
-    """Return a notebook that was run beside a folder of two checkpoints."""
+    """Return a notebook that was run next to a folder with two checkpoints."""
     from nbformat import v4
 
     (tmp_path / "checkpoints").mkdir()
@@ -34,7 +34,7 @@ def notebook(tmp_path):
 
 
 def test_a_notebook_shows_tables(notebook):
-    """Each of the three is a table there, and text where there is no HTML."""
+    """Each of the three is a table, and has a text for use without HTML."""
     outputs = [cell.outputs for cell in notebook.cells[1:]]
     for (output,) in outputs:
         assert output.data["text/html"].startswith("<table")
@@ -46,7 +46,7 @@ def test_a_notebook_shows_tables(notebook):
 
 
 def test_the_page_of_a_notebook(notebook):
-    """It has the three tables, and a file's name runs nothing in it."""
+    """It has the three tables, and a file's name cannot run a script."""
     page, _ = nbconvert.HTMLExporter().from_notebook_node(notebook)
     assert page.count('<table class="tex2jax_ignore mathjax_ignore">') == 3
     assert "&lt;script&gt;alert(1)&lt;.keras</td>" in page

@@ -44,7 +44,7 @@ FOUND_BY_US_ALONE = ["subclassed", "attention"]
 
 
 def saved(name, folder, **arguments):
-    """Return a trained model of the table, its row, and where it was saved."""
+    """Return a trained model of the table, its row, its path and its callback."""
     case = CASES[name]
     x, y = case.data(keras)
     model = case.make(keras)
@@ -54,7 +54,7 @@ def saved(name, folder, **arguments):
 
 
 def again(case):
-    """Return the model anew, with other weights, and built."""
+    """Return the model made again, with other weights, and built."""
     model = case.make(keras)
     if not model.built:
         model(first_batch(case.data(keras)[0]))
@@ -75,7 +75,7 @@ def same(one, other):
 @pytest.mark.parametrize("name", KEPT_BY_KERAS)
 @reads_orbax
 def test_plain_keras_and_we_read_it(name, tmp_path):
-    """Weights and optimizer, in a model that Keras makes and in one that is there."""
+    """Weights and optimizer, in a model that Keras makes and in an existing one."""
     case = CASES[name]
     with case.policy(keras):
         model, case, path, callback = saved(name, tmp_path)
@@ -98,7 +98,7 @@ def same_weights(one, other):
 @pytest.mark.parametrize("name", FOUND_BY_US_ALONE)
 @reads_orbax
 def test_what_keras_would_lose_is_told(name, tmp_path):
-    """Keras fills a variable by its path, which is another when it is made again."""
+    """Keras finds variables by their paths, which can change in a new model."""
     with pytest.warns(UserWarning, match="restore_checkpoint"):
         model, case, path, callback = saved(name, tmp_path)
     assert "`load_model` of Keras looks for variables" in callback.problems[0]
@@ -109,7 +109,7 @@ def test_what_keras_would_lose_is_told(name, tmp_path):
 
 @reads_orbax
 def test_weights_and_optimizer_alone(tmp_path):
-    """Without a config `load_weights` reads it, and so do we, the optimizer too."""
+    """Without a config, `load_weights` and this package read it, optimizer included."""
     model, case, path, _ = saved("sequential", tmp_path, save_weights_only=True)
     other = keras.models.clone_model(model)
     other.load_weights(path)
@@ -122,7 +122,7 @@ def test_weights_and_optimizer_alone(tmp_path):
 
 @reads_orbax
 def test_what_keras_itself_has_written(tmp_path):
-    """A folder of steps, of which the newest counts."""
+    """The newest step in the folder counts."""
     case = CASES["functional"]
     x, y = case.data(keras)
     model = case.make(keras)
@@ -139,7 +139,7 @@ def test_what_keras_itself_has_written(tmp_path):
 
 @reads_orbax
 def test_vocabularies_are_in_it(tmp_path):
-    """Keras' `load_model` takes them from there."""
+    """Keras' `load_model` restores them from it."""
     pytest.importorskip("tensorflow")
     if keras.backend.backend() != "tensorflow":
         pytest.skip("strings are tensors of TensorFlow")
@@ -150,7 +150,7 @@ def test_vocabularies_are_in_it(tmp_path):
 
 
 def test_variables_that_are_frozen_since(tmp_path):
-    """They are in another group of the tree then, and are found there."""
+    """They belong to another group of the tree then, and are found there."""
     model, case, path, _ = saved("sequential", tmp_path)
     other = case.make(keras)
     other.layers[0].trainable = False
@@ -161,7 +161,7 @@ def test_variables_that_are_frozen_since(tmp_path):
 
 
 def test_another_model_stays_as_it_is(tmp_path):
-    """The error tells the first difference."""
+    """The error names the first difference."""
     _, _, path, _ = saved("sequential", tmp_path)
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(5)])
     before = arrays(other.variables)
@@ -171,7 +171,7 @@ def test_another_model_stays_as_it_is(tmp_path):
 
 
 def test_training_goes_on_from_it(tmp_path, data):
-    """The weights are those of a run that was never stopped; the names have fields."""
+    """It ends with the weights of an uninterrupted run; names may have fields."""
 
     def trained(epochs, *callbacks):
         keras.utils.set_random_seed(7)
@@ -196,14 +196,14 @@ def test_training_goes_on_from_it(tmp_path, data):
 
 
 def test_a_save_says_nothing(tmp_path, capfd):
-    """Orbax tells its users of each step: that would stand in Keras' progress bar."""
+    """Orbax logs each step, which would clutter Keras' progress bar."""
     saved("sequential", tmp_path)
     out, err = capfd.readouterr()
     assert "rbax" not in out + err
 
 
 def test_numbers_are_not_compressed(tmp_path):
-    """That would take more processor time than all else, beside the training."""
+    """Compression would take more processor time than all else, while training runs."""
     layer = keras.layers.Dense(100, kernel_initializer="zeros")
     model = keras.Sequential([keras.Input((1000,)), layer])
     model.compile("sgd", "mean_squared_error")
@@ -212,7 +212,7 @@ def test_numbers_are_not_compressed(tmp_path):
 
 
 def test_models_that_it_cannot_hold(tmp_path):
-    """Nothing is trained, and nothing is left behind."""
+    """No batch is trained, and nothing is left behind."""
     for name, why in {
         "nested_with_equal_names": "two of this model have the path 'same/kernel'",
         "own_variables": "a `save_own_variables` of its own",
@@ -233,7 +233,7 @@ def test_a_model_of_tf_keras(tmp_path):
 
 
 def test_what_has_the_name_and_is_none(tmp_path):
-    """A file, and folders in which Orbax has written nothing."""
+    """A file, and folders that Orbax did not write."""
     model = make_model(keras)
     (tmp_path / "file.orbax").write_bytes(b"x")
     with pytest.raises(NotADirectoryError, match="`path` must be a checkpoint's file"):
@@ -247,7 +247,7 @@ def test_what_has_the_name_and_is_none(tmp_path):
 
 
 def test_jax_takes_no_memory_of_a_gpu(tmp_path):
-    """Another backend trains there; what a user says of it holds."""
+    """Another backend trains on it; a user's own setting is kept."""
     script = """if True:
         import os, sys
         import numpy as np

@@ -1,7 +1,7 @@
 """`.orbax` keeps what Keras promises for its `OrbaxCheckpoint`, and Keras reads it.
 
-Each test of `keras/src/callbacks/orbax_checkpoint_test.py` (3.16) has its like here;
-those with a distribution are in test_devices.py.
+Each test of `keras/src/callbacks/orbax_checkpoint_test.py` (3.16) has a counterpart
+here; tests with a distribution are in test_devices.py.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ WHICH_ARE_LEFT = {
 
 @pytest.mark.parametrize("which", WHICH_ARE_LEFT)
 def test_which_are_saved_and_left(which, tmp_path, data):
-    """The newest holds the model as it is in the end; Keras loads it compiled."""
+    """The newest checkpoint is the final model; Keras loads it compiled."""
     given, epochs = WHICH_ARE_LEFT[which]
     model = make_model(keras)
     scores = keras.callbacks.LambdaCallback(
@@ -70,7 +70,7 @@ def test_which_are_saved_and_left(which, tmp_path, data):
 
 @pytest.mark.parametrize("steps", [1, 2])
 def test_what_keras_loads_is_trained_further(steps, tmp_path, data):
-    """The next training saves into the same folder, beside the earlier checkpoints."""
+    """The next training saves to the same folder, next to the earlier checkpoints."""
     if steps > 1 and keras.backend.backend() == "torch":
         pytest.skip("Torch takes one batch at a time")
     model = make_model(keras, steps_per_execution=steps)
@@ -87,7 +87,7 @@ def test_what_keras_loads_is_trained_further(steps, tmp_path, data):
 
 @pytest.mark.parametrize("background", [False, True])
 def test_weights_alone_are_no_model(background, tmp_path, data):
-    """Keras' `load_weights` takes them, and its `load_model` raises."""
+    """Keras' `load_weights` reads them, and its `load_model` raises."""
     model = make_model(keras)
     given = {"save_weights_only": True, "background": background}
     fit(model, data, ModelCheckpoint(tmp_path / "{epoch}.orbax", **given))
@@ -101,7 +101,7 @@ def test_weights_alone_are_no_model(background, tmp_path, data):
 
 
 def same(model, loaded):
-    """Whether another model has the same weights, and its optimizer the same state."""
+    """Return whether another model has the same weights and optimizer state."""
     ours, its = (arrays(one.optimizer.variables) for one in (model, loaded))
     assert len(ours) == len(its) > 0
     return same_weights(model, loaded) and all(map(np.array_equal, ours, its))
@@ -109,7 +109,7 @@ def same(model, loaded):
 
 @pytest.mark.parametrize("background", [False, True])
 def test_a_layer_of_a_users_own(background, tmp_path):
-    """With a weight that is not trained, and a metric that counts beside it."""
+    """With a weight that is not trained, and a metric that is compiled."""
     x = np.random.default_rng(0).normal(size=(100, 10)).astype("float32")
     inputs = keras.Input((10,))
     hidden = keras.layers.Dense(8)(inputs)
@@ -143,7 +143,7 @@ class Shifted(keras.layers.Layer):
 
 @pytest.mark.parametrize("background", [False, True])
 def test_a_vocabulary_in_a_file(background, tmp_path):
-    """It is no part of the config then, and comes back from the checkpoint."""
+    """It is not part of the config then, and is restored from the checkpoint."""
     pytest.importorskip("tensorflow")
     words = tmp_path / "words.txt"
     words.write_text("cat\ndog\nbird\nfish")

@@ -1,4 +1,4 @@
-"""Loading into a model that has another optimizer."""
+"""Loading into a model with another optimizer."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ OPTIMIZERS = {
     "Adam scaled": lambda: optimizers.LossScaleOptimizer(optimizers.Adam(0.001)),
     "SGD scaled": lambda: optimizers.LossScaleOptimizer(optimizers.SGD(0.001)),
 }
-for name in ("Lamb", "Muon"):  # newer Keras has them, and no name for one in HDF5
+for name in ("Lamb", "Muon"):  # only newer Keras has them; HDF5 has no name for one
     if hasattr(optimizers, name):
         OPTIMIZERS[name] = partial(getattr(optimizers, name), 0.001)
 ALIKE = {"SGD", "SGD scaled"}, {"Adam", "Adam scaled"}
@@ -69,7 +69,7 @@ def state(model):
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """What was saved of a model with each optimizer, whose state moved on since then.
+    """Files saved from a model with each optimizer, whose state has changed since then.
 
     Returns the models by the names of their optimizers, and the paths and records by
     suffix and name.
@@ -90,16 +90,16 @@ def saved(tmp_path_factory):
 
 
 def assert_another(state, here, in_file):
-    """Check what is said of a file with the state of another optimizer."""
+    """Check the result for a file with the state of another optimizer."""
     assert not state.fits, (in_file, here)
-    # Scaled or not, it is the same optimizer, with other variables.
+    # With or without scaling, it is the same optimizer, with other variables.
     alike = {in_file, here} in ALIKE
     why = "with other variables" if alike else "another optimizer ("
     assert why in state.note, (in_file, here)
 
 
 def test_each_optimizer_is_told_from_each_other(saved):
-    """By what a file has and its line says, whatever the format."""
+    """By the file's arrays and the journal's line, whatever the format."""
     models, files = saved
     stored = {
         name: StoredOptimizer([value.shape for value in optimizer_values(model)])
@@ -111,9 +111,9 @@ def test_each_optimizer_is_told_from_each_other(saved):
 
 
 def test_another_optimizers_state_is_never_filled_in(saved):
-    """The optimizer stays as it was, with the reason; its own state comes back.
+    """The optimizer is unchanged, and the reason is given; its own state is restored.
 
-    Each optimizer meets another one in each format, and one like it, if there is one.
+    Each optimizer is tried with another one in each format, and with a similar one.
     """
     models, files = saved
     pairs = [pair for alike in ALIKE for pair in itertools.permutations(alike)]
@@ -131,7 +131,7 @@ def test_another_optimizers_state_is_never_filled_in(saved):
 
 @pytest.mark.parametrize(("suffix", "only"), FORMATS)
 def test_resume_with_another_optimizer(tmp_path, suffix, only):
-    """The run goes on with the weights, and `problems` says what was left out."""
+    """The run continues with the weights; `problems` says what was left out."""
     path = tmp_path / f"{{epoch}}{suffix}"
     model = model_with(optimizers.Adam(0.01))
     first = ModelCheckpoint(path, save_weights_only=only)
@@ -147,7 +147,7 @@ def test_resume_with_another_optimizer(tmp_path, suffix, only):
 
 
 def test_another_learning_rate_is_the_same_optimizer(tmp_path):
-    """It comes from the checkpoint, as before."""
+    """It is restored from the checkpoint, as before."""
     model = model_with(optimizers.Adam(0.5))
     save(model, tmp_path / "m.keras")
     other = model_with(optimizers.Adam(0.1))
@@ -157,7 +157,7 @@ def test_another_learning_rate_is_the_same_optimizer(tmp_path):
 
 @pytest.mark.parametrize("journal", ["before", None])
 def test_where_nothing_tells_whose_state_it_is(tmp_path, journal):
-    """Weights of Keras' own, or of a version before: taken if it fits, and told."""
+    """Weights by Keras or an earlier version: used if they fit, with a warning."""
     path = tmp_path / "m.weights.h5"
     model = model_with(optimizers.Adam(0.001))
     model.train_on_batch(X, Y)
@@ -177,7 +177,7 @@ def test_where_nothing_tells_whose_state_it_is(tmp_path, journal):
 
 
 def test_the_line_names_the_optimizer(tmp_path):
-    """The journal holds what `.weights.h5` cannot."""
+    """The journal has what `.weights.h5` cannot hold."""
     save(model_with("sgd"), tmp_path / "m.weights.h5", save_weights_only=True)
     (line,) = (tmp_path / "modelcheckpoint.jsonl").read_text().splitlines()
     found = json.loads(line)["optimizer"]
@@ -186,7 +186,7 @@ def test_the_line_names_the_optimizer(tmp_path):
 
 
 def test_mixed_precision_wraps_the_optimizer(tmp_path):
-    """Keras' own file names the optimizer inside; it is the same, and is restored."""
+    """Keras' own file names the inner optimizer: the same one, so it is restored."""
     keras.mixed_precision.set_global_policy("mixed_float16")
     try:
         models = [model_with(optimizers.Adam(0.001)) for _ in range(2)]
@@ -205,7 +205,7 @@ def test_mixed_precision_wraps_the_optimizer(tmp_path):
 
 
 def test_classes_of_one_name(tmp_path):
-    """A registered class is known by its whole name."""
+    """A registered class is identified by its full name."""
     for package, base in (("one", optimizers.Adam), ("two", optimizers.Adam)):
         cls = type("Opt", (base,), {})
         keras.saving.register_keras_serializable(package, name="Opt")(cls)
@@ -218,7 +218,7 @@ def test_classes_of_one_name(tmp_path):
 
 
 def test_weights_of_keras_alone_name_their_optimizer(tmp_path):
-    """Keras writes the name beside the arrays: that of Adam is not that of Lamb."""
+    """Keras writes the name next to the arrays: Adam's is not Lamb's."""
     model = model_with(optimizers.Adam(0.001))
     build(model)
     model.save_weights(tmp_path / "w.weights.h5")

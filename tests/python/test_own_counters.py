@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 
 def named(K, name):
-    """Return a metric of this name, whose value tells nothing."""
+    """Return a metric with this name and a meaningless value."""
 
     def metric(y_true, y_pred):
         return y_true * 0.0 + 3.0
@@ -32,10 +32,10 @@ def puts_into_logs(K, **values):
 @pytest.mark.parametrize("source", ["metrics", "weighted_metrics", "callback"])
 @pytest.mark.keras2
 def test_logs_of_a_fit_tell_no_sizes(K, source, tmp_path, data):
-    """A metric called `size`, or what another callback puts there, is no batch's size.
+    """A metric or another callback's value called `size` is not a batch's size.
 
-    Not in the first `fit` of a model, nor in a later one, and in a loop by hand, with
-    the same callback, `size` is what it always was.
+    This holds for the first `fit` of a model and later ones. In a custom loop with the
+    same callback, `size` is the batch's size, as usual.
     """
     compiled = {} if source == "callback" else {source: [named(K, "size")]}
     others = [puts_into_logs(K, size=3)] if source == "callback" else []
@@ -60,9 +60,9 @@ def test_logs_of_a_fit_tell_no_sizes(K, source, tmp_path, data):
 
 @pytest.mark.keras2
 def test_the_counters_in_a_name_are_our_own(K, tmp_path, data):
-    """Whatever `logs` holds; that it has such a key, too, is reported once.
+    """Whatever `logs` holds; a key with such a name is reported once.
 
-    The journal and `monitor` take the metric by its name.
+    The journal and `monitor` find the metric by its name.
     """
     model = make_model(K, metrics=[named(K, "samples")])
     path = tmp_path / "{epoch}-{batch}-{samples}.weights.h5"
@@ -82,7 +82,7 @@ def test_the_counters_in_a_name_are_our_own(K, tmp_path, data):
 
 @pytest.mark.keras2
 def test_samples_that_nobody_counts_are_not_taken_from_a_metric(K, tmp_path, data):
-    """Where a loop tells no sizes the name has `nan`, and the reason is true."""
+    """If a loop passes no sizes, the name has `nan`, and the true reason is given."""
     path = tmp_path / "{samples}.weights.h5"
     arguments = {"save_freq": 1, "save_freq_unit": "batches", "save_weights_only": True}
     callback = ModelCheckpoint(path, **arguments)
