@@ -1,4 +1,4 @@
-"""A model in parts on several processes of JAX: saved, read and resumed as a whole."""
+"""A model in parts on several JAX processes: saved, read and resumed as a whole."""
 
 from __future__ import annotations
 
@@ -104,13 +104,13 @@ def rows():
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """What two processes, each with one half, have saved, and what each reports."""
+    """What two processes with half of the model each have saved and reported."""
     folder = tmp_path_factory.mktemp("saved")
     return folder, train(folder, rows=1)
 
 
 def test_saved_by_two_and_read_by_anyone(saved, tmp_path):
-    """Plain Keras reads it on one device, also TensorFlow; one flipped bit is found."""
+    """Plain Keras reads it on one device, on any backend; a flipped bit is found."""
     folder, reports = saved
     assert [report["error"] for report in reports] == [None, None]
     assert [report["problems"] for report in reports] == [[], []]
@@ -156,13 +156,13 @@ def on_tensorflow(path):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The loss of a training that nobody has stopped."""
+    """The loss of an uninterrupted training."""
     return train(tmp_path_factory.mktemp("whole"), epochs=4)[0]["loss"]
 
 
 @pytest.mark.parametrize(("count", "devices"), [(4, 1), (1, 1)])
 def test_other_processes_go_on(count, devices, saved, whole, tmp_path):
-    """Two processes with one half each saved it; others end as two would have ended."""
+    """Other numbers of processes end as the two that saved it would have."""
     shutil.copytree(saved[0] / "w", tmp_path / "w")
     reports = train(tmp_path, count, devices=devices, epochs=4, given={"resume": True})
     for report in reports:
@@ -173,7 +173,7 @@ def test_other_processes_go_on(count, devices, saved, whole, tmp_path):
 
 
 def test_two_callbacks_that_save_in_parts(whole, tmp_path):
-    """Neither gets in the way of the other, nor both in that of the training."""
+    """Neither callback interferes with the other, or with training."""
     reports = train(
         tmp_path,
         epochs=4,
@@ -202,7 +202,7 @@ def test_two_callbacks_that_save_in_parts(whole, tmp_path):
         loss = model.evaluate(x, x, batch_size=16, verbose=0)
         assert loss == pytest.approx(whole, rel=1e-5)
 
-    # Which of the two of the last epoch is the newest, and which the best, is chance.
+    # Which of the last epoch's two is the newest, and which the best, is random.
     prune_checkpoints(folder, keep_latest=1, dry_run=False)
     assert set() < saved_in(folder) <= {"04.orbax", "04-second.orbax"}
 
@@ -212,7 +212,7 @@ def saved_in(folder):
 
 
 def test_folders_that_are_not_shared(tmp_path):
-    """Each process says so at the first save, and none waits."""
+    """Each process reports it at the first save, and none waits."""
     for report in train(tmp_path, own_folder=True, limit=10):
         assert "Process 1 does not see the files" in report["error"]
     for rank in (0, 1):
@@ -221,7 +221,7 @@ def test_folders_that_are_not_shared(tmp_path):
 
 
 def test_a_process_that_does_not_come(tmp_path):
-    """The others raise when its time is over, name it, and leave no checkpoint."""
+    """The others raise when time is up, name it, and leave no checkpoint."""
     with processes(tmp_path, epochs=2, sleep_at=1, limit=10) as started:
         started[0].communicate(timeout=SECONDS)
     report = json.loads((tmp_path / "report" / "0.json").read_text("utf-8"))
@@ -230,7 +230,7 @@ def test_a_process_that_does_not_come(tmp_path):
 
 
 def newest_epoch(folder):
-    """Return the epoch of the newest checkpoint, of which none is torn."""
+    """Return the epoch of the newest checkpoint; none may be torn."""
     if not folder.exists():  # killed before the first one
         return 0
     assert {found.status for found in verify_checkpoints(folder)} <= {"good"}
@@ -239,7 +239,7 @@ def newest_epoch(folder):
 
 @pytest.mark.parametrize("who", ["one", "all"])
 def test_killed_at_any_moment(who, tmp_path):
-    """What has a name is whole, and the next start goes on from there."""
+    """No file is torn under its name, and the next start continues from there."""
     moments, done = random.Random(who), 0
     for _ in range(KILLS):
         epochs = done + 3

@@ -42,7 +42,7 @@ def save(folder, epoch, value, kept=True, **fields):
 
 
 def marks(axes, label):
-    """Return the places at which the marks of a kind lie."""
+    """Return the positions of the marks of a kind."""
     found = []
     for line in axes.lines:
         if line.get_marker() != {"best": "D", "not finite": "x"}.get(label, "o"):
@@ -81,7 +81,7 @@ def drawn(axes):
 
 
 def test_what_is_kept_and_what_is_gone(tmp_path):
-    """Discs and rings, at epoch and value, and the best that is there."""
+    """Discs and rings at epoch and value, and the best remaining checkpoint."""
     for epoch, value in enumerate([0.5, 0.25, 0.125, 0.5], 1):
         save(tmp_path, epoch, value, kept=epoch != 3)
     axes = plot_checkpoints(tmp_path)
@@ -102,7 +102,7 @@ def test_a_list_that_was_made_before(tmp_path):
 
 
 def test_axes_that_are_given(tmp_path):
-    """They are drawn into, and returned."""
+    """They are drawn on, and returned."""
     from matplotlib import pyplot
 
     save(tmp_path, 1, 0.5)
@@ -112,7 +112,7 @@ def test_axes_that_are_given(tmp_path):
 
 
 def test_two_runs(tmp_path):
-    """Each has its line and its colour, and its place in the legend."""
+    """Each has its own line, colour and legend entry."""
     for epoch in (1, 2, 3):
         save(tmp_path, epoch, 1 / epoch, run="one")
         save(tmp_path, epoch, 2 / epoch, run="two")
@@ -124,7 +124,7 @@ def test_two_runs(tmp_path):
 
 
 def test_many_runs(tmp_path):
-    """The first ones have one colour."""
+    """The first runs share one colour."""
     for run in range(COLOURS + 2):
         save(tmp_path, 1, run, run=f"run {run}")
     assert legend(plot_checkpoints(tmp_path))[:COLOURS] == [
@@ -145,7 +145,7 @@ def test_values_that_are_no_numbers(tmp_path):
 
 
 def test_no_values_at_all(tmp_path):
-    """What was saved is shown all the same."""
+    """The checkpoints are still shown."""
     save(tmp_path, 1, None)
     save(tmp_path, 2, None)
     axes = plot_checkpoints(tmp_path)
@@ -174,7 +174,7 @@ def test_200_epochs(tmp_path):
 
 
 def test_the_middle_of_an_epoch(tmp_path):
-    """A save by batch stands between two epochs."""
+    """A save within an epoch is drawn between two epochs."""
     for epoch in (1, 2):
         for batch in (5, 10):
             name = f"{epoch}-{batch}.keras"
@@ -184,7 +184,7 @@ def test_the_middle_of_an_epoch(tmp_path):
 
 
 def test_another_monitor(tmp_path):
-    """Only what the newest monitors is drawn."""
+    """Only checkpoints with the newest monitor are drawn."""
     save(tmp_path, 1, 0.5)
     save(tmp_path, 2, 0.75, monitor="acc", mode="max")
     axes = plot_checkpoints(tmp_path)
@@ -193,14 +193,14 @@ def test_another_monitor(tmp_path):
 
 
 def test_nothing_to_draw(tmp_path):
-    """It says so."""
+    """The message says so."""
     (tmp_path / "w.keras").write_bytes(b"x")
     axes = plot_checkpoints(tmp_path)
     assert [text.get_text() for text in axes.texts] == ["The journal tells of no save."]
 
 
 def test_names_that_mean_something_to_matplotlib(tmp_path):
-    """A monitor or a run with a dollar or an underscore is written as it is."""
+    """A monitor or a run with a dollar or an underscore is written literally."""
     save(tmp_path, 1, 0.5, monitor="$\\frac{x$", run="_a$")
     save(tmp_path, 2, 0.5, monitor="$\\frac{x$", run="$b$^")
     axes = plot_checkpoints(tmp_path)
@@ -209,7 +209,7 @@ def test_names_that_mean_something_to_matplotlib(tmp_path):
 
 
 def test_without_matplotlib(tmp_path):
-    """It says what to install."""
+    """The message says what to install."""
     (tmp_path / "matplotlib.py").write_text("raise ImportError")
     code = "import modelcheckpoint as m; m.plot_checkpoints('.')"
     environment = {**os.environ, "PYTHONPATH": python_path_with(tmp_path)}
@@ -220,7 +220,7 @@ def test_without_matplotlib(tmp_path):
 
 
 def test_wrong_folders(tmp_path):
-    """As everywhere."""
+    """As in the other functions."""
     with pytest.raises(ValueError, match="`folder` must be a string or a path object"):
         plot_checkpoints(3)
     with pytest.raises(

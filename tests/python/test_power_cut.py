@@ -1,4 +1,4 @@
-"""Power fails after each step of a save: what a disk may then hold is never torn."""
+"""Power fails after each step of a save: what may then be on the disk is not torn."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ CASES = [
     for scene, names in SCENES.items()
     for way in WAYS
     if way != "no exchange" or is_tree(names[0])
-    # A tree is many more steps.
+    # A tree takes many more steps.
     for block in ([512] if is_tree(names[0]) else [512, 4096, 32])
 ]
 
 
 def data_of(value, size):
-    """Return data that is unlike those of every other value, block by block."""
+    """Return data that differs from any other value's data in every block."""
     pieces = (b"%08d %08d " % (value, at) for at in range(size // 18 + 1))
     return b"".join(pieces)[:size]
 
 
 class Run:
-    """Saves into a recorded folder, and what was said on the way."""
+    """Saves into a recorded folder, and what it reported on the way."""
 
     def __init__(self, root, system):
         self.folder = root / "checkpoints"
@@ -68,7 +68,7 @@ class Run:
         job["keep"] = dict(keep)
         commit = commit_for(self.folder, {**job, "name": f"d/{self.last}"}, self.system)
         for name in names:
-            # Each is worse than the one before, so that of an earlier run it is kept.
+            # Each save is worse than the last, so an earlier run's file is kept.
             self.value += 1
             data = data_of(self.value, size)
             self.known[data] = self.value
@@ -79,7 +79,7 @@ class Run:
 
 
 def recorded(root, names, system):
-    """Save under names, and begin another run at each `"better"`."""
+    """Save under names, and start another run at each `"better"`."""
     run = Run(root, system)
     if names[0] == "killed":
         names = names[1:]
@@ -92,7 +92,7 @@ def recorded(root, names, system):
 
 
 def make_as_a_killed_run(folder, system):
-    """Make what a run makes first, and flush nothing."""
+    """Make what a run makes first, without flushing it."""
     for path in (folder, folder / "a"):
         system.mkdir(str(path))
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
@@ -103,7 +103,7 @@ def make_as_a_killed_run(folder, system):
 
 @pytest.mark.parametrize(("scene", "way", "block"), CASES)
 def test_power_fails(tmp_path, scene, way, block):
-    """The old file or the new one, all that was told durable; the next run goes on."""
+    """The old file or the new one, and all that was reported durable; runs go on."""
     root = tmp_path / "disk"
     root.mkdir()
     recorder = Recorder(root)
@@ -130,7 +130,7 @@ def test_power_fails(tmp_path, scene, way, block):
     [(".keras", 512), (".keras", 4096), (".keras", 32), (".orbax", 512)],
 )
 def test_power_fails_while_old_ones_are_deleted(tmp_path, block, suffix):
-    """The newest and the best are always there, and nobody misses what is gone."""
+    """The newest and the best are always there, and no deleted file is missed."""
     (tmp_path / "disk").mkdir()
     recorder = Recorder(tmp_path / "disk")
     run = Run(tmp_path / "disk", recorder)
@@ -176,14 +176,14 @@ def not_good(folder):
     verifier = Verifier(storage_for(str(folder)))
     for name in verifier.names() if folder.exists() else []:
         found = verifier.verify(name)
-        # The second name of a better file comes before its line.
+        # The better file gets its second name before the line about it.
         aside = ".run-" in name and found and found.status == "unknown"
         if found is not None and found.status != "good" and not aside:
             yield str(found)
 
 
 def wrong_later(run, folder):
-    """Go on with another run, and yield what is wrong then."""
+    """Continue with another run, and yield what is wrong then."""
     folder.mkdir(parents=True, exist_ok=True)
     before = set(published(folder).values())
     job = {"format": "keras", "name": run.last, "run": "later", "value": 10**6}
@@ -209,14 +209,14 @@ def wrong_later(run, folder):
 
 
 def leave_to_a_dead_process(folder):
-    # After a power cut the process that wrote them is no more.
+    # After a power cut, the process that wrote them is gone.
     for path in list(folder.rglob(".modelcheckpoint-*.tmp*")):
         dead = re.sub(rf"-{os.getpid()}-", "-999999999-", path.name)
         path.rename(path.with_name(dead))
 
 
 def test_a_disk_that_forgets_is_noticed(tmp_path):
-    """Were the data not flushed before the name, this would find it."""
+    """If the data were not flushed before the name, this test would find it."""
 
     class Forgetful(Recorder):
         def fsync(self, file):

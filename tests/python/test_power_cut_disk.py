@@ -1,8 +1,8 @@
 """The power of real file systems is cut; then every promise must hold.
 
 Real trainings save to ext4, xfs and btrfs on a disk that can be unplugged; see
-`run_power_cuts.py`. MODELCHECKPOINT_DISK_CUTS says how often each file system loses its
-power, and MODELCHECKPOINT_SEED when.
+`run_power_cuts.py`. MODELCHECKPOINT_DISK_CUTS sets how often each file system loses its
+power, and MODELCHECKPOINT_SEED sets when.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ SEED = int(os.environ.get("MODELCHECKPOINT_SEED", random.randrange(10**6)))
 CUTS = int(os.environ.get("MODELCHECKPOINT_DISK_CUTS", "10"))
 REPORT = os.environ.get("MODELCHECKPOINT_DISK_REPORT")
 
-# Each flush that is left out is looked for on all file systems where there is time.
+# With enough time, every missing flush is looked for on all file systems.
 MANY = CUTS >= 100
 SYSTEMS = [*FILE_SYSTEMS] if MANY else ["ext4"]
 
 
 class Machine:
-    """A process that trains and cuts the power, where only it sees what it mounts."""
+    """A process that trains and cuts the power; only it sees what it mounts."""
 
     def __init__(self, folder):
         script = str(Path(__file__).with_name("run_power_cuts.py"))
@@ -46,7 +46,7 @@ class Machine:
             )
 
     def cut(self, file_system, scene, cuts, fault="", twice=False):
-        """Return what was found; skip where the kernel has no such file system."""
+        """Return the findings; skip if the kernel lacks this file system."""
         reason = absence(file_system)
         if reason is not None:
             pytest.skip(reason)
@@ -66,7 +66,7 @@ class Machine:
         return found
 
     def stop(self):
-        """End all of it, and return what it complained of."""
+        """End everything, and return its error output."""
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         self._process.wait()
@@ -96,7 +96,7 @@ SCENES += [(name, "in the background", CUTS - round(0.7 * CUTS)) for name in SYS
 
 @pytest.mark.parametrize(("file_system", "scene", "cuts"), SCENES)
 def test_the_power_is_cut(machine, file_system, scene, cuts):
-    """All that was reported is there, whole; `verify` says 0; the next run resumes."""
+    """All reported files are intact; `verify` returns 0; the next run resumes."""
     found = machine.cut(file_system, scene, cuts)
     assert found["wrong"] == [], f"MODELCHECKPOINT_SEED={SEED}"
     assert sum(found["cuts"].values()) == cuts
@@ -104,7 +104,7 @@ def test_the_power_is_cut(machine, file_system, scene, cuts):
 
 @pytest.mark.parametrize("file_system", SYSTEMS)
 def test_the_power_is_cut_again(machine, file_system):
-    """It fails while a training goes on that resumes after an earlier cut."""
+    """It fails during a training that resumes after an earlier cut."""
     found = machine.cut(file_system, "small models", 30 if MANY else 4, twice=True)
     assert found["wrong"] == [], f"MODELCHECKPOINT_SEED={SEED}"
 
@@ -114,13 +114,13 @@ def test_the_power_is_cut_again(machine, file_system):
     ("fault", "scene"), [("files", "retention"), ("folders", "one callback")]
 )
 def test_a_flush_that_is_left_out_is_noticed(machine, file_system, fault, scene):
-    """Were a checkpoint, or its folder, not flushed, this would find it."""
+    """If a checkpoint or its folder were not flushed, this test would find it."""
     found = machine.cut(file_system, scene, 30 if MANY else 6, fault)
     assert sum(found["bad"].values()) > 0
 
 
 @pytest.mark.parametrize("file_system", SYSTEMS)
 def test_keras_own_callback_loses_files(machine, file_system):
-    """It flushes nothing, and writes in place: what it saved is torn or gone."""
+    """It flushes nothing and writes in place: what it saved is torn or gone."""
     found = machine.cut(file_system, "Keras' own callback", 30 if MANY else 6)
     assert sum(found["bad"].values()) > 0

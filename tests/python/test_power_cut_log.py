@@ -18,7 +18,7 @@ BLANK = b"." * (4 * PIECE)
 
 @pytest.fixture
 def logged(tmp_path):
-    """A log: one piece is written and flushed, two are written; something is said."""
+    """A log: one piece is written and flushed, two are written; then comes a mark."""
     path = tmp_path / "log"
     with open(path, "wb") as file:
         log = Log(file)
@@ -44,12 +44,12 @@ def states(tmp_path, logged, end, share, times=1):
 
 
 def test_what_was_flushed_is_there_and_the_rest_may_be(tmp_path, logged):
-    """None, all, or any pieces of what came after the last flush."""
+    """None, all, or any pieces of what was written after the last flush."""
     flushed = b"a" * PIECE + BLANK[PIECE:]
     written = b"a" * (PIECE // 2) + b"b" * (2 * PIECE) + BLANK[5 * PIECE // 2 :]
     assert states(tmp_path, logged, 4, 0.0) == {flushed}
     assert states(tmp_path, logged, 4, 1.0) == {written}
-    # The write has three pieces, as it begins in the middle of one.
+    # The write has three pieces, because it begins in the middle of one.
     assert len(states(tmp_path, logged, 4, 0.5, times=100)) == 8
 
 
@@ -83,7 +83,7 @@ KEPT = [
 
 
 def problems(said, names, later=()):
-    """Return what is wrong if these files are there, each as the newest of its name."""
+    """Return what is wrong if these files exist, each as its newest version."""
     saves = [mark for mark in [*said, *later] if mark["what"] == "saved"]
     digests = {mark["path"]: (mark["bytes"], mark["crc32"]) for mark in saves}
     found = {name: digests.get(name, (0, "")) for name in names}
@@ -96,7 +96,7 @@ def paths(*moments):
 
 @pytest.mark.parametrize("there", [(1, 3, 4), (1, 2, 3, 4), (1, 4, 3)])
 def test_enough_is_there(there):
-    """The best, the two newest, and what is not deleted yet."""
+    """The best, the two newest, and files that are not deleted yet."""
     assert problems(KEPT, paths(*there)) == []
 
 

@@ -15,7 +15,7 @@ from modelcheckpoint.storage.local import LocalStorage
 
 @pytest.fixture
 def read_only(tmp_path):
-    """A folder that nobody can write to: root may write into a 0555 one."""
+    """A folder that nobody can write to; root may write to a 0555 one."""
     folder = tmp_path / "read_only"
     folder.mkdir()
     with tmpfs(folder, "ro"):
@@ -24,7 +24,7 @@ def read_only(tmp_path):
 
 @pytest.mark.parametrize("below", ["", "a", "a/b/c"])
 def test_a_check_leaves_no_trace(tmp_path, below):
-    """A folder that can be written to is left as it was, or missing as it was."""
+    """A writable folder is unchanged, or still missing."""
     before = descriptors()
     storage = LocalStorage(str(tmp_path / below) if below else str(tmp_path))
     storage.check()
@@ -35,7 +35,7 @@ def test_a_check_leaves_no_trace(tmp_path, below):
 
 @pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="needs Linux")
 def test_a_check_where_files_need_a_name(tmp_path):
-    """A probe with a name is made and deleted again."""
+    """A probe with a name is created and deleted again."""
     system = WithoutUnnamedFiles()
     LocalStorage(str(tmp_path / "a"), system=system).check("w.keras")
     assert [os.path.dirname(path) for path in system.opened] == [str(tmp_path)]
@@ -43,14 +43,14 @@ def test_a_check_where_files_need_a_name(tmp_path):
 
 
 def test_a_check_in_a_folder_of_the_root():
-    """The folder above all is a folder, too."""
+    """The root folder is a folder, too."""
     LocalStorage(os.path.abspath(os.sep)).check()
 
 
 @pytest.mark.parametrize("below", ["", "a/b"])
 @pytest.mark.parametrize("system", [os, WithoutUnnamedFiles()], ids=["os", "named"])
 def test_a_check_of_a_read_only_folder(read_only, below, system):
-    """What cannot be written to is found, also above folders that are missing."""
+    """A folder that cannot be written to is found, even above missing folders."""
     folder = str(read_only / below) if below else str(read_only)
     with pytest.raises(OSError, match="`filepath` must lie in a folder that") as caught:
         LocalStorage(folder, system=system).check("w.keras")
@@ -71,7 +71,7 @@ def test_a_check_of_a_forbidden_folder(tmp_path):
 
 @pytest.mark.parametrize("below", ["file", "file/a", "file/a/b"])
 def test_a_file_in_the_folders_place(tmp_path, below):
-    """It is found at any height, and named."""
+    """It is found at any level, and named."""
     (tmp_path / "file").write_bytes(OLD)
     folder = str(tmp_path / below)
     with pytest.raises(NotADirectoryError, match="not in a file") as caught:
@@ -82,7 +82,7 @@ def test_a_file_in_the_folders_place(tmp_path, below):
 
 
 def test_an_error_names_the_folder_as_it_was_given(tmp_path):
-    """Not by the nearest folder above it, nor by an absolute path."""
+    """Not as the nearest existing folder, nor as an absolute path."""
     (tmp_path / "runs" / "w.keras").mkdir(parents=True)
     storage = LocalStorage(str(tmp_path / "runs"))
     with pytest.raises(IsADirectoryError, match="not an existing folder") as caught:
@@ -96,7 +96,7 @@ def test_an_error_names_the_folder_as_it_was_given(tmp_path):
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="there is no /proc")
 def test_a_folder_that_cannot_be_made():
-    """Nobody makes folders in `/proc`: that is the reason, and not what is named."""
+    """`/proc` allows no new folder: that is the reason; the path given is named."""
     with pytest.raises(OSError, match="`filepath` must lie in a folder that") as caught:
         LocalStorage("/proc/nowhere/a").check()
     assert caught.value.filename == "/proc/nowhere/a"
@@ -112,7 +112,7 @@ def test_a_broken_link_in_the_folders_place(tmp_path):
 
 
 def test_a_folder_in_the_files_place(tmp_path):
-    """A name that is a folder's cannot be a file's; other names can."""
+    """A file cannot have the name of a folder; other names are free."""
     (tmp_path / "taken").mkdir()
     storage = LocalStorage(str(tmp_path))
     with pytest.raises(IsADirectoryError, match="must name a file"):

@@ -44,7 +44,7 @@ def test_a_real_run(tmp_path, K, data):
 
 
 def test_a_dry_run(tmp_path, capsys):
-    """It is the default: nothing changes, and it tells what would."""
+    """It is the default: nothing changes, and it reports what would be deleted."""
     put_several(tmp_path)
     before = (tmp_path / JOURNAL).read_bytes()
     found = prune_checkpoints(tmp_path, keep_latest=1)
@@ -71,7 +71,7 @@ def test_a_dry_run(tmp_path, capsys):
     ],
 )
 def test_what_is_kept(tmp_path, keep, stays, capsys):
-    """A union, with the newest and the best in any case."""
+    """A union; the newest and the best stay in any case."""
     put_several(tmp_path)
     gone = pruned(tmp_path, **keep)
     assert initials(tmp_path) == stays
@@ -85,7 +85,7 @@ def test_what_is_kept(tmp_path, keep, stays, capsys):
 
 
 def test_the_journal_says_so_first(tmp_path):
-    """A line for each, so that nobody misses the files."""
+    """Each file has a line, so that nobody misses it."""
     records = put_several(tmp_path)
     pruned(tmp_path, keep_latest=5)
     removed = [line["removed"] for line in lines(tmp_path) if "removed" in line]
@@ -96,7 +96,7 @@ def test_the_journal_says_so_first(tmp_path):
 
 
 def test_a_kill_between_line_and_deletion(tmp_path):
-    """The file is still listed, and the next time it goes."""
+    """The file is still listed, and is deleted the next time."""
     records = put_several(tmp_path, 3)
     add_line(tmp_path, Removal.of(records[0]))
     assert [one.epoch for one in list_checkpoints(tmp_path)] == [1, 2, 3]
@@ -104,7 +104,7 @@ def test_a_kill_between_line_and_deletion(tmp_path):
 
 
 def test_the_folder_is_taken_as_a_whole(tmp_path):
-    """So many are left, whichever runs wrote into it."""
+    """The number counts for all runs in the folder together."""
     put_several(tmp_path, 4)
     for n in (7, 8):
         put(tmp_path, weights(n), f"{n}.weights.h5", epoch=n, value=9, run="two")
@@ -113,7 +113,7 @@ def test_the_folder_is_taken_as_a_whole(tmp_path):
 
 
 def test_each_monitor_has_its_best(tmp_path):
-    """Values of two quantities cannot be compared."""
+    """Values of two monitors cannot be compared."""
     put_several(tmp_path, 3)
     for n in (4, 5, 6):
         fields = {"monitor": "acc", "mode": "max", "value": 1 / n}
@@ -123,7 +123,7 @@ def test_each_monitor_has_its_best(tmp_path):
 
 
 def test_only_what_the_journal_describes(tmp_path, capsys):
-    """Unknown and changed files stay, and so does what is no checkpoint."""
+    """Unknown and changed files stay, and so do files that are not checkpoints."""
     put_several(tmp_path)
     (tmp_path / "1.weights.h5").write_bytes(b"changed")
     (tmp_path / "a.keras").write_bytes(b"unknown")
@@ -139,7 +139,7 @@ def test_only_what_the_journal_describes(tmp_path, capsys):
 
 
 def test_empty_folders_go(tmp_path):
-    """Those in which nothing is left."""
+    """Only folders in which nothing is left."""
     for n in (1, 2, 3):
         put(tmp_path, weights(n), f"{n}/w.weights.h5", epoch=n, value=n)
     (tmp_path / "2" / "notes.txt").write_text("mine")
@@ -153,7 +153,7 @@ def test_empty_folders_go(tmp_path):
 
 
 def test_a_file_that_is_exchanged_meanwhile(tmp_path, monkeypatch):
-    """A run that goes on has just written it: it stays."""
+    """A run in progress has just written it: it stays."""
     put_several(tmp_path, 4)
     append = LocalStorage.append
 
@@ -169,7 +169,7 @@ def test_a_file_that_is_exchanged_meanwhile(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(os.name == "nt", reason="makes links")
 def test_nothing_outside_is_touched(tmp_path):
-    """Not through names that lead out, nor through links, those made meanwhile too."""
+    """Neither through names that lead out nor through links, even new ones."""
     folder, outside = tmp_path / "folder", tmp_path / "outside"
     folder.mkdir()
     outside.mkdir()
@@ -195,7 +195,7 @@ def test_nothing_outside_is_touched(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="needs root: chattr")
 def test_a_file_that_cannot_be_deleted(tmp_path, capsys):
-    """The others go, and an error names it."""
+    """The others are deleted, and an error names it."""
     put_several(tmp_path, 4)
     stuck = str(tmp_path / "1.weights.h5")
     if subprocess.run(["chattr", "+i", stuck], capture_output=True).returncode:
@@ -213,7 +213,7 @@ def test_a_file_that_cannot_be_deleted(tmp_path, capsys):
 
 
 def test_a_journal_that_cannot_be_written(tmp_path, monkeypatch):
-    """Nothing is deleted of which nobody could know."""
+    """Nothing is deleted, because the journal could not record it."""
     put_several(tmp_path)
 
     def fail(self, *lines):
@@ -226,7 +226,7 @@ def test_a_journal_that_cannot_be_written(tmp_path, monkeypatch):
 
 
 def test_a_thousand(tmp_path):
-    """Lines are flushed together, so that it takes a moment."""
+    """Lines are flushed together, so it takes only a moment."""
     for number in range(1_200):
         put(tmp_path, b"x", f"{number}.keras", value=number)
     assert len(prune_checkpoints(tmp_path, keep_latest=2, dry_run=False)) == 1_197
@@ -251,7 +251,7 @@ def test_a_thousand(tmp_path):
     ],
 )
 def test_wrong_arguments(tmp_path, arguments, says):
-    """An error names the argument, the rule and what came; nothing is deleted."""
+    """An error names the argument, the rule and the value; nothing is deleted."""
     put_several(tmp_path, 3)
     with pytest.raises(ValueError, match=says):
         prune_checkpoints(**{"folder": tmp_path, "dry_run": False, **arguments})

@@ -25,7 +25,7 @@ def test_none_there(tmp_path, capsys):
 
 
 def test_no_best(tmp_path, capsys):
-    """Where nothing has a value; the keys that there are, for a typing error."""
+    """No checkpoint has a value; if the name has a typo, the keys are listed."""
     put(tmp_path, b"x", value=math.nan, logs={"loss": 0.5, "val_loss": math.nan})
     assert best_checkpoint(tmp_path) is None
     assert "has a value that could be the best" in capsys.readouterr().out
@@ -35,7 +35,7 @@ def test_no_best(tmp_path, capsys):
 
 
 def test_the_best_by_another_metric(tmp_path):
-    """Its direction is that of its name, unless it is given."""
+    """Its name decides the direction, unless one is given."""
     for epoch, (accuracy, odd) in enumerate([(0.5, 1), (0.75, 3), (0.25, 2)], 1):
         logs = {"val_accuracy": accuracy, "odd": odd}
         put(tmp_path, b"x", f"{epoch}.keras", epoch=epoch, logs=logs, value=epoch)
@@ -48,7 +48,7 @@ def test_the_best_by_another_metric(tmp_path):
 
 
 def test_by_the_journal_not_by_time(tmp_path):
-    """The newest is the last in the journal, whatever the clock of the files says."""
+    """The newest is the last in the journal, whatever the files' times are."""
     put(tmp_path, b"x", "b.keras")
     put(tmp_path, b"xy", "a.keras")
     os.utime(tmp_path / "a.keras", (10, 10))
@@ -67,14 +67,14 @@ def test_by_the_journal_not_by_time(tmp_path):
     ],
 )
 def test_wrong_arguments(arguments, says):
-    """An error names the argument, the rule and what came."""
+    """An error names the argument, the rule and the value."""
     with pytest.raises(ValueError, match=says):
         best_checkpoint(*arguments)
 
 
 @pytest.mark.parametrize("look", [list_checkpoints, latest_checkpoint, best_checkpoint])
 def test_wrong_folders(tmp_path, look):
-    """One that is not there, and a file."""
+    """A missing one, and a file."""
     with pytest.raises(
         FileNotFoundError, match="`folder` must be a folder that exists"
     ):
