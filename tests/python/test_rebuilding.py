@@ -15,7 +15,7 @@ pytest.importorskip("keras")
 
 
 def classes(K):
-    """Return the classes, by their names."""
+    """Return the classes by name."""
     every = (*graphs(K), *layers(K), *subclassed(K))
     return {cls.__name__: cls for cls in every}
 
@@ -46,7 +46,7 @@ def graphs(K):
 
 
 def layers(K):
-    """Return layers whose config lacks an argument, and one that has it."""
+    """Return layers whose config lacks an argument, and one whose config has it."""
 
     class Forgetful(K.layers.Layer):
         """Its config lacks an argument that has a default: no error when it loads."""
@@ -73,7 +73,7 @@ def layers(K):
 
 
 def subclassed(K):
-    """Return models with a `call` of their own."""
+    """Return models with their own `call`."""
     L = K.layers
 
     class Bare(K.Model):
@@ -143,7 +143,7 @@ def begun(model, path, **arguments):
 @pytest.mark.parametrize("make", BAD.values(), ids=BAD)
 @pytest.mark.keras2
 def test_a_class_that_its_config_does_not_rebuild(make, K, tmp_path):
-    """HDF5 refuses it, and names what works; `.keras` has it reported, once."""
+    """HDF5 refuses it, and names what works; with `.keras`, one message reports it."""
     model = make(K, classes(K))
     if type(model).__name__ in ("OwnGraph", "Bare") and not hasattr(K, "ops"):
         pytest.skip("tf_keras rebuilds it")
@@ -164,7 +164,7 @@ def test_a_class_that_its_config_does_not_rebuild(make, K, tmp_path):
 @pytest.mark.parametrize("make", GOOD.values(), ids=GOOD)
 @pytest.mark.keras2
 def test_a_class_that_comes_back(make, K, tmp_path):
-    """Nothing is reported, built or not, and the graphs go into HDF5, too."""
+    """Nothing is reported, built or not, and graphs can be saved in HDF5, too."""
     model = make(K, classes(K))
     assert begun(model, tmp_path / "w.keras").problems == []
     if not hasattr(model, "units"):
@@ -175,7 +175,7 @@ def test_a_class_that_comes_back(make, K, tmp_path):
 
 @pytest.mark.keras2
 def test_a_positional_argument_that_keras_loses(K, tmp_path):
-    """Keras' own config of a model has the default, so that it loads as another."""
+    """Keras' own config has the default instead, so another model is loaded."""
 
     class Sized(K.Model):
         def __init__(self, units=5, **options):
@@ -199,7 +199,7 @@ def test_a_positional_argument_that_keras_loses(K, tmp_path):
 
 @pytest.mark.keras2
 def test_a_loss_that_its_config_does_not_rebuild(K, tmp_path):
-    """It is reported that `compile=False` loads the file; HDF5 refuses it."""
+    """A message says that `compile=False` loads the file; HDF5 refuses it."""
 
     class Powered(K.losses.Loss):
         def __init__(self, power=1.0, **options):
@@ -232,7 +232,7 @@ def test_a_loss_that_its_config_does_not_rebuild(K, tmp_path):
 
 @pytest.mark.keras2
 def test_training_is_the_same_as_without(K, tmp_path, data):
-    """What is made to try draws no seed, no name and no random number of training's."""
+    """Trial models use no seed, name or random number of the training."""
     made = []
 
     def trained(*callbacks):
@@ -255,7 +255,7 @@ def test_training_is_the_same_as_without(K, tmp_path, data):
 
     plain, after, layer = trained()
     checked, again, other = trained(ModelCheckpoint(tmp_path / "w.keras"))
-    assert len(made) > 2  # it was tried
+    assert len(made) > 2  # trial models were made
     assert after == again
     assert same_weights(plain, checked)
     if hasattr(K, "ops"):
@@ -263,7 +263,7 @@ def test_training_is_the_same_as_without(K, tmp_path, data):
 
 
 def test_variables_that_need_values_when_they_are_made(tmp_path):
-    """A layer that cannot be made without memory is made with it, and comes back."""
+    """A layer that needs memory to be made gets it, and is restored."""
     keras = pytest.importorskip("keras", minversion="3.0")
 
     class Table(keras.layers.Layer):

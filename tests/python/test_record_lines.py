@@ -39,14 +39,14 @@ MAY_BE_NONE = ("batch", "samples", "value")
 @settings(max_examples=300)
 @given(st.binary(max_size=200) | text)
 def test_any_bytes_are_no_error(line):
-    """What is no record is None, whatever it holds."""
+    """Bytes that are not a record give None, whatever they are."""
     assert Record.from_line(line) is None
 
 
 @settings(max_examples=300)
 @given(json_values)
 def test_any_json_is_no_error(value):
-    """JSON that is no record is None."""
+    """JSON that is not a record gives None."""
     assert Record.from_line(json.dumps(value)) is None
 
 
@@ -55,7 +55,7 @@ def test_any_json_is_no_error(value):
 @example("value", 10**400)
 @given(st.sampled_from([f.name for f in fields(Record)]), json_values)
 def test_a_field_that_holds_anything(name, value):
-    """A record with a strange field is None, or a record that can be written again."""
+    """A record with a strange field gives None, or a record that can be written."""
     record = Record.from_line(json.dumps({**content(), name: value}))
     if record is not None:
         again = record.to_line()
@@ -66,7 +66,7 @@ def test_a_field_that_holds_anything(name, value):
 @settings(max_examples=100)
 @given(st.data())
 def test_a_torn_line_is_none(data):
-    """No beginning of a line is taken for the whole."""
+    """No beginning of a line is taken for all of it."""
     line = RECORD.to_line().encode()
     end = data.draw(st.integers(0, len(line) - 1))
     assert Record.from_line(line[:end]) is None
@@ -74,7 +74,7 @@ def test_a_torn_line_is_none(data):
 
 @pytest.mark.parametrize("name", MAY_BE_NONE)
 def test_a_missing_field_that_may_be_none(name):
-    """A line without a field that may be None is no error."""
+    """A line without a field that may be None raises no error."""
     found = content()
     del found[name]
     record = Record.from_line(json.dumps(found))
@@ -83,7 +83,7 @@ def test_a_missing_field_that_may_be_none(name):
 
 @pytest.mark.parametrize("name", LATER)
 def test_a_line_of_an_earlier_version(name):
-    """Without what was added later it is read as it ever was."""
+    """It is read as usual, without what was added later."""
     found = content()
     del found[name]
     assert same(Record.from_line(json.dumps(found)), RECORD)
@@ -91,7 +91,7 @@ def test_a_line_of_an_earlier_version(name):
 
 @pytest.mark.parametrize(("batch", "done"), [(None, 3), (1, 2), (7, 2)])
 def test_epochs_done_where_a_line_does_not_say(batch, done):
-    """One with a batch can be of the middle of its epoch."""
+    """A line with a batch may be from the middle of its epoch."""
     found = {**content(), "batch": batch}
     del found["epochs_done"]
     assert Record.from_line(json.dumps(found)).epochs_done == done
@@ -129,7 +129,7 @@ def test_an_unsound_addition_is_as_none(unsound):
     ],
 )
 def test_a_missing_field_is_none(name):
-    """A line without a field that says something is another program's."""
+    """A line without a required field is another program's."""
     found = content()
     del found[name]
     assert Record.from_line(json.dumps(found)) is None
@@ -137,12 +137,12 @@ def test_a_missing_field_is_none(name):
 
 @pytest.mark.parametrize("schema", [2, 99, 0, -1, "1", None, [1], {}])
 def test_a_newer_schema_is_none(schema):
-    """What a later version wrote is passed over, not misread."""
+    """A newer line is skipped, not misread."""
     assert Record.from_line(json.dumps({**content(), "schema": schema})) is None
 
 
 def test_no_schema_is_none():
-    """A line that does not say its schema is another program's."""
+    """A line without a schema is another program's."""
     found = content()
     del found["schema"]
     assert Record.from_line(json.dumps(found)) is None
@@ -168,7 +168,7 @@ def test_no_schema_is_none():
     ],
 )
 def test_a_field_of_another_type_is_none(name, value):
-    """Where a field has another type, the line is another program's."""
+    """If a field has another type, the line is another program's."""
     assert Record.from_line(json.dumps({**content(), name: value})) is None
 
 
@@ -179,7 +179,7 @@ def test_unknown_fields_are_passed_over():
 
 
 def test_what_is_no_number_in_logs_is_none():
-    """Strange values in `logs` are no reason to lose a record."""
+    """Strange values in `logs` do not lose a record."""
     line = json.dumps({**content(), "logs": {"a": "x", "b": [1], "c": None, "d": 2}})
     assert Record.from_line(line).logs == {"a": None, "b": None, "c": None, "d": 2}
 
@@ -201,5 +201,5 @@ def test_what_is_no_number_in_logs_is_none():
     ids=lambda line: repr(line[:6]),
 )
 def test_hostile_lines(line):
-    """Deep nesting, endless digits and byte order marks are None."""
+    """Deep nesting, endless digits and byte order marks give None."""
     assert Record.from_line(line) is None

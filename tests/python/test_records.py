@@ -24,7 +24,7 @@ from modelcheckpoint.records import SCHEMA, Record, Removal
 @settings(max_examples=200)
 @given(records)
 def test_a_record_survives_its_line(record):
-    """Any record, with NaN and infinities anywhere, comes back from its line."""
+    """Any record, with NaN and infinities anywhere, can be read from its line."""
     line = record.to_line()
     assert same(Record.from_line(line), record)
     assert same(Record.from_line(line.encode()), record)
@@ -33,7 +33,7 @@ def test_a_record_survives_its_line(record):
 @settings(max_examples=200)
 @given(records)
 def test_a_line_is_one_line_of_valid_json(record):
-    """Any reader of JSON can read it: no bare NaN, no line break, the schema first."""
+    """Any JSON reader can read it: no bare NaN, no line break, the schema first."""
     line = record.to_line()
     assert "\n" not in line
     assert "\r" not in line
@@ -52,7 +52,7 @@ def test_numbers_that_json_has_not_are_words():
 
 
 def test_a_whole_number_beyond_all_floats_is_infinite():
-    """Earlier versions wrote its digits, which stopped whoever compared the value."""
+    """Earlier versions wrote its digits, on which comparing the value failed."""
     huge = replace(RECORD, value=-(10**400), logs={"a": 10**400, "b": 10**300})
     found = Record.from_line(huge.to_line())
     assert (found.value, found.logs) == (-math.inf, {"a": math.inf, "b": 10**300})
@@ -65,7 +65,7 @@ def test_text_stays_readable():
 
 @given(records)
 def test_a_removal_is_no_record_and_comes_back(record):
-    """A reader that knows records only passes over it."""
+    """A reader that knows only records skips it."""
     removal = Removal.of(record)
     assert Record.from_line(removal.to_line()) is None
     assert Removal.from_line(removal.to_line()) == removal
@@ -79,13 +79,13 @@ def test_a_removal_is_no_record_and_comes_back(record):
     json_values | st.builds(lambda value: {**content(), "removed": value}, json_values)
 )
 def test_a_removal_of_anything(value):
-    """Whatever is in the line: no error, and a name that is text."""
+    """Whatever the line holds: no error, and a name that is text."""
     removal = Removal.from_line(json.dumps(value))
     assert removal is None or isinstance(removal.removed, str)
 
 
 def test_what_was_added_comes_back():
-    """The states of generators, and how to build the model, travel in the line."""
+    """Generator states, and how to build the model, can be read from the line."""
     added = {"epochs_done": 2, "since": 3, "seeds": (2**32 - 1, 0), "random": {}}
     added |= {"global_seed": (7, 8), "states": "eJwDAAAAAAE="}
     added["averaged"] = True

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.remote
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5", ".hdf5"])
 def test_each_format(bucket, data, suffix, tmp_path):
-    """It is listed, verified, restored and fetched as a file in a folder is."""
+    """It is listed, verified, restored and fetched like a file in a folder."""
     weights_only = suffix == ".weights.h5"
     name = "{epoch:02d}-{loss:.2f}" + suffix
     model, _ = trained(bucket, data, name, save_weights_only=weights_only)
@@ -64,7 +64,7 @@ def test_what_stays(bucket, data):
 
 def test_a_better_file_of_an_earlier_run(bucket, data, capsys):
     """It gets a second name within the store."""
-    for epochs in (8, 1):  # of one training, so that more of it is better
+    for epochs in (8, 1):  # more epochs are better, as the start is the same
         keras.utils.set_random_seed(1)
         trained(bucket, data, "w.keras", epochs, save_best_only=True)
     kept = [name for name in names(bucket) if name != "w.keras"]
@@ -75,7 +75,7 @@ def test_a_better_file_of_an_earlier_run(bucket, data, capsys):
 
 
 def test_an_interrupted_run_goes_on(bucket, data):
-    """On any machine: it ends as if it had never been interrupted."""
+    """On any machine, it ends as if it had not been interrupted."""
     keras.utils.set_random_seed(1)
     whole, _ = trained(bucket, data, "whole.{epoch}.keras", 6)
     keras.utils.set_random_seed(1)
@@ -88,7 +88,7 @@ def test_an_interrupted_run_goes_on(bucket, data):
 
 
 def test_pruning(bucket, data):
-    """It goes by the journals of all runs."""
+    """It uses the journals of all runs."""
     trained(bucket, data)
     trained(bucket, data, "v.{epoch}.keras")
     deleted = prune_checkpoints(at(bucket), keep_latest=2, dry_run=False)
@@ -98,7 +98,7 @@ def test_pruning(bucket, data):
 
 
 def test_a_flipped_bit(server, bucket, data, tmp_path):
-    """It is found, wherever the object is read, and leaves nothing on this machine."""
+    """Every reader of the object finds it, and leaves nothing on this machine."""
     trained(bucket, data)
     path = bucket / "run" / "w.3.keras"
     content = bytearray(path.read_bytes())
@@ -118,7 +118,7 @@ def test_a_flipped_bit(server, bucket, data, tmp_path):
 
 
 def test_what_is_fetched_overwrites_nothing(bucket, data, tmp_path):
-    """The same file is kept as it is; another one of its name is an error."""
+    """The same file is kept; another file with its name raises an error."""
     trained(bucket, data)
     copy = fetch_checkpoint(at(bucket, "w.3.keras"), tmp_path)
     assert fetch_checkpoint(at(bucket, "w.3.keras"), tmp_path) == copy
@@ -157,7 +157,7 @@ def test_no_bucket(bucket):
 
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
 def test_a_wrong_key(bucket, monkeypatch, name):
-    """The way out is the environment, and no key is told."""
+    """The message points to the environment, and shows no key."""
     monkeypatch.setenv(name, "another-key-of-somebody")
     error = refusal(at(bucket, "w.keras"))
     assert isinstance(error, PermissionError)
@@ -167,13 +167,13 @@ def test_a_wrong_key(bucket, monkeypatch, name):
 
 
 def test_no_server(bucket, monkeypatch):
-    """It is not waited for as long as in the middle of a training."""
+    """It is given up sooner than in the middle of a training."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     assert "the store cannot be reached" in str(refusal(at(bucket, "w.keras")))
 
 
 def test_http_is_for_those_who_say_so(bucket, data, monkeypatch):
-    """Else keys and checkpoints could be read on the way."""
+    """Otherwise, keys and checkpoints could be read on the way."""
     monkeypatch.delenv("AWS_ALLOW_HTTP")
     with pytest.raises(
         ValueError, match=r"AWS_ENDPOINT_URL .* set AWS_ALLOW_HTTP=true"
@@ -183,7 +183,7 @@ def test_http_is_for_those_who_say_so(bucket, data, monkeypatch):
 
 
 def test_no_key_is_left_anywhere(bucket, data, capfd):
-    """Neither in a journal, nor in what is printed, nor in what objects show."""
+    """Not in a journal, in the output, or in the objects."""
     _, callback = trained(bucket, data, verbose=1)
     printed = "".join(capfd.readouterr())
     stored = b"".join(path.read_bytes() for path in bucket.rglob("*.*"))
@@ -193,11 +193,11 @@ def test_no_key_is_left_anywhere(bucket, data, capfd):
         assert key not in repr(vars(callback))
 
 
-# While it trains
+# During training
 
 
 def test_a_small_number_of_objects(bucket, data):
-    """Beside the checkpoints there is one journal, and nothing of the first look."""
+    """Apart from the checkpoints, there is one journal, and nothing from the check."""
     trained(bucket, data)
     journals = [name for name in objects(bucket) if name.endswith(".jsonl")]
     assert len(journals) == 1

@@ -25,7 +25,7 @@ except OSError as error:
 
 @pytest.mark.parametrize("shift", ["+1h", "-1h"])
 def test_a_clock_that_is_off(bucket, shift):
-    """The way out is the clock, and not the keys."""
+    """The message points to the clock, not to the keys."""
     libraries = INSTALLED.glob("lib/*/site-packages/libfaketime/**/libfaketime.so.1")
     library = next(libraries, None)
     if library is None:
@@ -55,7 +55,7 @@ def test_a_clock_that_is_off(bucket, shift):
     ],
 )
 def test_what_is_not_the_address_of_a_server(monkeypatch, address, name, value):
-    """It is named, and not shown: it can hold a password."""
+    """The variable is named, but not its value, which can hold a password."""
     pytest.importorskip("obstore")
     monkeypatch.setenv(name, value)
     with pytest.raises(
@@ -83,7 +83,7 @@ def test_what_is_not_the_address_of_a_server(monkeypatch, address, name, value):
     ],
 )
 def test_half_of_the_keys(monkeypatch, address, variables, reason):
-    """What is missing is named, and where it is to be."""
+    """The message names the missing variable, and where to set it."""
     pytest.importorskip("obstore")
     without_keys(monkeypatch)
     for name, value in variables.items():
@@ -96,7 +96,7 @@ def test_half_of_the_keys(monkeypatch, address, variables, reason):
 
 @pytest.mark.parametrize("has_file", [True, False])
 def test_keys_that_only_a_file_has(monkeypatch, tmp_path, has_file):
-    """It is said not to be read where there is one, with the way out."""
+    """The message says that the file is not read, and names the way out."""
     pytest.importorskip("obstore")
     without_keys(monkeypatch)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -124,7 +124,7 @@ def without_keys(monkeypatch):
 
 
 def test_a_wrong_key_of_azure(servers, monkeypatch):
-    """Its answer is one sentence, too."""
+    """Its answer becomes one sentence, too."""
     server = servers("azurite")
     server.bucket("bucket")
     variables = {

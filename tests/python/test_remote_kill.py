@@ -25,7 +25,7 @@ WAYS = {
 
 
 def jobs():
-    """Return what each folder is trained with: each format in each way."""
+    """Return what is trained in each folder: each format in each way."""
     widths = itertools.cycle([LARGE, LARGE, SMALL])
     pairs = itertools.product(FORMATS.items(), WAYS.items())
     for (suffix, weights_only), (name, way) in pairs:
@@ -42,7 +42,7 @@ def jobs():
 
 @pytest.fixture
 def slow_server(tmp_path, monkeypatch):
-    """A server to which a large checkpoint is on its way for half a second."""
+    """A server to which sending a large checkpoint takes half a second."""
     (tmp_path / "buckets").mkdir()
     with object_server(tmp_path / "buckets", "--bwlimit=40M") as server:
         for name, value in server.environment.items():
@@ -53,7 +53,7 @@ def slow_server(tmp_path, monkeypatch):
 def folder_for(server, job):
     name = f"bucket{next(_NUMBERS)}"
     bucket = server.bucket(name)
-    # Where there is nothing at all, to verify is an error.
+    # Verifying an address with nothing in it raises an error.
     (bucket / "notes.txt").write_text("what is trained here")
     return Folder(f"s3://{name}", job, server.environment)
 

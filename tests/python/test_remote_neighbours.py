@@ -18,13 +18,13 @@ from modelcheckpoint.storage.objects import ObjectStorage
 
 pytestmark = [pytest.mark.remote, pytest.mark.slow]
 
-SMALL, LARGE = (400, 100), (2000, 1200)  # the second goes up in parts
+SMALL, LARGE = (400, 100), (2000, 1200)  # the second is uploaded in parts
 RUNS = ("one", "second")
 
 
 @pytest.mark.parametrize(("shape", "saves"), [(SMALL, 40), (LARGE, 8)])
 def test_two_writers_and_a_reader(bucket, tmp_path, shape, saves):
-    """No line of either is lost, and nobody sees a part of a checkpoint."""
+    """No line of either is lost, and nobody sees part of a checkpoint."""
     writers = [
         save_process(tmp_path, at(bucket), run, f"{run}.weights.h5", saves, shape)
         for run in RUNS
@@ -51,7 +51,7 @@ def test_two_writers_and_a_reader(bucket, tmp_path, shape, saves):
 
 
 def test_what_is_overwritten_is_not_pruned(bucket, data, monkeypatch):
-    """A run that goes on has written it since somebody looked: it stays."""
+    """A run in progress has replaced it after it was listed: it stays."""
     model, callback = trained(bucket, data, "w.{epoch}.keras", epochs=3)
     append = ObjectStorage.append
 

@@ -19,14 +19,14 @@ pytestmark = [pytest.mark.remote, pytest.mark.slow]
 
 
 def large_model():
-    """Return a model of 48 MB, which goes up in several parts, and its data."""
+    """Return a model of 48 MB, which is uploaded in several parts, and its data."""
     model = keras.Sequential([keras.layers.Input((3000,)), keras.layers.Dense(4000)])
     model.compile("sgd", "mse")
     return model, (np.ones((8, 3000)), np.ones((8, 4000)))
 
 
 def when_sent(proxy, count, act):
-    """Act once so many bytes were sent, on a thread that ends by then."""
+    """Act on a thread once so many bytes were sent; then the thread ends."""
 
     def watch():
         while proxy.sent < count:
@@ -42,7 +42,7 @@ def when_sent(proxy, count, act):
 def test_a_server_that_starts_again_in_the_middle_of_an_upload(
     server, bucket, monkeypatch, pause
 ):
-    """It knows nothing of the parts that it had, so all of them are sent again."""
+    """It has forgotten the parts that it had, so all of them are sent again."""
 
     def restart():
         server.stop()
@@ -61,7 +61,7 @@ def test_a_server_that_starts_again_in_the_middle_of_an_upload(
 
 
 def test_a_server_that_stops_in_the_middle_of_an_upload(server, bucket, monkeypatch):
-    """The journal has the line of that save, and says later that it never came."""
+    """The journal has the save's line, and later says that it never came."""
 
     def begin_epoch(epoch, logs):
         if epoch == 1:
@@ -86,7 +86,7 @@ def test_a_server_that_stops_in_the_middle_of_an_upload(server, bucket, monkeypa
 
 
 def test_a_server_that_is_slow(tmp_path, monkeypatch):
-    """Training goes on while a checkpoint is under way, and each one comes."""
+    """Training continues during an upload, and every checkpoint arrives."""
     with object_server(tmp_path, "--bwlimit=16M") as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
@@ -112,7 +112,7 @@ def test_a_server_that_is_slow(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_server_that_does_not_come_back(server, bucket, monkeypatch):
-    """Nothing piles up, and `fit` ends in the time that it has for uploads."""
+    """Nothing piles up, and `fit` ends within the time for uploads."""
     monkeypatch.setenv("MODELCHECKPOINT_UPLOAD_TIMEOUT", "2")
     memory = []
 
@@ -133,7 +133,7 @@ def test_a_server_that_does_not_come_back(server, bucket, monkeypatch):
     finally:
         server.start()
     assert len(callback.problems) == 12
-    # Nobody waits any more for the upload of the last one; it may still end.
+    # Nobody waits for the last upload any more; it may still end.
     assert set(names(bucket)) - {"w.14.keras"} == {"w.1.keras", "w.2.keras"}
     assert memory[-1] - memory[5] < 4 * (48 << 20), "of the eight saves in between"
 

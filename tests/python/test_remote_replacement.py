@@ -17,7 +17,7 @@ pytestmark = pytest.mark.remote
 
 
 def test_a_store_that_is_gone(server, bucket, data, monkeypatch, capsys):
-    """Training ends, and says why there is no checkpoint."""
+    """Training ends, and reports why there is no checkpoint."""
     monkeypatch.setenv("MODELCHECKPOINT_UPLOAD_TIMEOUT", "1")
     callback = ModelCheckpoint(at(bucket, "w.{epoch}.keras"), monitor="loss")
     stop = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: server.stop())
@@ -36,7 +36,7 @@ def test_a_store_that_is_gone(server, bucket, data, monkeypatch, capsys):
 
 
 def test_what_is_verified_is_what_is_loaded(bucket, data):
-    """An object is fetched once, and again if another one has its name by then."""
+    """An object is fetched once, and again only if its name has another object."""
     trained(bucket, data, epochs=1)
     storage = storage_for(at(bucket))
     with storage.kept_copies():
@@ -54,7 +54,7 @@ def test_what_is_verified_is_what_is_loaded(bucket, data):
 
 
 def test_a_run_replaces_its_own_objects_only(server, bucket, data, capsys):
-    """Another machine may count on the others: they get a second name."""
+    """Another machine may need the others: they get a second name."""
     model, _ = trained(bucket, data, "w.keras", epochs=1)
     content = (bucket / "run" / "w.keras").read_bytes()
     server.stop()
@@ -67,7 +67,7 @@ def test_a_run_replaces_its_own_objects_only(server, bucket, data, capsys):
 
 
 def test_an_upload_that_came_though_it_was_not_confirmed(bucket, data):
-    """It is of this run: the next save of the same name takes its place."""
+    """It belongs to this run: the next save of that name replaces it."""
     callback = ModelCheckpoint(at(bucket, "w.keras"), monitor="loss")
     model = make_model(keras)
     fit(model, data, callback, epochs=1)

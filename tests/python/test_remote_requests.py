@@ -45,7 +45,7 @@ def methods(requests):
 
 
 def fill(bucket, count):
-    """Put checkpoints of earlier runs, and their journals, beneath the server."""
+    """Put checkpoints and journals of earlier runs right into the server's folder."""
     folder = bucket / "run"
     folder.mkdir(exist_ok=True)
     for number in range(count):
@@ -69,7 +69,7 @@ def test_a_save_costs_the_same_however_many_there_are(server, proxy, bucket, dat
 
 
 def test_the_parts_of_an_upload_have_one_size(proxy, bucket):
-    """But for the last, whatever pieces a file is made of: some stores demand it."""
+    """Except for the last, whatever pieces are written: some stores require it."""
     part, rest = 8 << 20, 12_345
     data = memoryview(bytes(3 * part + rest))
     ends = [1, 999_999, 2 * part + 1, 2 * part + 7, len(data)]
@@ -85,7 +85,7 @@ def test_the_parts_of_an_upload_have_one_size(proxy, bucket):
 
 
 def test_resume_reads_each_journal_once(proxy, bucket, data):
-    """To find the checkpoint and to verify it."""
+    """It finds the checkpoint and verifies it."""
     trained(bucket, data, epochs=1)
     trained(bucket, data, epochs=1)
     callback = ModelCheckpoint(at(bucket, "w.{epoch}.keras"), resume=True)
@@ -101,7 +101,7 @@ def test_resume_reads_each_journal_once(proxy, bucket, data):
 def test_ten_thousand_are_listed_by_a_request_for_a_thousand(
     server, proxy, bucket, data
 ):
-    """Beside what the journals take."""
+    """Plus the requests for the journals."""
     trained(bucket, data, epochs=1)
     fill(bucket, 10_000)
     server.refresh()
@@ -114,7 +114,7 @@ def test_ten_thousand_are_listed_by_a_request_for_a_thousand(
 
 
 def test_a_store_that_does_not_answer_at_first(proxy, bucket, data):
-    """It is an error before the first batch, and soon."""
+    """It soon raises an error, before the first batch."""
     proxy.hang()
     begun = time.monotonic()
     with pytest.raises(OSError, match="the store cannot be reached"):
@@ -123,7 +123,7 @@ def test_a_store_that_does_not_answer_at_first(proxy, bucket, data):
 
 
 def test_a_store_that_stops_answering(proxy, bucket, data, monkeypatch):
-    """Training goes on, says what it does not save, and saves again when it can."""
+    """Training goes on, reports what is not saved, and saves again when possible."""
     monkeypatch.setattr(objects, "_QUIET", 0.5)
     saved = []
     callback = ModelCheckpoint(
@@ -150,7 +150,7 @@ def test_a_store_that_stops_answering(proxy, bucket, data, monkeypatch):
 
 
 def test_who_waits_for_a_store_that_hangs(proxy, bucket, data, monkeypatch):
-    """`wait` returns once it is confirmed, and the next `fit` loses nothing."""
+    """`wait` returns once the save is confirmed, and the next `fit` loses nothing."""
     monkeypatch.setattr(objects, "_QUIET", 0.2)
     monkeypatch.setenv("MODELCHECKPOINT_UPLOAD_TIMEOUT", "1")
     saved = []
@@ -184,7 +184,7 @@ def test_who_waits_for_a_store_that_hangs(proxy, bucket, data, monkeypatch):
 
 
 def test_a_store_that_answers_nothing_to_the_end(proxy, bucket, data, monkeypatch):
-    """`fit` ends in the time that it has for uploads, and says what is not saved."""
+    """`fit` ends within the time for uploads, and reports what is not saved."""
     monkeypatch.setenv("MODELCHECKPOINT_UPLOAD_TIMEOUT", "1")
     callback = ModelCheckpoint(at(bucket, "w.{epoch}.keras"))
     hang = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: proxy.hang())

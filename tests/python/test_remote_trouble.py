@@ -32,7 +32,7 @@ class Stopped:
 
 
 class Refused(Stopped):
-    """The server knows the key no more."""
+    """The server no longer accepts the key."""
 
     says = "the store refuses access"
 
@@ -48,7 +48,7 @@ class Refused(Stopped):
 
 
 class Deleted(Stopped):
-    """The bucket is gone, with all that was in it."""
+    """The bucket is gone, with everything in it."""
 
     says = "there is no such bucket"
 
@@ -62,7 +62,7 @@ class Deleted(Stopped):
 
 
 class Full(Stopped):
-    """The disk beneath the server has no space left."""
+    """The server's disk is full."""
 
     says = "the store does not serve it"
 
@@ -89,7 +89,7 @@ def small_bucket(tmp_path, monkeypatch):
 
 
 def trained(bucket, data, events, **arguments):
-    """Train, with something that happens as epochs begin; return what is known."""
+    """Train, with events as epochs begin; return the callback and what was saved."""
     saved = []
     callback = ModelCheckpoint(
         at(bucket, "w.{epoch}.keras"),
@@ -111,7 +111,7 @@ def trained(bucket, data, events, **arguments):
 
 @pytest.mark.parametrize("kind", TROUBLES)
 def test_trouble_that_passes(small_bucket, data, kind):
-    """It is reported, training goes on, and the next save is there."""
+    """It is reported, training goes on, and the next save succeeds."""
     trouble = kind(*small_bucket)
     events = {3: trouble.begin, 5: trouble.end}
     with pytest.warns(CheckpointWarning, match=trouble.says):
@@ -120,7 +120,7 @@ def test_trouble_that_passes(small_bucket, data, kind):
     assert saved[:2] == ["w.1.keras", "w.2.keras"]
     assert saved[-1] == "w.6.keras"
     assert len(saved) + len(callback.problems) == 6
-    # The journal of the run comes back with the next save; what was deleted does not.
+    # The run's journal comes back with the next save; deleted checkpoints do not.
     gone = saved[:2] if kind is Deleted else []
     now = statuses(trouble.bucket)
     assert {name: now[name] for name in saved} == {
@@ -131,7 +131,7 @@ def test_trouble_that_passes(small_bucket, data, kind):
 
 @pytest.mark.parametrize("kind", TROUBLES)
 def test_trouble_that_ends_training(small_bucket, data, kind):
-    """If the user wants it so, at the next save."""
+    """With `on_error="raise"`, at the next save."""
     trouble = kind(*small_bucket)
     with pytest.raises(SaveError, match=rf"w\.3\.keras failed: .*{trouble.says}"):
         trained(trouble.bucket, data, {3: trouble.begin}, on_error="raise")

@@ -34,7 +34,7 @@ print(most_bytes() - before)
 @pytest.mark.remote
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units there")
 def test_the_memory_that_an_upload_takes(bucket):
-    """Beside the image of the file it is that of the parts which are under way."""
+    """Apart from the image of the file, it takes only the parts being sent."""
     said = subprocess.run(
         [sys.executable, "-c", UPLOAD, at(bucket)],
         capture_output=True,
@@ -47,7 +47,7 @@ def test_the_memory_that_an_upload_takes(bucket):
 
 
 def test_what_is_too_large_to_be_copied():
-    """S3 refuses, and there is a way out."""
+    """S3 refuses, and the message names a way out."""
     exceptions = pytest.importorskip("obstore.exceptions")
     answer = (
         "Generic S3 error: Error performing PUT https://bucket.s3.amazonaws.com/run/w "
@@ -62,4 +62,4 @@ def test_what_is_too_large_to_be_copied():
         as_system_errors(given),
     ):
         raise error
-    assert raised.value.errno == errno.EFBIG  # and not one that is tried again
+    assert raised.value.errno == errno.EFBIG  # and not one that is retried
