@@ -29,7 +29,7 @@ def callback(folder, template="{loss:.1f}.weights.h5", **arguments):
 
 
 def train(one, losses, model=None, first=1):
-    """Call the hooks as a fit does; the weights tell the epoch."""
+    """Call the hooks as a fit does; each weight is the number of the epoch."""
     model = make_model(keras) if model is None else model
     one.set_model(model)
     one.on_train_begin()
@@ -47,14 +47,14 @@ def fill(model, value):
 
 
 def epoch_in(path):
-    """Return the epoch that a file's weights tell."""
+    """Return the epoch, from a file's weights."""
     model = make_model(keras)
     restore_checkpoint(model, path)
     return int(model.get_weights()[0].ravel()[0])
 
 
 def epochs(folder):
-    """Return the epoch that each listed file is said to be of, and is."""
+    """Return the epoch of each listed file, after checking it against the weights."""
     found = list_checkpoints(folder)
     assert [epoch_in(one.path) for one in found] == [one.epoch for one in found]
     assert {one.status for one in verify_checkpoints(folder)} <= {"good"}
@@ -80,14 +80,14 @@ LOSSES = [0.4401, 0.4352, 0.4449, 0.4399]
     ids=str,
 )
 def test_names_that_are_rounded_alike(tmp_path, arguments, kept):
-    """All that is to be kept is there, once, though all have one name."""
+    """Every checkpoint that must be kept is there, once, though all have one name."""
     one = callback(tmp_path, **arguments)
     train(one, LOSSES)
     assert epochs(tmp_path) == kept
     assert one.best == 0.4352
     assert epoch_in(best_checkpoint(tmp_path)) == 2
     newest = tmp_path / "0.4.weights.h5"
-    assert epoch_in(newest) == kept[-1]  # who uses the name gets the newest
+    assert epoch_in(newest) == kept[-1]  # the name leads to the newest
 
 
 def test_a_name_that_is_used_again_is_told_once(tmp_path):
@@ -103,7 +103,7 @@ def test_a_name_that_is_used_again_is_told_once(tmp_path):
 
 
 def test_one_fixed_name_is_meant_to_be_used_again(tmp_path):
-    """A name without a field has one file, and nothing is said."""
+    """A name without a field has one file, and nothing is reported."""
     one = callback(tmp_path, "w.weights.h5")
     train(one, LOSSES)
     assert checkpoints(tmp_path) == ["w.weights.h5"]
@@ -112,20 +112,20 @@ def test_one_fixed_name_is_meant_to_be_used_again(tmp_path):
 
 @pytest.mark.filterwarnings("ignore::modelcheckpoint.errors.CheckpointWarning")
 def test_the_epochs_of_a_second_fit(tmp_path):
-    """They have the names of those of the first, whose best stays."""
+    """They have the names of the first fit's files, whose best is kept."""
     one = callback(tmp_path, "{epoch}.weights.h5", keep_latest=2, restore_best=True)
     model = train(one, [3.0, 1.0, 2.0])
     model = train(one, [9.0, 8.0, 7.0], model)
     assert sorted(one.epoch for one in list_checkpoints(tmp_path)) == [2, 2, 3]
     assert [one.value for one in list_checkpoints(tmp_path)] == [1.0, 8.0, 7.0]
-    # `restore_best` finds it under the name that it has now.
+    # `restore_best` finds it under its current name.
     assert one.problems[1:] == []
     assert int(model.get_weights()[0].ravel()[0]) == 2
 
 
 @pytest.mark.filterwarnings("ignore::modelcheckpoint.errors.CheckpointWarning")
 def test_a_resumed_run_knows_what_it_kept(tmp_path):
-    """Files that an earlier process gave second names are counted and deleted."""
+    """Files to which an earlier process gave second names are counted and deleted."""
     train(callback(tmp_path, keep_latest=3), LOSSES)
     one = callback(tmp_path, keep_latest=3, resume=True)
     train(one, [0.4444, 0.4445], first=5)
@@ -137,7 +137,7 @@ def test_a_resumed_run_knows_what_it_kept(tmp_path):
 
 @pytest.mark.filterwarnings("ignore::modelcheckpoint.errors.CheckpointWarning")
 def test_killed_between_the_second_name_and_the_new_file(tmp_path):
-    """One file has two names then; it counts once, and resume starts at the newest."""
+    """One file then has two names; it counts once, and resume uses the newest."""
     status, _, errors = run_with_keras("run_replacement.py", tmp_path, 4)
     assert status == 9, errors
     one = callback(tmp_path, keep_latest=2, resume=True)
@@ -147,7 +147,7 @@ def test_killed_between_the_second_name_and_the_new_file(tmp_path):
 
 
 def test_kept_aside_files_do_not_pile_up(tmp_path):
-    """With retention, the best of what runs keep for each other stays, and no more."""
+    """With retention, only the best that each run keeps for another stays."""
     model = make_model(keras)
     for loss in range(20, 0, -1):  # each run is better than the one before
         train(callback(tmp_path, "{epoch}.weights.h5", keep_latest=1), [loss], model)
@@ -169,7 +169,7 @@ def test_another_templates_kept_files_stay(tmp_path):
     assert kept == ["a", "b"]
 
 
-# `resume` where there is nothing to go on from.
+# `resume` with nothing to continue from.
 
 
 def saved_by_keras(folder, name="1.weights.h5"):
@@ -200,7 +200,7 @@ def test_files_that_the_journal_does_not_know(tmp_path):
 
 @pytest.mark.parametrize("journal", [None, b"", b"torn\n\xff\n", b'{"schema": 99}\n'])
 def test_a_journal_that_is_lost(tmp_path, journal):
-    """Whatever became of it, training does not begin from scratch in silence."""
+    """Whatever happened to it, training does not start from scratch silently."""
     train(callback(tmp_path, "{epoch}.weights.h5"), [1.0, 2.0])
     path = tmp_path / "modelcheckpoint.jsonl"
     path.unlink() if journal is None else path.write_bytes(journal)
@@ -212,7 +212,7 @@ def test_a_journal_that_is_lost(tmp_path, journal):
 
 
 def test_another_template(tmp_path):
-    """What was looked for and what is there are named; its files are left alone."""
+    """The message names what was looked for and what is there; its files stay."""
     train(callback(tmp_path, "old-{epoch}.weights.h5"), [1.0, 2.0])
     before = names(tmp_path)
     one = callback(tmp_path, "new-{epoch}.weights.h5", resume=True)
@@ -230,7 +230,7 @@ def test_another_template(tmp_path):
     [(".h5", "weights alone in HDF5"), (".orbax", r"weights in \.orbax")],
 )
 def test_another_format_of_the_same_names(tmp_path, suffix, what):
-    """Weights where a full model is wanted: kept under another name, and told."""
+    """Weights, but a full model is wanted: kept under another name, and reported."""
     if suffix == ".orbax":
         pytest.importorskip("orbax.checkpoint")
     name = "{epoch}" + suffix
@@ -244,11 +244,11 @@ def test_another_format_of_the_same_names(tmp_path, suffix, what):
 
 
 def test_an_empty_folder_says_nothing(tmp_path):
-    """Where there is nothing at all, training begins as usual."""
+    """If there is nothing at all, training starts as usual."""
     one = callback(tmp_path / "a", "{epoch}/w.weights.h5", resume=True)
     train(one, [1.0])
     assert one.problems == []
-    # Also where its files lie in folders that no journal names.
+    # Even if its files are in folders that no journal names.
     (tmp_path / "a" / "modelcheckpoint.jsonl").unlink()
     one = callback(tmp_path / "a", "{epoch}/w.weights.h5", resume=True)
     with pytest.warns(CheckpointWarning, match="Nothing to resume from"):
@@ -256,7 +256,7 @@ def test_an_empty_folder_says_nothing(tmp_path):
 
 
 def test_a_folder_of_the_version_before(tmp_path):
-    """Lines without `kept_by` are read, and what they kept aside is tidied up."""
+    """Lines without `kept_by` are read, and the files kept aside are pruned."""
     model = make_model(keras)
     for loss in (1.0, 2.0):
         train(callback(tmp_path, "{epoch}.weights.h5"), [loss], model)

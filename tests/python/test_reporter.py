@@ -18,7 +18,7 @@ def reporter():
 
 
 def through(package, function):
-    """Return a function that calls another one from a module of that name."""
+    """Return a function that calls another one from a module with that name."""
     namespace = {"__name__": package, "function": function}
     exec("def call(*arguments):\n    return function(*arguments)\n", namespace)
     return namespace["call"]
@@ -31,13 +31,13 @@ def in_r(monkeypatch):
 
 
 def test_a_line_is_printed_on_its_own(capsys):
-    """A new line comes first: Keras' progress bar leaves the cursor in its line."""
+    """It starts a new line: Keras' progress bar leaves the cursor in its own line."""
     reporter().say("saved w.keras")
     assert capsys.readouterr().out == "\nsaved w.keras\n"
 
 
 def test_a_problem_is_a_warning_and_is_kept(capsys):
-    """It is told as a CheckpointWarning, and can be read later."""
+    """It becomes a CheckpointWarning, and can be read later."""
     reports = reporter()
     with pytest.warns(CheckpointWarning, match="^the disk is full$"):
         reports.problem("the disk is full")
@@ -46,7 +46,7 @@ def test_a_problem_is_a_warning_and_is_kept(capsys):
 
 
 def test_a_quiet_reporter_keeps_problems_and_prints_nothing(capsys, recwarn):
-    """Another process reports the same; only an error of this one is printed."""
+    """Another process reports the same; only errors of this one are printed."""
     reports = reporter()
     reports.quiet = True
     reports.say("saved w.keras")
@@ -58,7 +58,7 @@ def test_a_quiet_reporter_keeps_problems_and_prints_nothing(capsys, recwarn):
 
 
 def test_a_kind_of_problem_is_told_once(recwarn):
-    """A second problem of the same kind is neither told nor kept, whatever its text."""
+    """A second problem of the same kind is neither reported nor kept."""
     reports = reporter()
     for number in range(3):
         reports.problem(f"no val_loss in epoch {number}", once="monitor")
@@ -68,7 +68,7 @@ def test_a_kind_of_problem_is_told_once(recwarn):
 
 
 def test_without_a_kind_each_problem_is_told(recwarn):
-    """Each save that fails is worth a warning."""
+    """Each failed save is worth a warning."""
     reports = reporter()
     reports.problem("failed")
     reports.problem("failed")
@@ -76,7 +76,7 @@ def test_without_a_kind_each_problem_is_told(recwarn):
 
 
 def test_reporters_are_independent(recwarn):
-    """What one callback told, another one still tells."""
+    """What one callback reported, another one still reports."""
     one, other = reporter(), reporter()
     one.problem("a", once="kind")
     other.problem("a", once="kind")
@@ -84,7 +84,7 @@ def test_reporters_are_independent(recwarn):
 
 
 def test_a_warning_is_at_the_users_line(recwarn):
-    """It points behind this package and Keras, to the line that called `fit`."""
+    """It points beyond this package and Keras, to the line that called `fit`."""
     hook = through("modelcheckpoint.callback", reporter().problem)
     fit = through("keras.src.trainers.trainer", through("keras.callbacks", hook))
     line = sys._getframe().f_lineno + 1
@@ -93,7 +93,7 @@ def test_a_warning_is_at_the_users_line(recwarn):
 
 
 def test_a_warning_is_at_the_line_of_a_users_own_loop(recwarn):
-    """With tf_keras, and without any Keras between, it points to the user's file."""
+    """With tf_keras, or without Keras in between, it points to the user's file."""
     hook = through("modelcheckpoint.callback", reporter().problem)
     through("tf_keras.engine", hook)("one")
     hook("two")
@@ -102,7 +102,7 @@ def test_a_warning_is_at_the_line_of_a_users_own_loop(recwarn):
 
 
 def test_a_users_module_with_a_similar_name_is_the_users():
-    """Only whole package names are passed over: `keras_tuner` is not Keras."""
+    """Only whole package names are skipped: `keras_tuner` is not Keras."""
     fit = through("keras_tuner.engine", through("keras", reporter().problem))
     with pytest.warns(CheckpointWarning) as caught:
         fit("a problem")
@@ -110,7 +110,7 @@ def test_a_users_module_with_a_similar_name_is_the_users():
 
 
 def test_a_warning_from_a_thread_of_keras(recwarn):
-    """Where no line is the user's, the warning comes all the same."""
+    """If no line is the user's, the warning still appears."""
     thread = threading.Thread(target=reporter().problem, args=("a problem",))
     thread.start()
     thread.join()
@@ -118,7 +118,7 @@ def test_a_warning_from_a_thread_of_keras(recwarn):
 
 
 def test_in_r_a_problem_is_printed(in_r, capsys):
-    """R shows what Python prints, and no Python warning."""
+    """R shows Python's output, but not Python's warnings."""
     reports = reporter()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -129,7 +129,7 @@ def test_in_r_a_problem_is_printed(in_r, capsys):
 
 
 def test_in_r_by_the_module_of_newer_reticulates(monkeypatch, capsys):
-    """Newer versions of reticulate are known by `rpycall`."""
+    """Newer versions of reticulate are recognized by `rpycall`."""
     monkeypatch.setitem(sys.modules, "rpycall", types.ModuleType("rpycall"))
     reporter().problem("the disk is full")
     assert "Warning: the disk is full" in capsys.readouterr().out
@@ -143,7 +143,7 @@ def test_nothing_to_sum_up(capsys):
 
 @pytest.mark.filterwarnings("ignore::modelcheckpoint.errors.CheckpointWarning")
 def test_a_summary_holds_new_problems_only(capsys):
-    """A second `fit` is not blamed for the first."""
+    """A second `fit` does not repeat problems of the first."""
     reports = reporter()
     reports.problem("one")
     reports.end(saved=True, never_due="")
@@ -163,7 +163,7 @@ def test_a_summary_holds_new_problems_only(capsys):
 
 @pytest.mark.filterwarnings("ignore::modelcheckpoint.errors.CheckpointWarning")
 def test_a_long_summary_is_cut(capsys):
-    """Five problems are shown, and where the others are."""
+    """Five problems are shown, and a line says where the others are."""
     reports = reporter()
     for number in range(8):
         reports.problem(f"problem {number}")
@@ -175,7 +175,7 @@ def test_a_long_summary_is_cut(capsys):
 
 @pytest.mark.filterwarnings("ignore::modelcheckpoint.errors.CheckpointWarning")
 def test_a_training_that_saved_nothing_says_so_loudly(capsys):
-    """The reason is told with it, and not a second time among the problems."""
+    """The reason comes with it, and is not repeated among the problems."""
     reports = reporter()
     reports.problem("no val_loss")
     reports.end(saved=False, never_due="no val_loss")

@@ -1,4 +1,4 @@
-"""`restore_checkpoint`: back to a checkpoint by hand."""
+"""`restore_checkpoint`: restoring a checkpoint by hand."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("name", TEMPLATES)
 @pytest.mark.keras2
 def test_each_format(K, name, tmp_path, data):
-    """Weights come back, and the optimizer's state where the file has it."""
+    """Weights are restored, and the optimizer's state if the file has it."""
     weights_only, optimizer = TEMPLATES[name]
     trained = saved(K, tmp_path, data, name, save_weights_only=weights_only)
     path = tmp_path / name.format(epoch=2)
@@ -48,7 +48,7 @@ def test_each_format(K, name, tmp_path, data):
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_what_comes_before_loading(K, name, tmp_path, data):
-    """It is called once the file fits; where it raises, nothing changes."""
+    """The function is called once the file fits; if it raises, nothing changes."""
     saved(K, tmp_path, data, name, save_weights_only=TEMPLATES[name][0])
     calls = []
 
@@ -72,7 +72,7 @@ def test_what_comes_before_loading(K, name, tmp_path, data):
 
 
 def test_the_state_of_dropout(tmp_path, data):
-    """The model goes on as if it had not stopped, with Dropout."""
+    """A model with Dropout continues as if it had not stopped."""
     if keras.backend.backend() == "torch":
         pytest.skip("a `fit` on Torch draws from the generator before it begins")
 
@@ -93,7 +93,7 @@ def test_the_state_of_dropout(tmp_path, data):
 
 @pytest.mark.keras2
 def test_a_model_without_optimizer(K, tmp_path, data):
-    """One that is not compiled gets its weights."""
+    """If it is not compiled, it gets its weights."""
     trained = saved(K, tmp_path, data)
     model = K.Sequential([K.Input((3,)), K.layers.Dense(2), K.layers.Dense(1)])
     restored = restore_checkpoint(model, tmp_path / "w.2.keras")
@@ -103,7 +103,7 @@ def test_a_model_without_optimizer(K, tmp_path, data):
 
 @pytest.mark.keras2
 def test_a_file_of_keras_own(K, tmp_path, data):
-    """What no journal tells is None."""
+    """Values that only a journal has are None."""
     trained = saved(K, tmp_path / "other", data)
     trained.save(tmp_path / "own.keras")
     model = make_model(K)
@@ -115,14 +115,14 @@ def test_a_file_of_keras_own(K, tmp_path, data):
 
 
 def test_the_journal_of_a_folder_above(K, tmp_path, data):
-    """A template can have folders in it."""
+    """A template can contain folders."""
     saved(K, tmp_path, data, "{epoch}/w.keras")
     restored = restore_checkpoint(make_model(K), tmp_path / "2" / "w.keras")
     assert restored.epochs_done == 2
 
 
 def test_a_link_to_a_checkpoint(K, tmp_path, data):
-    """It is followed, as somebody asked for it, and its journal is found there."""
+    """The user named it, so it is followed; the journal next to its target is used."""
     saved(K, tmp_path / "run", data)
     os.symlink(tmp_path / "run" / "w.2.keras", tmp_path / "latest.keras")
     restored = restore_checkpoint(make_model(K), tmp_path / "latest.keras")

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 class Values:
-    """Gives each epoch the value of `monitor` that a test wants."""
+    """Gives `monitor` the value that a test wants in each epoch."""
 
     def __new__(cls, K, values):
         def put(epoch, logs):
@@ -38,7 +38,7 @@ def best_of(K, folder, data, values, name="w.{epoch}.keras", **arguments):
 @pytest.mark.parametrize("name", TEMPLATES)
 @pytest.mark.keras2
 def test_the_model_ends_with_the_best_weights(K, name, tmp_path, data):
-    """They are those of the best file; the optimizer is as training left it."""
+    """They equal the best file; the optimizer stays as training left it."""
     weights_only = TEMPLATES[name][0]
     model, callback = best_of(
         K, tmp_path, data, [1, 3, 2], name, save_weights_only=weights_only
@@ -55,7 +55,7 @@ def test_the_model_ends_with_the_best_weights(K, name, tmp_path, data):
 
 
 def test_one_file_with_save_best_only(K, tmp_path, data, capsys):
-    """Then a name without fields is the best; with `verbose` a line says so."""
+    """Then a name without fields holds the best; with `verbose`, a line says so."""
     arguments = {"save_best_only": True, "verbose": 1}
     model, _ = best_of(K, tmp_path, data, [3, 2], "best.keras", **arguments)
     best = make_model(K)
@@ -71,7 +71,7 @@ def test_a_name_that_is_overwritten_is_refused(tmp_path):
 
 
 def test_a_best_that_is_damaged_stays_on_disk(K, tmp_path, data):
-    """The model is left as it is, and the reason is told."""
+    """The model is unchanged, and the reason is reported."""
 
     def harm(record):
         if record.epoch == 2:
@@ -85,7 +85,7 @@ def test_a_best_that_is_damaged_stays_on_disk(K, tmp_path, data):
 
 
 def test_a_best_that_is_gone(K, tmp_path, data):
-    """So it is told where somebody has deleted it."""
+    """If somebody has deleted it, that is reported."""
 
     def harm(record):
         if record.epoch == 2:
@@ -96,14 +96,14 @@ def test_a_best_that_is_gone(K, tmp_path, data):
 
 
 def test_no_best_at_all(K, tmp_path, data):
-    """Without `monitor` nothing was ever the best."""
+    """Without `monitor`, no checkpoint was ever the best."""
     callback = ModelCheckpoint(tmp_path / "w.{epoch}.keras", restore_best=True)
     with pytest.warns(CheckpointWarning, match="no checkpoint was the best by 'val_"):
         fit(make_model(K), data, callback)
 
 
 def test_the_best_of_the_run_before(K, tmp_path, data):
-    """A run that was resumed gives back the best of all of it."""
+    """A resumed run restores the best of all its parts."""
     best_of(K, tmp_path, data, [1, 3, 2])
     model, _ = best_of(K, tmp_path, data, [0, 0, 0, 2, 1], resume=True)
     best = make_model(K)

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_damaged_file_is_not_loaded(K, tmp_path, data):
-    """The reason is told, and the model is as it was."""
+    """The reason is reported, and the model is unchanged."""
     saved(K, tmp_path, data)
     path = tmp_path / "w.2.keras"
     content = bytearray(path.read_bytes())
@@ -41,7 +41,7 @@ def test_a_damaged_file_is_not_loaded(K, tmp_path, data):
 
 
 def test_what_is_no_checkpoint(K, tmp_path):
-    """Each is an error of its kind."""
+    """Each gets an error of its kind."""
     model = make_model(K)
     with pytest.raises(FileNotFoundError):
         restore_checkpoint(model, tmp_path / "none.keras")
@@ -55,7 +55,7 @@ def test_what_is_no_checkpoint(K, tmp_path):
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5"])
 @pytest.mark.parametrize("harm", ["cut short", "cut to its head", "overwritten"])
 def test_a_damaged_file_without_a_journal(suffix, harm, tmp_path):
-    """What the libraries make of it is told as damage, and the model is as it was."""
+    """Errors of the libraries are reported as damage, and the model is unchanged."""
     model = make_model(keras)
     path = tmp_path / f"w{suffix}"
     (model.save_weights if suffix == ".weights.h5" else model.save)(path)
@@ -84,7 +84,7 @@ def test_a_damaged_file_without_a_journal(suffix, harm, tmp_path):
     ],
 )
 def test_what_is_no_model(model, text, tmp_path):
-    """An error says so, here and where a callback gets it."""
+    """An error says so, here and if a callback gets it."""
     with pytest.raises(ValueError, match=rf"^`model` must be a Keras model, {text}"):
         restore_checkpoint(model, tmp_path / "w.keras")
     with pytest.raises(ValueError, match=r"^`model` must be a Keras model, not "):
@@ -92,7 +92,7 @@ def test_what_is_no_model(model, text, tmp_path):
 
 
 def test_no_file_that_can_be_read(K, tmp_path):
-    """The sentence names the argument and what came, and no number."""
+    """The message names the argument and the value, without an errno."""
     model = make_model(K)
     missing = str(tmp_path / "w.keras")
     with pytest.raises(FileNotFoundError, match=r"^`path` must be") as raised:
@@ -105,7 +105,7 @@ def test_no_file_that_can_be_read(K, tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
 def test_a_pipe_is_not_waited_for(K, tmp_path):
-    """Nobody may ever write into it."""
+    """Possibly nobody ever writes to it."""
     os.mkfifo(tmp_path / "w.keras")
     with pytest.raises(OSError, match=r"is not a regular file: .*w\.keras"):
         restore_checkpoint(make_model(K), tmp_path / "w.keras")
@@ -117,7 +117,7 @@ def load_weights_only(model, path):
 
 @pytest.mark.parametrize("restore", [restore_checkpoint, load_weights_only])
 def test_ctrl_c_while_it_loads(K, restore, tmp_path, data, monkeypatch):
-    """The model is as it was, and the interrupt goes on."""
+    """The model is unchanged, and the interrupt is passed on."""
     saved(K, tmp_path, data)
     model = make_model(K)
     fit(model, data)
@@ -137,7 +137,7 @@ def test_ctrl_c_while_it_loads(K, restore, tmp_path, data, monkeypatch):
 @pytest.mark.parametrize("name", ["w.{epoch}.keras", "w.{epoch}.h5", "w.{epoch}.hdf5"])
 @pytest.mark.keras2
 def test_another_model(K, name, tmp_path, data):
-    """The error names file and way out; weights and optimizer are as they were."""
+    """The error names file and way out; weights and optimizer are unchanged."""
     saved(K, tmp_path, data, name, save_weights_only=TEMPLATES[name][0])
     model = K.Sequential([K.Input((3,)), K.layers.Dense(2), K.layers.Dense(2)])
     model.compile(optimizer="adam", loss="mean_squared_error")
@@ -150,7 +150,7 @@ def test_another_model(K, name, tmp_path, data):
 
 
 def test_a_model_with_fewer_layers(K, tmp_path, data):
-    """Keras would pass over the arrays that the model has no place for."""
+    """Keras would ignore the arrays for which the model has no place."""
     if not hasattr(K, "ops"):
         pytest.skip("the layout of Keras 2 is not known")
     model = K.Sequential([K.Input((3,)), *[K.layers.Dense(3) for _ in range(3)]])
@@ -164,7 +164,7 @@ def test_a_model_with_fewer_layers(K, tmp_path, data):
 
 @pytest.mark.keras2
 def test_a_model_that_nobody_can_build(K, tmp_path, data):
-    """A model without weights has no place for them; the way out is named."""
+    """A model without weights has no place for them; the error names the way out."""
     trained = make_model(K)
     fit(trained, data)
     trained.save(tmp_path / "own.keras")
@@ -180,7 +180,7 @@ class Evil:
 
 @pytest.mark.keras2
 def test_nothing_in_a_file_is_run(K, tmp_path, data, monkeypatch):
-    """Neither what is pickled, nor code of a lambda, nor what lies elsewhere."""
+    """Neither pickled code, nor a lambda, nor code that is stored elsewhere."""
     monkeypatch.chdir(tmp_path)
     trained = saved(K, tmp_path, data)
     with zipfile.ZipFile("w.2.keras") as archive:
@@ -205,7 +205,7 @@ def test_nothing_in_a_file_is_run(K, tmp_path, data, monkeypatch):
 
 
 def test_a_journal_that_lies(K, tmp_path, data):
-    """Unsound values in a line are as values that are not there."""
+    """Invalid values in a line count as missing."""
     saved(K, tmp_path, data)
     line = lines(tmp_path)[-1]
     line |= {

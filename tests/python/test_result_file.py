@@ -1,4 +1,4 @@
-"""Each benchmark keeps what it prints as a Markdown file of a folder."""
+"""Each benchmark saves its output as a Markdown file in a folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ with result_file(sys.argv[1]):
 
 @pytest.fixture
 def run(tmp_path):
-    """Return a function that runs a benchmark, and returns what it printed."""
+    """Return a function that runs a benchmark, and returns its output."""
     script = tmp_path / "speed.py"
     script.write_text(SCRIPT)
 
@@ -45,7 +45,7 @@ def run(tmp_path):
 
 
 def test_file(run, tmp_path):
-    """It has the command, the machine and all that was printed, as it was printed."""
+    """It has the command, the machine and the exact output."""
     printed = run("head")
     text = (tmp_path / "results" / "speed.md").read_text()
     head, body = text.split("```\n", maxsplit=1)

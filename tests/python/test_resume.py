@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.keras2
 def test_on_each_keras(K, tmp_path, data):
-    """`fit` begins with the next epoch, and a later `fit` where it is told to."""
+    """`fit` begins with the next epoch, and a later `fit` where it is asked to."""
     trained = first(K, tmp_path, data)
     callback = ModelCheckpoint(tmp_path / "w.{epoch}.keras", resume=True)
     seen = []
@@ -40,7 +40,7 @@ def test_on_each_keras(K, tmp_path, data):
 
 @pytest.mark.keras2
 def test_weights_alone_in_hdf5(K, tmp_path, data, capsys):
-    """The weights are restored, and a line says that the optimizer starts anew."""
+    """The weights are restored; a line says that the optimizer starts from scratch."""
     arguments = {"name": "w.{epoch}.hdf5", "save_weights_only": True}
     first(K, tmp_path, data, **arguments)
     callback, epochs = again(K, tmp_path, data, **arguments)
@@ -50,7 +50,7 @@ def test_weights_alone_in_hdf5(K, tmp_path, data, capsys):
 
 
 def test_a_damaged_checkpoint_is_passed_over(K, tmp_path, data):
-    """A warning names it, and the one before is taken."""
+    """A warning names it, and the one before is used."""
     first(K, tmp_path, data)
     newest = tmp_path / "w.3.keras"
     newest.write_bytes(newest.read_bytes()[:-1])
@@ -61,7 +61,7 @@ def test_a_damaged_checkpoint_is_passed_over(K, tmp_path, data):
 
 
 def test_a_deleted_checkpoint_is_not_missed(K, tmp_path, data):
-    """What is not there is no problem."""
+    """A deleted file is not a problem."""
     first(K, tmp_path, data)
     (tmp_path / "w.3.keras").unlink()
     callback, epochs = again(K, tmp_path, data)
@@ -70,7 +70,7 @@ def test_a_deleted_checkpoint_is_not_missed(K, tmp_path, data):
 
 
 def test_a_line_whose_file_never_came(K, tmp_path, data):
-    """The newest line of a name can be ahead of its file, which is then of before."""
+    """If the newest line of a name has no file yet, the name has the previous file."""
     first(K, tmp_path, data, name="w.keras")
     journal = tmp_path / "modelcheckpoint.jsonl"
     ahead = {**lines(tmp_path)[-1], "epoch": 4, "epochs_done": 4, "crc32": "0" * 8}
@@ -82,7 +82,7 @@ def test_a_line_whose_file_never_came(K, tmp_path, data):
 
 
 def test_nothing_to_resume_from(K, tmp_path, data, capsys):
-    """It is no error; with `verbose` a line says so."""
+    """No error is raised; with `verbose`, a line says so."""
     callback, epochs = again(K, tmp_path, data, epochs=2, verbose=1)
     assert epochs == [1, 2]
     assert callback.restored is None
@@ -92,7 +92,7 @@ def test_nothing_to_resume_from(K, tmp_path, data, capsys):
 
 
 def test_other_templates_and_formats_do_not_count(K, tmp_path, data):
-    """Only checkpoints of this `filepath` are those of this training."""
+    """Only checkpoints of this `filepath` belong to this training."""
     first(K, tmp_path, data)
     first(K, tmp_path, data, epochs=2, name="w.{epoch}.h5")
     assert again(K, tmp_path, data, 5, "v.{epoch}.keras")[1] == [1, 2, 3, 4, 5]
@@ -108,7 +108,7 @@ def test_a_folder_that_was_moved(K, tmp_path, data):
 
 
 def test_lines_of_earlier_versions(K, tmp_path, data):
-    """A line without the newer keys is good enough to go on from."""
+    """A line without the newer keys is good enough to resume from."""
     first(K, tmp_path, data)
     journal = tmp_path / "modelcheckpoint.jsonl"
     newer = ("epochs_done", "since", "seeds", "random", "build")
@@ -120,7 +120,7 @@ def test_lines_of_earlier_versions(K, tmp_path, data):
 
 @pytest.mark.keras2
 def test_the_middle_of_an_epoch(K, tmp_path, data, capsys):
-    """The epoch begins anew, and a line says so; samples and batches go on."""
+    """The epoch is repeated, and a line says so; samples and batches go on."""
     counted = {"save_freq": 5, "save_freq_unit": "batches"}
     arguments = {"name": "w.{epoch}-{batch}.weights.h5", **counted}
     arguments["save_weights_only"] = True
@@ -138,7 +138,7 @@ def test_the_middle_of_an_epoch(K, tmp_path, data, capsys):
 
 
 def test_the_last_batch_of_an_epoch_is_its_end(K, tmp_path, data):
-    """What was saved then is of a whole epoch, which is not trained again."""
+    """A save at that batch is of a whole epoch, which is not trained again."""
     arguments = {"name": "w.{epoch}.keras", "save_freq": 25}
     first(K, tmp_path, data, epochs=2, **arguments)
     assert [line["epochs_done"] for line in lines(tmp_path)] == [1, 2]
@@ -146,7 +146,7 @@ def test_the_last_batch_of_an_epoch_is_its_end(K, tmp_path, data):
 
 
 def test_what_passed_since_a_save_fell_due_is_counted_on(K, tmp_path, data):
-    """With `period=3`, a last checkpoint after epoch 4 does not move epoch 6."""
+    """With `period=3`, a last checkpoint after epoch 4 does not shift epoch 6."""
     first(K, tmp_path, data, epochs=4, period=3, save_on_exit=True)
     assert [line["since"] for line in lines(tmp_path)] == [0, 1]
     again(K, tmp_path, data, epochs=9, period=3)
@@ -154,7 +154,7 @@ def test_what_passed_since_a_save_fell_due_is_counted_on(K, tmp_path, data):
 
 
 def test_the_best_is_known_again(K, tmp_path, data, capsys):
-    """A worse epoch does not overwrite the best of before."""
+    """A worse epoch does not overwrite the best from before."""
     arguments = {"name": "best.keras", "monitor": "loss", "save_best_only": True}
     first(K, tmp_path, data, **arguments)
     saved = (tmp_path / "best.keras").read_bytes()

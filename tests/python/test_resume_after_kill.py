@@ -21,7 +21,7 @@ FORMATS = {
 
 
 def run(folder, environment=None, **job):
-    """Run the script; return what it printed, or None where it was killed."""
+    """Run the script; return its output, or None if it was killed."""
     folder.mkdir(exist_ok=True)
     arguments = (folder, json.dumps(job))
     status, said, errors = run_with_keras(
@@ -47,7 +47,7 @@ def assert_same_end(one, other):
 
 @pytest.fixture(scope="session")
 def unbroken(tmp_path_factory):
-    """What six epochs in one process end with."""
+    """The state after six epochs in one process."""
     folder = tmp_path_factory.mktemp("unbroken")
     run(folder, name="w.weights.h5", callback={"save_weights_only": True})
     return end_of(folder)
@@ -60,7 +60,7 @@ def resumed(folder, kill, **job):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_six_epochs_are_three_a_kill_and_three(name, tmp_path, unbroken):
-    """Weights, optimizer and seed generators are those of a run never stopped."""
+    """Weights, optimizer and seed generators equal an uninterrupted run's."""
     arguments = {"resume": True, "save_weights_only": FORMATS[name]}
     out = resumed(tmp_path, ["epoch", 3], name=name, callback=arguments)
     assert "saved after epoch 3; epoch 4 is next\n" in out
@@ -71,7 +71,7 @@ def test_six_epochs_are_three_a_kill_and_three(name, tmp_path, unbroken):
 
 
 def test_two_kills(tmp_path, unbroken):
-    """A run that was resumed can be, also one that was killed within an epoch."""
+    """A resumed run can be resumed, even one that was killed within an epoch."""
     job = {"name": "w.{epoch}.keras", "callback": {"resume": True}}
     assert run(tmp_path, kill=["epoch", 2], **job) is None
     assert run(tmp_path, kill=["batch", 12], **job) is None
@@ -81,7 +81,7 @@ def test_two_kills(tmp_path, unbroken):
 
 @pytest.mark.parametrize("build", ["none", "subclassed"])
 def test_a_model_that_its_first_batch_builds(build, tmp_path, unbroken):
-    """The journal tells how it was built; a name without fields is the newest state."""
+    """The journal says how it was built; a name without fields is the newest state."""
     job = {"name": "w.keras", "callback": {"resume": True}, "build": build}
     assert "epochs [4, 5, 6]" in resumed(tmp_path, ["epoch", 3], **job)
     assert_same_end(end_of(tmp_path), unbroken)
@@ -100,7 +100,7 @@ def test_a_kill_while_a_save_is_in_flight(tmp_path):
 @pytest.mark.remote
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_kill_and_another_machine(name, server, bucket, tmp_path, unbroken):
-    """What was confirmed by the object store is all that the second one needs."""
+    """The second machine needs only what the object store has confirmed."""
     job = {"name": name, "store": f"s3://{bucket.name}/run"}
     job["callback"] = {"resume": True, "save_weights_only": FORMATS[name]}
     first, second = tmp_path / "first", tmp_path / "second"

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_another_model_is_an_error(K, tmp_path, data):
-    """It names the checkpoint and the way out, and the model is as it was."""
+    """It names the checkpoint and the way out, and the model is unchanged."""
     first(K, tmp_path, data)
     model = K.Sequential([K.Input((3,)), K.layers.Dense(2), K.layers.Dense(3)])
     model.compile(optimizer="adam", loss="mean_squared_error")
@@ -33,7 +33,7 @@ def test_another_model_is_an_error(K, tmp_path, data):
 
 @pytest.mark.keras2
 def test_another_optimizer_starts_anew(K, tmp_path, data, capsys):
-    """The weights are restored; one warning, ours, says that the optimizer is not."""
+    """The weights are restored; our one warning says that the optimizer is not."""
     trained = first(K, tmp_path, data)
     model = make_model(K)
     model.compile(optimizer="adam", loss="mean_squared_error")
@@ -49,7 +49,7 @@ def test_another_optimizer_starts_anew(K, tmp_path, data, capsys):
 
 
 def test_all_epochs_are_done(K, tmp_path, data, capsys):
-    """Nothing is trained, a line says so, and the model is that of the checkpoint."""
+    """Nothing is trained, a line says so, and the model is the checkpoint's."""
     trained = first(K, tmp_path, data)
     callback = ModelCheckpoint(tmp_path / "w.{epoch}.keras", resume=True)
     model = make_model(K)
@@ -63,7 +63,7 @@ def test_all_epochs_are_done(K, tmp_path, data, capsys):
 
 @pytest.mark.keras2
 def test_a_later_fit_goes_on_from_the_model(K, tmp_path, data):
-    """After a `fit` that ended as it should nothing is loaded again."""
+    """After a `fit` that ended normally, nothing is loaded again."""
     callback, _ = again(K, tmp_path, data, epochs=2, period=2)
     model = callback.model
     fit(model, data, callback, epochs=3, initial_epoch=2)
@@ -77,7 +77,7 @@ def test_a_later_fit_goes_on_from_the_model(K, tmp_path, data):
 
 
 def test_a_script_with_two_fits(K, tmp_path, data):
-    """Killed in the second, it goes on there: the first has nothing to train."""
+    """Killed in the second fit, it continues there: the first trains nothing."""
     first(K, tmp_path, data, epochs=4)
     callback = ModelCheckpoint(tmp_path / "w.{epoch}.keras", resume=True)
     model = make_model(K)
@@ -86,7 +86,7 @@ def test_a_script_with_two_fits(K, tmp_path, data):
 
 
 def test_after_an_interrupt_the_same_callback_resumes(K, tmp_path, data):
-    """As in a notebook, where only the `fit` is run again."""
+    """As in a notebook in which only the `fit` is run again."""
     callback = ModelCheckpoint(tmp_path / "w.{epoch}.keras", resume=True)
     model = make_model(K)
 
@@ -102,7 +102,7 @@ def test_after_an_interrupt_the_same_callback_resumes(K, tmp_path, data):
 
 
 def test_a_folder_that_could_be_resumed_is_told(K, tmp_path, data, capsys):
-    """One line, where `resume` is not asked for, and not for the run's own files."""
+    """One line, if `resume` is not set, and not for the run's own files."""
     callback = ModelCheckpoint(tmp_path / "w.{epoch}.keras")
     model = make_model(K)
     fit(model, data, callback, epochs=3)
@@ -115,14 +115,14 @@ def test_a_folder_that_could_be_resumed_is_told(K, tmp_path, data, capsys):
     model = make_model(K)
     restore_checkpoint(model, tmp_path / "w.2.keras")
     fit(model, data, ModelCheckpoint(tmp_path / "w.{epoch}.keras"))
-    assert "`resume=True`" not in capsys.readouterr().out  # it did so by hand
+    assert "`resume=True`" not in capsys.readouterr().out  # it resumed by hand
     again(K, tmp_path, data)
     assert "`resume=True`" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_two_callbacks_go_on_from_the_newest(K, order, tmp_path, data):
-    """The best of one is older than the last of the other, whoever comes first."""
+    """In any order, although one's best is older than the other's last."""
     best = {"monitor": "score", "mode": "max", "save_best_only": True}
     scores = [1.0, 3.0, 2.0, 2.5, 4.0]
 
@@ -153,7 +153,7 @@ def test_two_callbacks_go_on_from_the_newest(K, order, tmp_path, data):
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_callback_that_does_not_resume_is_in_nobodys_way(K, order, tmp_path, data):
-    """Another callback of the same training leaves the first epoch as it was asked."""
+    """Another callback of the same training does not change the first epoch."""
     first(K, tmp_path, data)
     resuming = ModelCheckpoint(tmp_path / "w.{epoch}.keras", resume=True)
     callbacks = [resuming, ModelCheckpoint(tmp_path / "other.keras")][::order]
@@ -162,7 +162,7 @@ def test_a_callback_that_does_not_resume_is_in_nobodys_way(K, order, tmp_path, d
 
 @pytest.mark.keras2
 def test_a_loop_of_ones_own(K, tmp_path, data):
-    """It asks the callback where to go on."""
+    """It asks the callback where to continue."""
     first(K, tmp_path, data)
     callback = ModelCheckpoint(tmp_path / "w.{epoch}.keras", "loss", resume=True)
     callback.set_model(make_model(K))
@@ -177,7 +177,7 @@ def test_a_loop_of_ones_own(K, tmp_path, data):
 
 @pytest.mark.keras2
 def test_another_epoch_than_the_next_is_told(K, tmp_path, data):
-    """Where `fit`, or a loop, begins elsewhere, what to pass is said plainly."""
+    """If `fit`, or a loop, begins elsewhere, a message says what to pass."""
     first(K, tmp_path, data)
     callback = ModelCheckpoint(tmp_path / "w.{epoch}.keras", resume=True)
     callback.set_model(make_model(K))
@@ -188,7 +188,7 @@ def test_another_epoch_than_the_next_is_told(K, tmp_path, data):
 
 
 def test_retention_knows_what_the_run_before_wrote(K, tmp_path, data):
-    """The chain of runs is one run, whose older checkpoints may go."""
+    """The chain of runs is one run, whose older checkpoints may be deleted."""
     first(K, tmp_path, data, keep_latest=2)
     assert checkpoints(tmp_path) == ["w.2.keras", "w.3.keras"]
     again(K, tmp_path, data, epochs=4, keep_latest=2)
@@ -196,7 +196,7 @@ def test_retention_knows_what_the_run_before_wrote(K, tmp_path, data):
 
 
 def test_verbose_zero_warns_of_nothing(K, tmp_path, data):
-    """A resumed training, too, meets no problem."""
+    """A resumed training has no problems, either."""
     first(K, tmp_path, data)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -34,46 +34,46 @@ def of_values(*values, mode="min"):
 
 
 def test_nothing_asked_for_deletes_nothing():
-    """Without any of the three all stay, and `Keep` is False."""
+    """Without any of the three, all stay, and `Keep` is False."""
     assert to_delete(of_values(3, 2, 1), Keep()) == []
     assert not Keep()
     assert all([Keep(latest=1), Keep(best=1), Keep(every=1)])
 
 
 def test_the_newest_stay():
-    """The newest so many stay; the others go, oldest first."""
+    """As many of the newest as asked stay; the others are deleted, oldest first."""
     records = of_values(1, 2, 3, 4, 5)
     assert [r.epoch for r in to_delete(records, Keep(latest=2))] == [2, 3]
     assert kept(of_values(*[None] * 5), latest=2) == [4, 5]
 
 
 def test_the_best_stay_in_their_direction():
-    """The best so many stay, be less better or more, and with them the newest."""
+    """In either direction, as many of the best as asked stay, and the newest."""
     assert kept(of_values(5, 1, 4, 2, 3), best=2) == [2, 4, 5]
     assert kept(of_values(5, 1, 4, 2, 3, mode="max"), best=2) == [1, 3, 5]
 
 
 def test_the_best_stays_though_nobody_asks():
-    """A best that is old is not among the newest, nor of the right epoch: it stays."""
+    """An old best stays, even if it is not among the newest or the right epochs."""
     assert kept(of_values(1, 2, 3, 4, 5), latest=1) == [1, 5]
     assert kept(of_values(1, 2, 3, 4, 5), every=4) == [1, 4, 5]
 
 
 def test_of_equal_values_the_earlier_is_the_better():
-    """So it is in training: what only equals the best improves on nothing."""
+    """As in training: a value that only equals the best is no improvement."""
     assert kept(of_values(1, 1, 1, 1), best=2) == [1, 2, 4]
     assert kept(of_values(1, 1, 1, 1, mode="max"), best=2) == [1, 2, 4]
 
 
 def test_what_is_no_number_is_never_best():
-    """NaN, the infinities and no value at all have no place among the best."""
+    """NaN, infinities and missing values are never among the best."""
     values = [math.nan, -math.inf, math.inf, None, 10**400, 7.0, None]
     for mode in ("min", "max"):
         assert kept(of_values(*values, mode=mode), best=3) == [6, 7]
 
 
 def test_each_multiple_keeps_its_last():
-    """Of an epoch that was saved several times the last checkpoint stays."""
+    """If an epoch was saved several times, its last checkpoint stays."""
     records = [
         record(epoch, path=f"{epoch}-{batch}.keras")
         for epoch in (1, 2, 3, 4, 5)
@@ -85,12 +85,12 @@ def test_each_multiple_keeps_its_last():
 
 
 def test_a_multiple_that_was_not_saved_is_not_made_up_for():
-    """With saves at epochs 3, 6, 9 of which 6 is a multiple of 2, 6 stays."""
+    """If epochs 3, 6 and 9 were saved, only 6 is a multiple of 2, so 6 stays."""
     assert kept([record(epoch) for epoch in (3, 6, 9, 11)], every=2) == [6, 11]
 
 
 def test_each_monitor_has_its_best():
-    """A run that went on with another monitor keeps the best by each."""
+    """A run that continued with another monitor keeps the best by each one."""
     records = [
         *of_values(3, 1, 2),
         record(4, 0.5, "max", "val_accuracy"),
@@ -136,7 +136,7 @@ def ranked(records):
 @settings(max_examples=400)
 @given(histories(), keeps)
 def test_what_stays_is_the_union(records, keep):
-    """Newest, best and the last of each multiple stay, and nothing else."""
+    """The newest, the best and the last of each multiple stay, and nothing else."""
     gone = to_delete(records, keep)
     if not keep:
         assert gone == []
@@ -153,7 +153,7 @@ def test_what_stays_is_the_union(records, keep):
 @settings(max_examples=200)
 @given(histories(), keeps)
 def test_to_delete_again_deletes_nothing_more(records, keep):
-    """What stays once stays, as long as nothing is added."""
+    """What stays once stays again, as long as nothing is added."""
     gone = to_delete(records, keep)
     assert to_delete([r for r in records if r not in gone], keep) == []
 
@@ -174,7 +174,7 @@ def test_step_by_step_ends_as_all_at_once(records, keep):
 @settings(max_examples=300)
 @given(histories(), keeps)
 def test_what_is_settled_may_be_left_out(records, keep):
-    """Whoever forgets it decides as one who does not, and holds fewer records."""
+    """Forgetting settled records changes no decision, and takes less memory."""
     there, kept_for_good = [], []
     for one in records:
         there.append(one)
@@ -189,7 +189,7 @@ def test_what_is_settled_may_be_left_out(records, keep):
 
 
 def test_of_ten_thousand_hardly_any_are_open():
-    """With `every` the records that are still needed do not add up."""
+    """With `every`, the number of records still needed does not grow."""
     records = [record(epoch, 1 / epoch) for epoch in range(1, 10_001)]
     stay = settled(records, Keep(latest=3, best=2, every=1))
     assert len(records) - len(stay) == 3

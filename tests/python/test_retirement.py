@@ -43,7 +43,7 @@ def record(storage, name, run="run", value=None, epoch=1):
 
 
 class Stubborn:
-    """`os`, which does not delete for a while, and tells the order of things."""
+    """`os`, which cannot delete for a while, and records the order of calls."""
 
     def __init__(self):
         self.refuses = False
@@ -77,7 +77,7 @@ def test_the_journal_comes_first(tmp_path):
 
 
 def test_what_cannot_be_deleted_is_tried_again(tmp_path):
-    """It is told of each time, has one line in the journal, and goes when it can."""
+    """Each failure is reported; it has one journal line, and is deleted later."""
     system = Stubborn()
     storage = LocalStorage(str(tmp_path), system=system)
     retirement = Retirement(storage, Keep(latest=1), "run", RECORD.template)
@@ -94,7 +94,7 @@ def test_what_cannot_be_deleted_is_tried_again(tmp_path):
 
 
 def test_what_was_announced_and_not_deleted_goes_later(tmp_path):
-    """A kill between the line and the deletion leaves a file for the next training."""
+    """After a kill between line and deletion, the next training deletes the file."""
     system = Stubborn()
     storage = LocalStorage(str(tmp_path), system=system)
     retirement = Retirement(storage, Keep(latest=1), "run", RECORD.template)
@@ -110,7 +110,7 @@ def test_what_was_announced_and_not_deleted_goes_later(tmp_path):
 
 
 def test_a_folder_that_became_a_link(tmp_path):
-    """Nothing behind it is deleted, and nothing through a link in place of the file."""
+    """Nothing behind it is deleted, nor anything behind a link in the file's place."""
     storage = LocalStorage(str(tmp_path / "w"), depth=1)
     retirement = Retirement(storage, Keep(latest=1), "run", RECORD.template)
     retirement.retire(record(storage, "a/1.keras"))
@@ -128,7 +128,7 @@ def test_a_folder_that_became_a_link(tmp_path):
 
 
 def test_a_folder_is_deleted_without_following_links(tmp_path):
-    """What a link in it leads to stays."""
+    """What a link in it points to stays."""
     (tmp_path / "keep").mkdir()
     (tmp_path / "keep" / "file").write_text("x")
     (tmp_path / "w").mkdir()
@@ -142,7 +142,7 @@ def test_a_folder_is_deleted_without_following_links(tmp_path):
 
 
 def test_a_journal_that_cannot_be_read(tmp_path):
-    """Then nobody knows whose the files are: nothing is deleted, and it is told."""
+    """Then nobody knows whose the files are: nothing is deleted, and it is reported."""
     storage = LocalStorage(str(tmp_path))
     retirement = Retirement(storage, Keep(latest=1), "run", RECORD.template)
     retirement.retire(record(storage, "1.keras"))
@@ -164,7 +164,7 @@ def test_a_journal_that_cannot_be_read(tmp_path):
     "keep", [Keep(latest=5, best=5), Keep(latest=2, every=1)], ids=str
 )
 def test_ten_thousand_cost_no_more_than_ten(tmp_path, keep):
-    """What a save costs does not grow with the number of those before it."""
+    """What a save costs does not grow with the number of earlier saves."""
     storage = LocalStorage(str(tmp_path), system=WithoutFlush(os))
     retirement = Retirement(storage, keep, "run", RECORD.template)
     took = []
@@ -180,9 +180,9 @@ def test_ten_thousand_cost_no_more_than_ten(tmp_path, keep):
 
 
 def ten_thousand_saves(storage):
-    """Save with less and less loss, and yield each record.
+    """Save with lower and lower loss, and yield each record.
 
-    Its line is not made from it: that alone would take longer than to retire it.
+    Its line is not made from it: that would take longer than retiring it.
     """
     first = record(storage, "1.keras", value=1.0)
     line = json.loads(first.to_line())
@@ -199,7 +199,7 @@ def ten_thousand_saves(storage):
 
 
 class WithoutFlush:
-    """`os` without the waiting for a disk."""
+    """`os` that does not wait for the disk."""
 
     def __init__(self, system):
         self._system = system
@@ -212,7 +212,7 @@ class WithoutFlush:
 
 
 def test_a_journal_that_others_write_to(tmp_path):
-    """Lines of others, torn ones and a journal that was begun anew do no harm."""
+    """Foreign and torn lines, and a new journal, do no harm."""
     storage = LocalStorage(str(tmp_path))
     retirement = Retirement(storage, Keep(latest=1), "run", RECORD.template)
     retirement.retire(record(storage, "1.keras"))
