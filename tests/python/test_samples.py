@@ -64,13 +64,13 @@ def cumulated(feed, epochs):
 @pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.keras2
 def test_every_sample_is_counted(K, feed, steps, tmp_path, data):
-    """Every batch's end knows how many samples were seen, over epochs and ragged ends.
+    """Every batch's end has the exact count, across epochs and uneven batches.
 
-    With `save_freq=1` a save falls due at each hook, so the names tell each count.
+    With `save_freq=1` a save falls due at each hook, so the names show each count.
     """
     if steps > 1 and backend_of(K) == "torch":
         pytest.skip("Keras has no steps_per_execution on Torch")
-    # Of 4 steps in an epoch Keras makes 6 where it takes 3 at once.
+    # With 4 steps in an epoch, Keras makes 6 if it runs 3 at once.
     steps = 2 if feed is generator and steps > 1 else steps
     model = make_model(K, steps_per_execution=steps)
     path = tmp_path / "{samples}.weights.h5"
@@ -98,7 +98,7 @@ def test_due_counts_since_last_due(K, tmp_path, data):
 
 @pytest.mark.keras2
 def test_validation_is_not_counted(K, tmp_path, data):
-    """Samples seen in validation are none that training has seen."""
+    """Validation samples do not count as training samples."""
     path = tmp_path / "{samples}.weights.h5"
     callback = ModelCheckpoint(path, save_freq=20, save_weights_only=True)
     fit(make_model(K), data, callback, epochs=3, validation_data=data)
@@ -107,7 +107,7 @@ def test_validation_is_not_counted(K, tmp_path, data):
 
 @pytest.mark.keras2
 def test_several_outputs(K, tmp_path, data):
-    """A model with two outputs and class weights per sample counts each sample once."""
+    """With two outputs and class weights per sample, each sample is counted once."""
     inputs = K.Input((3,))
     outputs = [K.layers.Dense(1, name=name)(inputs) for name in ("a", "b")]
     model = K.Model(inputs, outputs)
@@ -120,7 +120,7 @@ def test_several_outputs(K, tmp_path, data):
 
 
 def test_accumulated_gradients(tmp_path, data):
-    """An optimizer that updates only every few batches has consumed each of them."""
+    """An optimizer that updates only every few batches still uses every batch."""
     import keras
 
     try:
@@ -138,7 +138,7 @@ def test_accumulated_gradients(tmp_path, data):
 
 @pytest.mark.keras2
 def test_class_weight(K, tmp_path, data):
-    """Class weights change the loss and not the count."""
+    """Class weights change the loss, but not the count."""
     model = make_model(K, loss="binary_crossentropy")
     labels = (data[1] > 0).astype("float32")
     path = tmp_path / "{samples}.weights.h5"
@@ -149,7 +149,7 @@ def test_class_weight(K, tmp_path, data):
 
 @pytest.mark.keras2
 def test_batches_instead_of_samples(K, tmp_path, data):
-    """`save_freq_unit="batches"` saves every that many batches, as today's Keras."""
+    """`save_freq_unit="batches"` saves every so many batches, as today's Keras does."""
     path = tmp_path / "{epoch}-{batch}-{samples}.weights.h5"
     arguments = {"save_freq": 5, "save_freq_unit": "batches"}
     callback = ModelCheckpoint(path, save_weights_only=True, **arguments)
@@ -171,7 +171,7 @@ def own_train_step(K, base):
 
 @pytest.mark.keras2
 def test_own_train_step(K, tmp_path, data):
-    """Where `train_step` is the model's own, samples are an error before training."""
+    """If `train_step` is the model's own, samples raise an error before training."""
     model = own_train_step(K, K.Model)
     before = model.get_weights()
     with pytest.raises(ValueError, match=r"own `train_step`.*save_freq_unit='batches'"):
@@ -184,7 +184,7 @@ def test_own_train_step(K, tmp_path, data):
 
 
 def test_a_tracker_that_stays_at_zero(tmp_path, data):
-    """Where Keras' mean of the loss is never fed, the first batch is an error."""
+    """If Keras' mean of the loss is never updated, the first batch raises an error."""
     import keras
 
     class Unfed(keras.metrics.Mean):
@@ -209,12 +209,12 @@ def test_a_tracker_that_stays_at_zero(tmp_path, data):
     ],
 )
 def test_a_keras_that_counts_batches(fed, counts_batches):
-    """The Keras whose mean counts batches is known by how it feeds it."""
+    """If Keras' mean counts batches, this is recognized from how it is updated."""
     assert feeds_no_weight(f"self._loss_tracker.update_state({fed})") is counts_batches
 
 
 def test_a_mean_called_loss_is_not_taken_for_keras_own(tmp_path, data):
-    """A metric of the user's with the name `loss` does not disturb the count."""
+    """A user's metric called `loss` does not disturb the count."""
     import keras
 
     class Own(keras.Model):
@@ -241,7 +241,7 @@ def test_a_mean_called_loss_is_not_taken_for_keras_own(tmp_path, data):
 def test_a_reset_in_mid_epoch(K, hook, first, tmp_path, data):
     """A callback that resets metrics within the epoch does not disturb the count.
 
-    Only where it does so just before a batch, and after us, the batch is missed: told.
+    If it does so between our hook and the batch, that batch is missed and reported.
     """
 
     class Reset(K.callbacks.Callback):
@@ -262,7 +262,7 @@ def test_a_reset_in_mid_epoch(K, hook, first, tmp_path, data):
 
 @pytest.mark.parametrize(("save_freq", "told"), [(4, True), (5, False)])
 def test_a_small_save_freq_is_told(save_freq, told, tmp_path, data, capsys):
-    """Whoever means batches and writes 4 learns it at the first batch, once."""
+    """If somebody writes 4 and means batches, one warning comes at the first batch."""
     import keras
 
     arguments = {"save_freq": save_freq, "save_weights_only": True}
@@ -283,7 +283,7 @@ def test_a_small_save_freq_is_told(save_freq, told, tmp_path, data, capsys):
     ],
 )
 def test_verbose_says_what_the_number_means(arguments, words, tmp_path, data, capsys):
-    """With `verbose=1` training starts with a line on what `save_freq` counts."""
+    """With `verbose=1`, training starts with a line on what `save_freq` counts."""
     import keras
 
     path = tmp_path / "w.keras"

@@ -68,7 +68,7 @@ def test_list_and_verify(folder, name):
 
 
 def test_restore(folder, name):
-    """Weights and optimizer come back, bit by bit."""
+    """Weights and optimizer are restored, bit by bit."""
     for path, epoch in FILES[name].items():
         model, _ = model_and_data()
         restored = restore_checkpoint(model, folder / path)
@@ -90,7 +90,7 @@ def test_restore(folder, name):
     ],
 )
 def test_resume(folder, name, template, arguments):
-    """Training goes on after the fourth epoch; retention counts the old files."""
+    """Training continues after the fourth epoch; retention counts the old files."""
     model, data = model_and_data()
     callback = ModelCheckpoint(folder / template, resume=True, **arguments)
     history = model.fit(
@@ -113,7 +113,7 @@ def test_resume(folder, name, template, arguments):
 
 
 def test_prune(tmp_path):
-    """All but the newest and the best go, and nobody misses them."""
+    """All but the newest and the best are deleted, and nobody misses them."""
     folder = shutil.copytree(SAVED / "full", tmp_path / "full")
     prune_checkpoints(folder, keep_latest=1, keep_best=1, dry_run=False)
     assert checkpoints(folder) == ["4.h5"]

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 
 def slow(K, seconds=0.05):
-    """Return a callback that takes its time for each batch."""
+    """Return a callback that makes each batch slow."""
 
     class Slow(K.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
@@ -33,7 +33,7 @@ def places(folder):
 
 
 def test_seconds_and_the_end_of_the_epoch(K, data, tmp_path):
-    """Saves fall due by the clock in an epoch, and at its end, which has no batch."""
+    """By the clock within an epoch, and at its end, where the batch is None."""
     model = make_model(K)
     fit(model, data, slow(K, 0), callback(tmp_path / "warm"))
     fit(model, data, slow(K), callback(tmp_path / "w"), epochs=2)
@@ -47,7 +47,7 @@ def test_seconds_and_the_end_of_the_epoch(K, data, tmp_path):
 
 
 def test_seconds_with_a_number_of_batches(data, tmp_path):
-    """Either falls due; a save by the one begins the seconds anew."""
+    """Whichever is due first; a save by either restarts the seconds."""
     import keras
 
     model = make_model(keras)
@@ -56,7 +56,7 @@ def test_seconds_with_a_number_of_batches(data, tmp_path):
         tmp_path / "w", save_seconds=0.75, save_freq=2, save_freq_unit="batches"
     )
     fit(model, data, slow(keras, 0.2), one, epochs=2)
-    # Two batches take less than the seconds, so these never fall due.
+    # Two batches take less than that, so the seconds never fall due.
     assert places(tmp_path / "w") == [
         (1, 2),
         (1, 4),
@@ -69,7 +69,7 @@ def test_seconds_with_a_number_of_batches(data, tmp_path):
 
 
 def test_seconds_wait_for_what_the_epochs_end_brings(data, tmp_path):
-    """A save whose name or monitor is not there yet is taken at the end, once."""
+    """If its name or monitor is missing, a save waits for the epoch's end, once."""
     import keras
 
     one = callback(tmp_path, "{epoch}-{val_loss:.2f}.weights.h5", period=5)
@@ -82,7 +82,7 @@ def test_seconds_wait_for_what_the_epochs_end_brings(data, tmp_path):
 
 
 def test_more_seconds_than_there_are(data, tmp_path):
-    """Nothing falls due but what `save_freq` says."""
+    """Only the saves of `save_freq` fall due."""
     import keras
 
     fit(make_model(keras), data, callback(tmp_path, save_seconds=1000), epochs=2)
@@ -90,7 +90,7 @@ def test_more_seconds_than_there_are(data, tmp_path):
 
 
 def test_samples_that_nobody_counts(tmp_path):
-    """They need not be countable: the time is enough, and the record has none."""
+    """They need not be countable: time is enough, and the record has no count."""
     import keras
     import numpy as np
 
@@ -111,12 +111,12 @@ def test_samples_that_nobody_counts(tmp_path):
     one = callback(tmp_path, save_seconds=0.001)
     fit(model, (x, x[:, :1]), slow(keras), one)
     assert len(places(tmp_path)) > 2
-    if backend_of(keras) != "jax":  # whose step has another name inside
+    if backend_of(keras) != "jax":  # JAX's step has another name inside
         assert {line["samples"] for line in lines(tmp_path)} == {None}
 
 
 def test_the_time_goes_on_from_fit_to_fit(data, tmp_path):
-    """Short trainings in a row are not each too short: it counts from the last save."""
+    """Short trainings in a row still save: the time counts from the last save."""
     import keras
 
     one, model = callback(tmp_path, period=100, save_seconds=0.3), make_model(keras)
@@ -126,7 +126,7 @@ def test_the_time_goes_on_from_fit_to_fit(data, tmp_path):
 
 
 def test_what_is_told(data, tmp_path, capsys):
-    """With `verbose=1` both intervals are named; without a save the reason is."""
+    """With `verbose=1`, both intervals are named, and why nothing was saved."""
     import keras
 
     one = callback(tmp_path, save_seconds=90.5, period=3, verbose=1)
@@ -143,7 +143,7 @@ def test_what_is_told(data, tmp_path, capsys):
     ids=["save_seconds", "save_on_exit"],
 )
 def test_a_batch_costs_next_to_nothing(tmp_path, arguments):
-    """Where nothing is due both hooks together take less than 50 microseconds."""
+    """If nothing is due, both hooks together take less than 50 microseconds."""
     import keras
 
     one = callback(tmp_path, **arguments)
@@ -162,7 +162,7 @@ def test_a_batch_costs_next_to_nothing(tmp_path, arguments):
 
 
 def test_with_neither_there_is_no_batch_hook():
-    """So that Keras keeps its asynchronous dispatch; with either there is one."""
+    """So Keras keeps dispatching hooks asynchronously; with either, there is one."""
     plain = ModelCheckpoint("w.keras")
     assert plain.on_batch_end._is_default
     assert plain.on_test_batch_end._is_default

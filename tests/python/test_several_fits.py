@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.keras2
 def test_several_fits_go_on(K, tmp_path, data):
-    """What counts toward the next save, and the best, live on from fit to fit."""
+    """The best, and the count toward the next save, continue from fit to fit."""
     model = make_model(K)
     best = ModelCheckpoint(tmp_path / "best.keras", "loss", save_best_only=True)
     often = ModelCheckpoint(tmp_path / "{epoch}-{batch}.keras", save_freq=40)
@@ -41,7 +41,7 @@ def test_several_fits_go_on(K, tmp_path, data):
 
 
 def test_each_fit_counts_its_own_samples(K, tmp_path, data):
-    """`{samples}` begins anew with each fit, as `{epoch}` does."""
+    """`{samples}` starts again with each fit, as `{epoch}` does."""
     model = make_model(K)
     path = tmp_path / "{samples}.weights.h5"
     callback = ModelCheckpoint(**weights_only(path), save_freq=SAMPLES)
@@ -63,7 +63,7 @@ def test_compiled_anew_between_fits(K, tmp_path, data):
 
 
 def test_a_second_model_is_counted_from_the_start(K, tmp_path, data):
-    """For another model the samples towards the next save begin at 0."""
+    """For another model, the samples toward the next save start at 0."""
     callback = ModelCheckpoint(tmp_path / "{samples}.keras", save_freq=20)
     models = [make_model(K), make_model(K)]
     for model in models:
@@ -73,20 +73,20 @@ def test_a_second_model_is_counted_from_the_start(K, tmp_path, data):
 
 
 def test_clear_session_between_fits(K, tmp_path, data):
-    """Sweeps that clear Keras' session use one callback for every model."""
+    """Sweeps that clear Keras' session can use one callback for every model."""
     callback = ModelCheckpoint(tmp_path / "{samples}.keras", save_freq=20)
     for _ in range(2):
         model = make_model(K)
         fit(model, data, callback)
         K.backend.clear_session()
-    fit(model, data, callback)  # the old model goes on: 5 samples, and 16 more
+    fit(model, data, callback)  # the old model continues: 5 samples, and 16 more
     assert seen(tmp_path) == [20, 20, 16]
     assert callback.problems == []
 
 
 @pytest.mark.parametrize("save_freq", ["epoch", 10])
 def test_interrupted_and_fitted_again(K, save_freq, tmp_path, data):
-    """After Ctrl-C in mid-epoch the next fit, of any model, saves as ever."""
+    """After Ctrl-C mid-epoch, the next fit, of any model, saves as usual."""
 
     class Interrupt(K.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -102,9 +102,9 @@ def test_interrupted_and_fitted_again(K, save_freq, tmp_path, data):
         if save_freq == "epoch":
             assert same_weights(loaded, model)
     each = [25] if save_freq == "epoch" else [8, 20]
-    # The 4 samples before the interrupt count towards the next save.
+    # The 4 samples before the interrupt count toward the next save.
     assert seen(tmp_path)[: len(each)] == each
-    # The run has one name for its first and for its second fit.
+    # The first and the second fit of this run have one file name in common.
     assert [text[:19] for text in callback.problems] == ["Two checkpoints of "]
 
 
@@ -134,9 +134,9 @@ def test_a_fit_inside_a_fit(K, save_freq, first, tmp_path, data):
 def test_one_callback_for_a_fit_inside_its_fit(
     K, save_freq, of_the_same_model, tmp_path, data
 ):
-    """A callback that serves a running fit is refused by a fit inside; nothing mixes.
+    """If a callback is used by a running fit, a nested fit refuses it; nothing mixes.
 
-    The outer fit, if it goes on, saves its own model as if nothing had been.
+    If the outer fit continues, it saves its own model as if nothing had happened.
     """
     outer = make_model(K)
     inner = outer if of_the_same_model else make_model(K)
@@ -155,7 +155,7 @@ def test_one_callback_for_a_fit_inside_its_fit(
 
 
 def test_a_callback_is_free_after_a_fit_that_broke(K, tmp_path, data):
-    """A fit that ended in an error does not hold its callback, inside a fit or out."""
+    """A fit that ended with an error does not keep its callback, nested or not."""
 
     class Broken(Exception):
         pass
@@ -182,7 +182,7 @@ def test_a_callback_is_free_after_a_fit_that_broke(K, tmp_path, data):
 
 
 def in_thread(function):
-    """Run a function on a thread of its own and return, or raise, what it does."""
+    """Run a function on its own thread; return its result, or raise its error."""
     done = []
 
     def run():
@@ -203,7 +203,7 @@ def in_thread(function):
 
 @pytest.mark.parametrize("save_freq", ["epoch", 10])
 def test_fit_in_a_thread(K, save_freq, tmp_path, data):
-    """A fit on another thread saves as on the main one, and so does the next on it."""
+    """A fit on another thread saves as usual, and so does the next one on this one."""
     model = make_model(K)
     callback = ModelCheckpoint(tmp_path / "w.keras", save_freq=save_freq)
     in_thread(lambda: fit(model, data, callback))

@@ -18,12 +18,12 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_scripts(name):
-    """They are those of the examples, to the letter."""
+    """They are exact copies of the examples."""
     assert pasted(name) == script(name)
 
 
 def test_outputs():
-    """Each place of the page has what was printed there."""
+    """Each place for output on the page has some."""
     marks = PAGE.read_text(encoding="utf-8").split("<!-- begin: ")[1:]
     for name in (mark.split(" -->")[0] for mark in marks):
         assert len(pasted(name).strip()) > 0, name

@@ -20,7 +20,7 @@ LONG = 30.0
 
 
 class Process:
-    """One that trains, and may get a signal."""
+    """A process that trains, and may get a signal."""
 
     def __init__(self, store, rank, count, seconds=LONG, only_together=True):
         self.signal = None
@@ -30,7 +30,7 @@ class Process:
         )
 
     def train(self, steps=10**6, pause=0.001, signal_at=None):
-        """Return the step at whose end it leaves, or None."""
+        """Return the step after which it leaves, or None."""
         for step in range(1, steps + 1):
             time.sleep(pause)
             if step == signal_at:
@@ -43,7 +43,7 @@ class Process:
 
 @pytest.fixture
 def start(monkeypatch):
-    """Start processes, each with a count of fits of its own; all end with the test."""
+    """Start processes, each with its own count of fits; all end with the test."""
     started = []
 
     def start(count, **arguments):
@@ -70,7 +70,7 @@ def trained(processes, *arguments):
 
 @pytest.mark.parametrize("pauses", [(0.001, 0.001, 0.001), (0.002, 0.01, 0.004)])
 def test_all_leave_at_the_end_of_one_step(start, pauses):
-    """However fast each of them is, and whichever gets the signal."""
+    """However fast each one is, and whichever gets the signal."""
     processes = start(3)
     given = [{"pause": pause} for pause in pauses]
     given[1]["signal_at"] = 5
@@ -81,12 +81,12 @@ def test_all_leave_at_the_end_of_one_step(start, pauses):
 
 
 def test_nobody_leaves_without_a_signal(start):
-    """All come to the end."""
+    """All train to the end."""
     assert trained(start(2), {"steps": 50}, {"steps": 50}) == [None, None]
 
 
 def test_one_has_ended_before(start):
-    """The other one does not wait for its answer: both end as their training does."""
+    """The other one does not wait for it: both end when their training does."""
     began = time.monotonic()
     first, second = start(2)
     assert first.train(steps=5) is None
@@ -103,7 +103,7 @@ def test_one_that_can_save_alone(start):
 
 
 def test_one_does_not_answer(start):
-    """The other one leaves when its time is over, and tells why it is alone."""
+    """The other one leaves when time is up, and says why it is alone."""
     first, second = start(2, seconds=0.5)
     second.exit.close()
     assert first.train(signal_at=4) in (4, 5)
@@ -111,7 +111,7 @@ def test_one_does_not_answer(start):
 
 
 def test_a_step_costs_next_to_nothing(start):
-    """A million of them take seconds."""
+    """A million steps take seconds."""
     first, _ = start(2)
     began = time.perf_counter()
     for _ in range(10_000):
@@ -121,7 +121,7 @@ def test_a_step_costs_next_to_nothing(start):
 
 @posix
 def test_a_signal_acts_while_others_are_waited_for(start):
-    """The second one, that is: the first has given the signals their handlers back."""
+    """The second signal does: after the first one, the handlers were restored."""
     first, second = start(2)
     second.exit.close()  # it does not answer
     first.signal = signal.SIGINT

@@ -32,7 +32,7 @@ OURS = os.path.dirname(modelcheckpoint.__file__)
 
 
 class OwnSave(keras.Model):
-    """A model with a `save` of its own, so that Keras writes, on this thread."""
+    """A model with its own `save_weights`, so that Keras writes, on this thread."""
 
     def __init__(self):
         super().__init__()
@@ -54,7 +54,7 @@ def model(request):
 
 
 def test_an_interrupt_before_any_line(model, tmp_path):
-    """Of our own code: files are whole, and the same callback goes on."""
+    """Before any line of our code: no file is torn, and the same callback works."""
     count = Interrupt(-1)
     template = "{epoch}.weights.h5"
     with count:
@@ -79,7 +79,7 @@ def test_an_interrupt_before_any_line(model, tmp_path):
 
 
 def test_an_interrupt_before_keras_writes(tmp_path, monkeypatch):
-    """The temporary file is there, and empty: the next save begins all the same."""
+    """The temporary file exists and is empty: the next save still starts."""
     model = OwnSave()
     model.compile("sgd", "mean_squared_error")
     model.fit(np.ones((4, 3)), np.ones((4, 1)), verbose=0)
@@ -131,10 +131,10 @@ def left_wrong(callback, folder):
 )
 @pytest.mark.parametrize("times", [1, 2])
 def test_an_interrupt_in_a_fit(tmp_path, times):
-    """At a random moment, once or twice: whole files, and the next fit saves.
+    """At a random moment, once or twice: no file is torn, and the next fit saves.
 
     An interrupt in the middle of TensorFlow's own code can make TensorFlow fail, or end
-    the process, later. The files are whole then, too, and another process is tried.
+    the process, later. Even then no file is torn, and another process is tried.
     """
     for attempt in range(5):
         folder = tmp_path / str(attempt)
