@@ -37,7 +37,7 @@ def snapshotter(suffix):
 
 
 def test_training_goes_on(snapshotter, suffix, tmp_path):
-    """What training does after the snapshot is not in it, and is in the next one."""
+    """Later training is not in the snapshot, but in the next one."""
     model = small()
     fit(model)
     own = contents_of(keras_own(model, suffix, tmp_path), suffix)
@@ -50,7 +50,7 @@ def test_training_goes_on(snapshotter, suffix, tmp_path):
 
 
 def test_it_says_what_it_holds(snapshotter, suffix):
-    """Bytes and arrays, by which a caller tells small states from large ones."""
+    """A caller tells small states from large ones by bytes and arrays."""
     model = small()
     fit(model)
     snapshot = snapshotter.take(model)
@@ -60,7 +60,7 @@ def test_it_says_what_it_holds(snapshotter, suffix):
 
 
 def test_parts_come_on_another_thread(snapshotter, suffix):
-    """And as often as they are asked for."""
+    """Any number of times."""
     model = small()
     fit(model)
     snapshot, found = snapshotter.take(model), []
@@ -71,7 +71,7 @@ def test_parts_come_on_another_thread(snapshotter, suffix):
 
 
 def test_memory_is_kept(snapshotter, suffix):
-    """The second snapshot lies where the first one lay: its pages are warm."""
+    """The second snapshot reuses the memory of the first, whose pages are in use."""
     model = small(keras.layers.Dense(1000))
     fit(model)
     places = []
@@ -82,7 +82,7 @@ def test_memory_is_kept(snapshotter, suffix):
     assert places[0] == places[1]
 
 
-# What Keras' public API must do
+# Models that Keras' public API must save
 
 
 class OwnSave(keras.Sequential):
@@ -114,7 +114,7 @@ def mirrored():
 
 @pytest.mark.parametrize("make", [own_save, not_built, tf_keras_model, mirrored])
 def test_what_keras_must_save_itself(make, snapshotter):
-    """These are known, and are no fast path's failure."""
+    """These cases are expected, and not failures of the fast path."""
     with pytest.raises(NeedsKeras) as caught:
         snapshotter.take(make())
     assert caught.value.expected
@@ -129,7 +129,7 @@ def hdf5(request):
 
 
 def test_hdf5_is_written_from_views(hdf5, tmp_path, monkeypatch):
-    """No copy of a variable is made."""
+    """Variables are not copied."""
     model = small()
     fit(model)
     copied = []
@@ -143,7 +143,7 @@ def test_hdf5_is_written_from_views(hdf5, tmp_path, monkeypatch):
 
 
 def test_no_array_is_held(hdf5, monkeypatch):
-    """Not even until garbage is collected: each would hold memory of training's."""
+    """Not even until garbage is collected: each would keep memory of the training."""
     arrays = []
 
     def reader_of(model):

@@ -72,7 +72,7 @@ def drops_more(model):
     ],
 )
 def test_the_model_changes(change, tmp_path):
-    """Other layers, variables, settings: each is in the next snapshot, and after."""
+    """Other layers, variables, settings: each is in the next snapshot, and later."""
     snapshotters = {suffix: format_for(suffix).snapshotter() for suffix in SUFFIXES}
 
     def check_all():
@@ -85,13 +85,13 @@ def test_the_model_changes(change, tmp_path):
     change(model)
     check_all()
     if change is frozen and keras.backend.backend() == "jax":
-        return  # Keras on JAX does not train it on without compiling it anew
+        return  # on JAX, Keras must compile it again before training it
     fit(model)
     check_all()
 
 
 class Own(keras.layers.Layer):
-    """Hands out what it likes, and keeps a file."""
+    """Saves a state of any kind, and keeps a file."""
 
     state = 1.0
 
@@ -109,7 +109,7 @@ class Own(keras.layers.Layer):
 @pytest.mark.parametrize("state", [2.0, [1.0, 2.0], np.zeros((0, 3)), True])
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
 def test_a_state_of_its_own_changes(state, suffix, tmp_path):
-    """Its value, shape or type."""
+    """Its value, shape or type changes."""
     layer, snapshotter = Own(), format_for(suffix).snapshotter()
     model = small(layer, keras.layers.Dense(1))
     fit(model)
@@ -120,7 +120,7 @@ def test_a_state_of_its_own_changes(state, suffix, tmp_path):
 
 
 def test_a_vocabulary_changes(tmp_path):
-    """Keras' own lookup layers are asked again only when their table is another."""
+    """Keras' own lookup layers are read again only when their table has changed."""
     case = CASES["string_lookup"]
     model, snapshotter = case.make(keras), format_for(".keras").snapshotter()
     check(snapshotter, model, ".keras", tmp_path)
@@ -131,7 +131,7 @@ def test_a_vocabulary_changes(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
 def test_what_fails_is_for_keras(suffix, tmp_path):
-    """A state that cannot be laid out leaves no trace in the snapshots after it."""
+    """A state that cannot be laid out leaves no trace in later snapshots."""
     layer, snapshotter = Own(), format_for(suffix).snapshotter()
     model = small(layer, keras.layers.Dense(1))
     fit(model)

@@ -16,11 +16,11 @@ pytest.importorskip("keras", minversion="3.4")
 
 @pytest.mark.skipif(os.name == "nt", reason="kills by SIGKILL")
 def test_a_few_kills(tmp_path):
-    """Nothing is torn, nothing that was told durable is lost, and training goes on."""
+    """No file is torn, nothing reported durable is lost, and training goes on."""
     seed, said, turn = random.randrange(10**6), [], 0
     chance = random.Random(seed)
     folders = folders_in(tmp_path, 2, chance)
-    # A later training in a folder loads what an earlier one left, if it came to save.
+    # A later training in a folder loads what an earlier one left, if it saved at all.
     while turn < 2 or (not any(folder.loaded for folder in folders) and turn < 10):
         soak(folders, 2, chance, say=lambda *words: said.append(words))
         assert [what for folder in folders for what in folder.wrong] == [], seed
@@ -30,7 +30,7 @@ def test_a_few_kills(tmp_path):
 
 
 def test_a_soak_goes_on_in_the_next_sitting(tmp_path):
-    """Counts and findings are kept; a soak of another length, or a full one, is new."""
+    """Counts and findings are kept; another length, or a full count, starts afresh."""
     state, folder = tmp_path / "state.json", tmp_path / "folder"
     folder.mkdir()
     (folder / "w.keras").write_bytes(b"torn")

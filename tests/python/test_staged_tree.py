@@ -1,4 +1,4 @@
-"""`storage/staged_tree.py`: a folder gets its name whole, or not at all."""
+"""`storage/staged_tree.py`: a folder gets its name complete, or not at all."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from modelcheckpoint.storage.temporary import is_temporary
 
 @pytest.mark.parametrize("suffix", TREES)
 def test_a_temporary_folder_has_the_suffix_of_its_name(tmp_path, suffix):
-    """It lies beside the name, is empty, and a sweep knows it."""
+    """It is next to the name, is empty, and a sweep recognizes it."""
     with LocalStorage(str(tmp_path)).staged(f"a/w{suffix}", suffix) as staged:
         assert os.path.dirname(staged.path) == str(tmp_path / "a")
         assert os.listdir(staged.path) == []
@@ -40,7 +40,7 @@ def test_a_temporary_folder_has_the_suffix_of_its_name(tmp_path, suffix):
 
 
 def test_a_temporary_folder_is_gone_after_an_exception(tmp_path):
-    """With all that was written into it; what had the name has it still."""
+    """So is everything written into it; the old tree keeps the name."""
     storage = LocalStorage(str(tmp_path))
     save(storage, files=OLD)
 
@@ -56,7 +56,7 @@ def test_a_temporary_folder_is_gone_after_an_exception(tmp_path):
 
 
 def test_parts_are_not_written(tmp_path):
-    """A folder is no file."""
+    """A folder is not a file."""
     storage = LocalStorage(str(tmp_path))
     with (
         storage.staged("w.orbax", ".orbax") as staged,
@@ -76,7 +76,7 @@ def test_nothing_is_not_sealed(tmp_path, content):
 @posix
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/etc", path)])
 def test_what_is_no_file_is_not_sealed(tmp_path, make):
-    """Neither a pipe, of which a reader would wait, nor a link."""
+    """Neither a pipe, which would block a reader, nor a link."""
     with LocalStorage(str(tmp_path)).staged("w.orbax", ".orbax") as staged:
         fill(staged.path, NEW)
         make(os.path.join(staged.path, "0", "other"))
@@ -86,7 +86,7 @@ def test_what_is_no_file_is_not_sealed(tmp_path, make):
 
 @posix
 def test_the_order_of_what_becomes_durable(tmp_path):
-    """Each file, then the folders from the inside out, the line, and then the name."""
+    """Each file, the folders from the inside out, the line, and then the name."""
     system = FaultyOS()
     save(LocalStorage(str(tmp_path), system=system), files={"0/a/b": b"x", "0/c": b"y"})
 
@@ -115,7 +115,7 @@ def test_the_order_of_what_becomes_durable(tmp_path):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", ["w.orbax", "a/b/w.orbax"])
 def test_publishing(tmp_path, name, way):
-    """A tree gets its name whole; of one that had it nothing stays."""
+    """A tree gets its name complete; nothing of the old one stays."""
     storage = LocalStorage(str(tmp_path), 2, system=WAYS[way](os))
     save(storage, name, OLD)
     digest = save(storage, name, NEW)
@@ -127,7 +127,7 @@ def test_publishing(tmp_path, name, way):
 @posix
 @pytest.mark.parametrize("way", WAYS)
 def test_publishing_in_place_of_something_else(tmp_path, way):
-    """A file goes, and so does a link, whose target stays."""
+    """A file is replaced, and so is a link, whose target stays."""
     storage = LocalStorage(str(tmp_path), system=WAYS[way](os))
     (tmp_path / "w.orbax").write_bytes(b"a file")
     save(storage)
@@ -144,7 +144,7 @@ def test_publishing_in_place_of_something_else(tmp_path, way):
 @posix
 @pytest.mark.parametrize("way", WAYS)
 def test_it_is_known_whether_a_tree_has_its_name(tmp_path, way):
-    """Also where what had the name has the temporary one now."""
+    """Even if the old tree has the temporary name by then."""
     storage = LocalStorage(str(tmp_path), system=WAYS[way](os))
     save(storage, files=OLD)
     with storage.staged("w.orbax", ".orbax") as staged:
@@ -156,7 +156,7 @@ def test_it_is_known_whether_a_tree_has_its_name(tmp_path, way):
 
 
 def test_trees_without_an_exchange_that_fails_otherwise(tmp_path):
-    """Only where no file system could do it is there another way."""
+    """Only an error that means "not supported" leads to another way."""
 
     class Broken(WithoutExchange):
         def exchange(self, path, second):

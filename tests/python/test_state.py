@@ -26,7 +26,7 @@ def numbers(*shape):
 def recurrent(K):
     """Two layers with states: cells in a cell, and a wrapper in a nested model.
 
-    One step in time, and few gates: each is traced for itself.
+    One time step and few gates, because each is traced separately.
     """
     K.utils.set_random_seed(1)
     cells = K.layers.StackedRNNCells([K.layers.LSTMCell(3), K.layers.SimpleRNNCell(2)])
@@ -37,7 +37,7 @@ def recurrent(K):
     parts = [K.layers.RNN(cells, stateful=True, unroll=True)(inputs), inner(inputs)]
     model = K.Model(inputs, K.layers.Dense(1)(K.layers.Concatenate()(parts)))
     model.compile("sgd", "mean_squared_error")
-    model.optimizer.build(model.trainable_variables)  # else its step is traced twice
+    model.optimizer.build(model.trainable_variables)  # or its step is traced twice
     return model
 
 
@@ -50,7 +50,7 @@ class Noise(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("modelcheckpoint_test")
 class NoisyModel(keras.Model):
-    """Draws nothing before its first batch."""
+    """Draws its first random number in its first batch."""
 
     def __init__(self):
         super().__init__()
@@ -92,7 +92,7 @@ def resumed(make, data, folder):
 )
 @pytest.mark.keras2
 def test_states_of_recurrent_layers(K, tmp_path, capsys):
-    """A resumed run has them; where the journal has none, one sentence says so."""
+    """A resumed run has them; if the journal does not, a message says so."""
     data = numbers(40, 1, 2)
     again, callback = resumed(lambda: recurrent(K), data, tmp_path)
     assert callback.restored.states
@@ -121,7 +121,7 @@ def test_states_of_recurrent_layers(K, tmp_path, capsys):
 
 @pytest.mark.keras2
 def test_states_that_are_too_large(K):
-    """No line of the journal grows beyond what is worth it."""
+    """They would make the journal's lines too long, so they are left out."""
     layer = K.layers.GRU(1, stateful=True)
     size = LARGEST // 4
     model = K.Sequential([K.Input(batch_shape=(size, 1, 1)), layer])
@@ -136,7 +136,7 @@ def test_states_that_are_too_large(K):
 )
 @pytest.mark.parametrize("subclassed", [False, True])
 def test_layers_that_draw_without_a_seed(subclassed, tmp_path):
-    """They draw what they would have drawn in a run that was never stopped."""
+    """They draw the same numbers as in an uninterrupted run."""
     data = numbers(40, 4)
     make = lambda: noisy(subclassed)  # noqa: E731
     again, callback = resumed(make, data, tmp_path)
@@ -147,7 +147,7 @@ def test_layers_that_draw_without_a_seed(subclassed, tmp_path):
 
 
 def test_the_global_generator_is_not_made_by_looking():
-    """To make it would change what Python's own generator draws next."""
+    """Making it would change the next numbers of Python's own generator."""
     from keras.src.backend.common import global_state
 
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
@@ -166,7 +166,7 @@ def test_the_global_generator_is_not_made_by_looking():
 
 @pytest.mark.keras2
 def test_tf_keras_has_no_such_generator(K):
-    """A model of Keras 2 says nothing of the generator of Keras 3."""
+    """A model of Keras 2 ignores the generator of Keras 3."""
     model = K.Sequential([K.Input((2,)), K.layers.Dense(1)])
     keras.random.normal((1,))
     known = global_seed_of(model)

@@ -47,7 +47,7 @@ def holds(storage, name):
 
 @pytest.mark.parametrize("name", ["w.keras", "a/w.keras"])
 def test_a_file_that_is_published(storage, name):
-    """It is there as it was written, and its digest was told before."""
+    """It is there as it was written, with the digest that was returned before."""
     digest = publish(storage, name)
     assert digest == Digest(len(DATA), f"{crc32(DATA):08x}")
     assert holds(storage, name) == DATA
@@ -58,7 +58,7 @@ def test_a_file_that_is_published(storage, name):
 
 
 def test_a_file_that_somebody_else_writes(storage):
-    """A writer that needs a path gets one, which ends as it asked."""
+    """A writer that needs a path gets one, with the suffix it asked for."""
     with storage.staged("w.keras", ".keras") as staged:
         assert staged.path.endswith(".keras")
         pathlib.Path(staged.path).write_bytes(DATA)
@@ -68,7 +68,7 @@ def test_a_file_that_somebody_else_writes(storage):
 
 
 def test_nobody_sees_a_file_before_it_is_published(place, storage):
-    """But who asks for what is not published yet."""
+    """Except who asks for unpublished files."""
     publish(storage, "w.keras", OTHER)
     with storage.staged("w.keras", ".keras") as staged:
         staged.write([(DATA, None)])
@@ -85,7 +85,7 @@ def test_nobody_sees_a_file_before_it_is_published(place, storage):
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_a_file_that_is_not_published_is_discarded(storage, error):
-    """Whatever ended the block, what had the name before still has it."""
+    """Whatever ended the block, the old file keeps the name."""
 
     def fail():
         with storage.staged("w.keras", ".keras") as staged:
@@ -111,7 +111,7 @@ def test_an_empty_file_is_an_error(storage, parts):
 
 
 def test_a_check_changes_nothing(storage):
-    """Of a storage that can be written to; a name that others begin with is refused."""
+    """If the storage is writable; the name of a folder with files in it is refused."""
     storage.check()
     storage.check("w.keras")
     assert storage.journal_version() is None
@@ -124,7 +124,7 @@ def test_a_check_changes_nothing(storage):
 
 
 def test_entries(storage):
-    """Those whose names end so, as deep as was asked for."""
+    """Names with these suffixes, down to the depth that was asked for."""
     for name in ("1.keras", "2.weights.h5", "notes.txt", "a/3.keras"):
         publish(storage, name)
     assert names(storage, depth=0) == ["1.keras", "2.weights.h5"]
@@ -150,7 +150,7 @@ def test_there_is_no_such_file(place, storage):
 
 
 def test_a_file_is_told_from_the_one_before(place, storage):
-    """Also where name, size and contents are the same."""
+    """Even if name, size and contents are the same."""
     publish(storage, "w.keras")
     first = storage.entry("w.keras")
     assert storage.entry("w.keras") == first
@@ -163,7 +163,7 @@ def test_a_file_is_told_from_the_one_before(place, storage):
 
 
 def test_a_file_is_deleted_if_it_still_is_the_same(storage):
-    """One that took its name meanwhile stays."""
+    """A file that took its name meanwhile stays."""
     publish(storage, "a/w.keras")
     stale = storage.entry("a/w.keras")
     publish(storage, "a/w.keras", OTHER)
@@ -177,7 +177,7 @@ def test_a_file_is_deleted_if_it_still_is_the_same(storage):
 
 
 def test_a_second_name(place, storage):
-    """It stands for the same contents when the first one gets others."""
+    """It keeps its contents when the first name gets others."""
     if not place.copies:
         pytest.skip("this server does not know the header of Google's copy")
     publish(storage, "w.keras")
@@ -197,7 +197,7 @@ def end_of(line):
 
 
 def test_lines(storage):
-    """They come in order, and can be read on from where a line ended."""
+    """They come in order, and reading can start where a line ended."""
     storage.append("one", "ä 数")
     storage.append("three")
     lines = list(storage.lines())
@@ -216,7 +216,7 @@ def test_there_is_no_journal(storage):
 
 
 def test_a_journal_that_was_begun_again(place, storage):
-    """It is read from its beginning."""
+    """It is read from the beginning."""
     storage.append("one", "two")
     *_, last = storage.lines()
     place.write_journal(b"new\n")
@@ -225,7 +225,7 @@ def test_a_journal_that_was_begun_again(place, storage):
 
 @pytest.mark.usefixtures("leaves_pieces")
 def test_a_torn_line(place, storage):
-    """It comes as it is, and the next one begins on a line of its own."""
+    """It is returned as it is; the next line starts on its own."""
     storage.append("one")
     place.write_journal(place.read_journal() + b"to")
     assert [line.data for line in storage.lines()] == [b"one\n", b"to"]
@@ -236,7 +236,7 @@ def test_a_torn_line(place, storage):
 
 
 def test_a_line_that_is_too_long(place, storage):
-    """It is passed over, and the ends of the others are right."""
+    """It is skipped, and the ends of the others are right."""
     place.write_journal(b"one\n" + b"x" * (9 << 20) + b"\nthree\n" + b"y" * (4 << 20))
     lines = list(storage.lines())
     assert [line.data for line in lines] == [b"one\n", b"three\n"]
@@ -245,7 +245,7 @@ def test_a_line_that_is_too_long(place, storage):
 
 
 def test_a_journal_changes_with_each_line(storage):
-    """So that nobody has to read it to know."""
+    """So a change can be detected without reading."""
     storage.append("one")
     before = storage.journal_version()
     assert storage.journal_version() == before
@@ -253,13 +253,13 @@ def test_a_journal_changes_with_each_line(storage):
     assert storage.journal_version() != before
 
 
-# What is left behind
+# Leftovers
 
 
 @pytest.mark.usefixtures("leaves_pieces")
 @pytest.mark.parametrize("name", ["w.keras", "a/w.keras"])
 def test_what_a_dead_writer_has_staged(place, storage, name):
-    """It is no file of the storage; it can be read, and deleted."""
+    """It is not a file of the storage; it can be read, and deleted."""
     storage.append("{}")
     left = place.leave(name, DATA)
     assert names(storage) == []

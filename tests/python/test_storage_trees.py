@@ -19,7 +19,7 @@ def names(storage, depth=1):
 
 
 def holds(storage, name):
-    """Return what the files of a tree hold."""
+    """Return the contents of a tree's files."""
     found = {}
     for member in storage.members(name):
         with storage.open(member.name) as file:
@@ -29,7 +29,7 @@ def holds(storage, name):
 
 @pytest.mark.parametrize("name", ["w.orbax", "a/w.orbax"])
 def test_a_tree_that_is_published(storage, name):
-    """It is there as it was written, in place of the one before."""
+    """It is there as it was written, in place of the old one."""
     save(storage, name, OLD)
     digest = save(storage, name, NEW)
     assert digest == digest_of_files(NEW) == digest_of(storage, name)
@@ -44,7 +44,7 @@ def test_a_tree_that_is_published(storage, name):
 
 
 def test_nobody_sees_a_tree_before_it_is_published(storage):
-    """But who asks for what is not published yet."""
+    """Except who asks for unpublished trees."""
     save(storage, files=OLD)
     with storage.staged("w.orbax", ".orbax") as staged:
         fill(staged.path, NEW)
@@ -62,7 +62,7 @@ def test_nobody_sees_a_tree_before_it_is_published(storage):
 
 
 def test_a_tree_that_is_not_published_is_discarded(storage):
-    """What had the name before has it still."""
+    """The old tree keeps the name."""
     save(storage, files=OLD)
     with storage.staged("w.orbax", ".orbax") as staged:
         fill(staged.path, NEW)
@@ -81,7 +81,7 @@ def test_an_empty_tree_is_an_error(storage):
 
 
 def test_a_tree_that_is_replaced_or_deleted(storage):
-    """It is told from the one before, and deleted if it still is the same."""
+    """It differs from the old one, and is deleted only if it is still the same."""
     save(storage, "a/w.orbax")
     first = storage.entry("a/w.orbax")
     assert storage.entry("a/w.orbax") == first
@@ -111,7 +111,7 @@ def test_there_is_no_such_tree(storage):
 
 
 def test_a_second_name(storage):
-    """It stands for the same contents when the first one gets others."""
+    """It keeps its contents when the first name gets others."""
     save(storage, files=OLD)
     storage.copy("w.orbax", "x.orbax")
     save(storage, files=NEW)
@@ -122,7 +122,7 @@ def test_a_second_name(storage):
 
 @pytest.mark.parametrize("name", ["w.orbax", "a/w.orbax"])
 def test_what_a_dead_writer_has_staged(tree_place, storage, name):
-    """It is no tree of the storage; it can be measured, and deleted."""
+    """It is not a tree of the storage; it can be measured, and deleted."""
     storage.append("{}")
     left = tree_place.leave(name, NEW)
     assert names(storage) == []
@@ -135,7 +135,7 @@ def test_what_a_dead_writer_has_staged(tree_place, storage, name):
 
 
 def test_a_checkpoint_that_is_open(storage):
-    """A file is there to be read, of a tree the names; both can be measured."""
+    """A file is open for reading, a tree has its names; both can be measured."""
     with storage.staged("w.keras", ".keras") as staged:
         staged.write([(b"a file", None)])
         staged.publish()

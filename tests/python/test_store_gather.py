@@ -21,7 +21,7 @@ LONG = 30.0
 
 
 class Process:
-    """What one process has of its own: its rank, and its count of rounds."""
+    """What each process has of its own: its rank, and its count of rounds."""
 
     def __init__(self, store, rank, count):
         self.rounds = Rounds()
@@ -44,7 +44,7 @@ def processes(count):
 
 
 def together(calls):
-    """Call functions at the same time; return what each returns, or its error."""
+    """Call functions at the same time; return each one's result or error."""
 
     def outcome(call):
         try:
@@ -68,7 +68,7 @@ def gathered(group, texts, seconds=LONG):
     )
 )
 def test_all_get_all_texts_in_the_order_of_ranks(rounds):
-    """Whatever the texts, however many rounds; the store does not fill up."""
+    """Whatever the texts and however many rounds; the store does not fill up."""
     group = processes(len(rounds[0]))
     for texts in rounds:
         assert gathered(group, texts) == [texts] * len(group)
@@ -76,7 +76,7 @@ def test_all_get_all_texts_in_the_order_of_ranks(rounds):
 
 
 def test_an_error_names_who_is_missing():
-    """All get the same one, also the process that comes when it is too late."""
+    """All get the same error, even the process that arrives too late."""
     group = processes(4)
     present = [group[0], group[2]]
     errors = gathered(present, ["a", "c"], seconds=0.2)
@@ -87,14 +87,14 @@ def test_an_error_names_who_is_missing():
 
 
 def test_process_0_is_missing():
-    """Then each of the others finds out by itself who is there."""
+    """Each of the others finds out by itself who is there."""
     group = processes(3)
     errors = gathered(group[1:], ["b", "c"], seconds=0.2)
     assert errors == [not_here([0], 3, 0.2)] * 2
 
 
 def test_a_round_after_one_that_failed():
-    """Rounds have numbers, so what was too late for one is not taken for the next."""
+    """Rounds have numbers, so late texts are not taken for the next round."""
     group = processes(2)
     gathered(group[:1], ["old"], seconds=0.1)
     gathered(group[1:], ["old too"])
@@ -103,7 +103,7 @@ def test_a_round_after_one_that_failed():
 
 
 def test_process_0_comes_when_another_has_given_up():
-    """Then it does not go on alone, though it finds all that the other has given."""
+    """It does not continue alone, though all texts of the other one are there."""
     group = processes(2)
     assert gathered(group[1:], ["b"], seconds=0.1) == [not_here([0], 2, 0.1)]
     assert gathered(group[:1], ["a"]) == [not_here([0], 2, LONG)]
@@ -111,7 +111,7 @@ def test_process_0_comes_when_another_has_given_up():
 
 
 def test_topics_do_not_mix():
-    """A thread in the background may gather while others do; their order is open."""
+    """Background threads may gather at the same time as others, in any order."""
     first, second = processes(2)
     calls = [
         lambda: first.gather("a", topic="save"),
@@ -124,7 +124,7 @@ def test_topics_do_not_mix():
 
 @pytest.mark.parametrize("failed", [False, True])
 def test_process_0_parts_when_all_have_read(failed):
-    """It may hold the store; so it waits, and for nobody else."""
+    """It may hold the store, so it waits for all readers, but for nobody else."""
     group = processes(3)
     store, told, parted = group[0].store, threading.Event(), threading.Event()
 
@@ -157,7 +157,7 @@ def test_process_0_parts_when_all_have_read(failed):
 
 @pytest.mark.parametrize("error", [CheckpointError, RuntimeError])
 def test_a_store_that_is_gone_when_process_0_parts(error):
-    """All that was to be gathered is there: the wait is no reason to fail."""
+    """Everything is gathered by then: not being able to wait is not a failure."""
     group = processes(2)
     store = group[0].store
 
@@ -175,14 +175,14 @@ def test_a_store_that_is_gone_when_process_0_parts(error):
 
 
 def test_nobody_waits_before_a_first_round():
-    """Where nothing was gathered, there is nothing to read."""
+    """If nothing was gathered, there is nothing to read."""
     first, second = processes(2)
     first.part()
     second.part()
 
 
 def test_alone():
-    """A process that is alone waits for nobody."""
+    """A process on its own waits for nobody."""
     assert Peers().gather("text", 0) == ["text"]
 
 
@@ -203,7 +203,7 @@ def test_the_sentence(missing, beginning):
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "soon"])
 def test_a_limit_that_is_no_time(monkeypatch, text):
-    """The error names the variable and what it says."""
+    """The error names the variable and its value."""
     monkeypatch.setenv("MODELCHECKPOINT_PEER_TIMEOUT", text)
     with pytest.raises(ValueError, match=f"MODELCHECKPOINT_PEER_TIMEOUT.*'{text}'"):
         peer_timeout()
@@ -218,7 +218,7 @@ def test_the_limit(monkeypatch):
 
 
 def test_a_collective_that_hangs():
-    """It ends with an error in time, and so does each that follows while it hangs."""
+    """It raises an error in time, and so does each later one while it hangs."""
     ready = threading.Event()
 
     def all_gather(text):
@@ -235,14 +235,14 @@ def test_a_collective_that_hangs():
         try:
             assert gather("text", LONG) == ["text", "other"]
             break
-        except CheckpointError:  # the thread of before is about to end
+        except CheckpointError:  # the previous thread is about to end
             time.sleep(0.01)
     else:
         pytest.fail("it never recovered")
 
 
 def test_a_collective_that_fails():
-    """Its error is one about checkpoints, with the reason."""
+    """The error is one about checkpoints, with the reason."""
 
     def all_gather(text):
         raise RuntimeError("no route to host")

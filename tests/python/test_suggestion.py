@@ -6,7 +6,7 @@ from modelcheckpoint.report.messages import nearest
 
 
 def test_the_nearest_name():
-    """A typing error finds its name, and a stranger finds none."""
+    """A typo finds its name; an unrelated name finds none."""
     assert nearest("val_acc", ["loss", "val_loss", "val_accuracy"]) == "val_accuracy"
     assert nearest("val_acc", ["val_auc", "val_accuracy"]) == "val_accuracy"
     assert nearest("acc", ["auc", "acc_top_5", "accuracy"]) == "accuracy"

@@ -31,7 +31,7 @@ def storage_with(*records):
 
 
 def test_a_save_that_was_killed_before_its_name():
-    """It has a line: another one says that the file never came."""
+    """It has a line; another one says that the file never came."""
     storage = storage_with(RECORD)
     staged = left_behind(storage, "2.keras", DATA)
     assert sweep(storage) == [staged]
@@ -41,7 +41,7 @@ def test_a_save_that_was_killed_before_its_name():
 
 @pytest.mark.parametrize("data", [DATA[:-1], DATA.upper(), b""])
 def test_a_save_that_was_killed_before_its_line(data):
-    """No line is of it, so there is nothing to note."""
+    """It has no line, so there is nothing to note."""
     storage = storage_with(RECORD)
     staged = left_behind(storage, "2.keras", data)
     assert sweep(storage) == [staged]
@@ -72,7 +72,7 @@ NEWER = replace(OF_TREE, crc32="0badcafe", run="next")
 
 
 def test_a_tree_that_was_killed_before_its_name():
-    """As of a file, another line says that it never came."""
+    """As for a file, another line says that it never came."""
     storage = storage_with(OF_TREE)
     left_behind(storage, "w.orbax", TREE)
     sweep(storage)
@@ -90,7 +90,7 @@ def test_a_tree_that_was_replaced():
 
 
 def test_two_saves_of_a_name_that_were_killed():
-    """Neither came: what had the name before both has it still."""
+    """Neither came: the tree that had the name before both still has it."""
     first = replace(OF_TREE, crc32="0badcafe", run="before")
     second = replace(OF_TREE, run="later")
     storage = storage_with(first, OF_TREE, second)
@@ -101,7 +101,7 @@ def test_two_saves_of_a_name_that_were_killed():
 
 
 def test_a_tree_that_has_a_second_name():
-    """What is under a name did come, whatever else holds the same."""
+    """The tree under the name did come, whatever else has the same contents."""
     second = replace(OF_TREE, path="w.run-one.orbax", kept_by="next")
     storage = storage_with(OF_TREE, second, NEWER)
     storage.put("w.run-one.orbax", TREE)

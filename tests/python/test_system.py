@@ -23,7 +23,7 @@ from modelcheckpoint.storage.system import PATIENCE, System, as_system
 
 
 class Clock:
-    """Time that passes while somebody sleeps, and not else."""
+    """Time that passes only while somebody sleeps."""
 
     def __init__(self):
         self.now = 100.0
@@ -32,18 +32,18 @@ class Clock:
         return self.now
 
     def sleep(self, seconds):
-        assert 0 < seconds <= 0.1  # a short look is not made to wait long
+        assert 0 < seconds <= 0.1  # a short check must not wait long
         self.now += seconds
 
 
 def windows(calls, clock=None):
-    """Return a system on which these calls are tried again, and no time is lost."""
+    """Return a system that retries these calls, without real waiting."""
     clock = clock or Clock()
     return System(calls, control=None, clock=clock, sleep=clock.sleep)
 
 
 def save(storage, name="w.keras", data=b"data"):
-    """Save, as the pipeline does, a file that we write and one that Keras writes."""
+    """Save as the pipeline does: a file that we write, and one that Keras writes."""
     with storage.staged(name, ".keras") as staged:
         staged.write(parts(data, 1))
         storage.append("{}")
@@ -74,7 +74,7 @@ def leave(folder, number, suffix=".keras"):
     "error", [None, errno.ENOTSUP, errno.EINVAL, errno.ENOTTY, errno.ENODEV]
 )
 def test_every_flush_is_a_full_one(tmp_path, error):
-    """Of files, folders and the journal; where it is refused, there is `fsync`."""
+    """For files, folders and the journal; if it is refused, `fsync` is used."""
     plain, calls, control = FaultyOS(), FaultyOS(), FullFlush(error)
     save(LocalStorage(str(tmp_path / "a"), system=System(plain, control=None)))
     save(LocalStorage(str(tmp_path / "b"), system=System(calls, control=control)))
@@ -86,7 +86,7 @@ def test_every_flush_is_a_full_one(tmp_path, error):
 
 
 def test_a_disk_that_fails_is_not_asked_again(tmp_path):
-    """What a full flush has lost, `fsync` would not tell of."""
+    """What a full flush has lost, `fsync` would not report."""
     calls = FaultyOS()
     with open(tmp_path / "w", "wb") as file, pytest.raises(OSError, match="Input"):
         System(calls, control=FullFlush(errno.EIO)).fsync(file.fileno())
@@ -98,9 +98,9 @@ def test_a_disk_that_fails_is_not_asked_again(tmp_path):
 
 @pytest.mark.parametrize("winerror", [5, 32])
 def test_a_file_in_use_is_renamed_later(tmp_path, winerror):
-    """A scanner has the new file, or a reader the old one, for a moment."""
+    """For a moment, a scanner has the new file open, or a reader the old one."""
     calls = InUse(3, winerror)
-    storage = LocalStorage(str(tmp_path), system=calls)  # as a callback has it
+    storage = LocalStorage(str(tmp_path), system=calls)  # as in a callback
     save(storage, data=b"old")
     save(storage, data=b"new")
     assert files(tmp_path) == [JOURNAL, "w.keras", "x.keras"]
@@ -109,7 +109,7 @@ def test_a_file_in_use_is_renamed_later(tmp_path, winerror):
 
 
 def test_two_seconds_and_no_longer(tmp_path):
-    """Then the save has failed, and the file before is there."""
+    """Then the save fails, and the old file is there."""
     (tmp_path / "w.keras").write_bytes(b"old")
     clock = Clock()
     calls = InUse(10_000)
@@ -128,7 +128,7 @@ def test_two_seconds_and_no_longer(tmp_path):
 
 
 def test_what_is_forbidden_is_not_tried_again(tmp_path):
-    """Other systems say the same of a file that will not be free in two seconds."""
+    """On other systems, this error is not about a file that will soon be free."""
     clock, calls = Clock(), InUse(1, winerror=None)
     (tmp_path / "w.keras").write_bytes(b"x")
     with pytest.raises(PermissionError):
@@ -137,7 +137,7 @@ def test_what_is_forbidden_is_not_tried_again(tmp_path):
 
 
 def test_every_delete_is_tried_again(tmp_path):
-    """Of a checkpoint and the folders that it leaves empty, of a folder, in a sweep."""
+    """A checkpoint and the folders left empty, a folder, or a file in a sweep."""
     calls = InUse(3)
     storage = LocalStorage(str(tmp_path), depth=2, system=windows(calls))
     (tmp_path / "a" / "b").mkdir(parents=True)
@@ -154,7 +154,7 @@ def test_every_delete_is_tried_again(tmp_path):
 
 
 def test_by_descriptors_too(tmp_path):
-    """Where a name is looked for below a folder that cannot be exchanged."""
+    """For names looked up below a folder that cannot be exchanged."""
 
     class Refusing(FaultyOS):
         refused = 0
@@ -176,7 +176,7 @@ def test_by_descriptors_too(tmp_path):
 
 
 def test_many_files_in_use_share_one_wait(tmp_path):
-    """Training may be waiting: a sweep, a retention, and what is tidied up."""
+    """Training may be waiting for a sweep, retention or tidying up."""
     clock, calls = Clock(), InUse(10_000)
     storage = LocalStorage(str(tmp_path), system=windows(calls, clock))
     left = [leave(tmp_path, number) for number in range(5)]
@@ -199,7 +199,7 @@ def test_many_files_in_use_share_one_wait(tmp_path):
 
 
 def test_an_interrupt_leaves_no_shared_wait(tmp_path):
-    """Wherever it comes, later renames and deletes have two seconds each."""
+    """Whenever it comes, later renames and deletes have two seconds each."""
     (tmp_path / "w").write_bytes(b"data")
     storage = LocalStorage(str(tmp_path), system=System(os))
     ended = False
@@ -219,7 +219,7 @@ def test_an_interrupt_leaves_no_shared_wait(tmp_path):
 
 
 class Kernel:
-    """kernel32.dll of a Windows on which process 7 runs, and 8 has ended."""
+    """kernel32.dll of a Windows on which process 7 is running, and 8 has ended."""
 
     def __init__(self):
         self.open = set()
@@ -244,14 +244,14 @@ class Kernel:
     [(7, 0, True), (8, 0, False), (9, 87, False), (9, 5, True)],
 )
 def test_a_process_of_windows(pid, error, running):
-    """Its temporary files stay while it runs, and where that cannot be told."""
+    """Its temporary files stay while it runs, or if that cannot be determined."""
     kernel = Kernel()
     assert running_process.is_running(pid, kernel, lambda: error) == running
     assert kernel.open == set()
 
 
 def test_a_system_is_one_once():
-    """It is not wrapped twice, and has all else of `os`."""
+    """It is not wrapped twice, and has everything else of `os`."""
     system = as_system(os)
     assert as_system(system) is system
     assert system.sep == os.sep
