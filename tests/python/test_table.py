@@ -1,4 +1,4 @@
-"""Texts in aligned columns, whatever script they are in."""
+"""Texts in aligned columns, in any script."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_columns_stand_below_each_other():
 
 
 def test_a_row_of_several_lines():
-    """A cell that is folded goes on below itself; the others have nothing there."""
+    """A folded cell continues below itself; the others are empty there."""
     columns = [Cells("a", ["x\ny", "z"]), Cells("b", ["1", "2"], right=True)]
     assert aligned(columns) == ["a  b", "x  1", "y   ", "z  2"]
 
@@ -45,12 +45,12 @@ def test_a_row_of_several_lines():
     ],
 )
 def test_folded(text, words, lines):
-    """In lines of at most four cells, between words where that is asked for."""
+    """In lines of at most four cells, between words if that is requested."""
     assert fold(text, 4, words).split("\n") == lines
 
 
 def test_shortened():
-    """Both ends stay."""
+    """Both ends are kept."""
     assert shorten("abcdefgh", 8) == "abcdefgh"
     assert shorten("abcdefghi", 8) == "abc...hi"
     assert shorten(JAPANESE * 2, 8) == JAPANESE[0] + "..." + JAPANESE[2]
@@ -58,7 +58,7 @@ def test_shortened():
 
 @given(TEXTS, st.integers(2, 30))
 def test_any_text(text, width):
-    """No line is wider than it may be, and folding loses nothing."""
+    """No line is too wide, and folding loses nothing."""
     assert max(map(width_of, fold(text, width).split("\n"))) <= width
     assert fold(text, width).replace("\n", "") == text
     assert max(map(width_of, fold(text, width, words=True).split("\n"))) <= width

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills processes, makes 
 
 
 def abandoned(folder, number=0, up=0):
-    """Make a temporary file of no process that ever ran, and return it."""
+    """Make a temporary file of a process that never ran, and return it."""
     path = abandoned_path(folder, up, number=number)
     folder.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"half a model")
@@ -26,9 +26,9 @@ def abandoned(folder, number=0, up=0):
 
 
 def test_a_folder_of_a_killed_writer(tmp_path, journal):
-    """What a dead writer had in a folder of its own goes with it, without its links.
+    """A dead writer's folder is deleted with its contents, but links are not followed.
 
-    A file of that name is nobody's, and stays.
+    A file with that name is nobody's, and stays.
     """
     path, mine = abandoned(tmp_path), tmp_path / "mine"
     mine.write_bytes(b"mine")
@@ -51,11 +51,11 @@ def test_there_is_nothing_to_sweep(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-# What is none of ours
+# Files of others
 
 
 def test_unrelated_files_stay(tmp_path, journal):
-    """Only the exact form of a temporary file's name is one."""
+    """Only a name that has exactly the form of a temporary file's is swept."""
     name = abandoned(tmp_path).name
     others = [
         "w.keras",
@@ -85,7 +85,7 @@ def test_unrelated_files_stay(tmp_path, journal):
 
 
 def test_a_folder_named_like_a_temporary_file_stays(tmp_path, journal):
-    """It is no file of ours, and those that are go nevertheless."""
+    """It is not our file, and our files are still deleted."""
     names = [abandoned(tmp_path, number).name for number in range(1, 20)]
     for number in (0, 50, 99):
         folder = abandoned(tmp_path, number)
@@ -97,7 +97,7 @@ def test_a_folder_named_like_a_temporary_file_stays(tmp_path, journal):
 
 
 def test_a_link_named_like_a_temporary_file_stays(tmp_path, journal):
-    """We make no links, so it is somebody else's, and so is what it points to."""
+    """We make no links, so it is somebody else's, and so is its target."""
     target = tmp_path / "target"
     target.write_bytes(b"mine")
     link = abandoned(tmp_path)
@@ -108,7 +108,7 @@ def test_a_link_named_like_a_temporary_file_stays(tmp_path, journal):
     assert target.read_bytes() == b"mine"
 
 
-# How far down
+# Depth
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2, 3])
@@ -121,7 +121,7 @@ def test_a_sweep_goes_as_deep_as_checkpoints_lie(tmp_path, journal, depth):
 
 
 def test_a_sweep_follows_no_links(tmp_path):
-    """A folder elsewhere that a link leads to is not ours."""
+    """The folder that a link points to is not ours."""
     folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
     path = abandoned(elsewhere)
     folder.mkdir()
@@ -143,7 +143,7 @@ def test_a_folder_that_is_reached_by_a_link(tmp_path, journal):
 
 
 def test_names_do_not_repeat(tmp_path):
-    """Each writer has its own token, and its names are those that a sweep knows."""
+    """Each writer has its own token, and a sweep recognizes its names."""
     tokens = {temporary.new_token() for _ in range(1000)}
     assert len(tokens) == 1000
     for suffix in (".keras", ".h5", ".hdf5", ".weights.h5"):

@@ -39,7 +39,7 @@ def test_sizes(size, text):
 
 @given(st.integers(0, 2**70))
 def test_any_size(size):
-    """It is written, and is no longer than a column."""
+    """Its text is no longer than a column."""
     assert len(size_text(size)) <= 12
 
 
@@ -65,7 +65,7 @@ def test_times():
 
 
 def test_quantities():
-    """With an s where there are several, or none."""
+    """With an s for zero, and for two or more."""
     assert [quantity(n) for n in (0, 1, 10_000)] == [
         "0 checkpoints",
         "1 checkpoint",

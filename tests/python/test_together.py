@@ -35,7 +35,7 @@ SKIP = Skip(ORDER.moment, 2, 3.0)
 
 
 def processes(count=2, seconds=LONG, interval=None):
-    """Return the plan of each process, and what has them save together."""
+    """Return the plan of each process, and the object that makes them save together."""
     store = MemoryStore()
     group = []
     for rank in range(count):
@@ -49,14 +49,14 @@ def processes(count=2, seconds=LONG, interval=None):
 
 
 def at_once(function, *arguments):
-    """Call a function in a thread for each process; return what comes of each."""
+    """Call a function in a thread for each process; return each one's result."""
     with ThreadPoolExecutor(len(arguments[0])) as pool:
         return list(pool.map(function, *arguments))
 
 
 @pytest.mark.parametrize("decision", [ORDER, SKIP, None])
 def test_a_decision_as_a_text(decision):
-    """All of it comes over, but the moment: each process knows that."""
+    """All of it is sent, except the moment, which each process knows."""
     moment = replace(ORDER.moment, logs={"score": 1.0})
     again = decision_from(text_of(decision), moment)
     assert again == (decision and replace(decision, moment=moment))
@@ -66,14 +66,14 @@ def test_a_decision_as_a_text(decision):
     "text", ['{"path": "w"}', '{"value": 1}', '{"path": 1, "x": 2}']
 )
 def test_a_decision_of_another_version(text):
-    """It is a `ValueError`."""
+    """It raises a `ValueError`."""
     with pytest.raises(ValueError, match="of another form"):
         decision_from(text, ORDER.moment)
 
 
 @pytest.mark.parametrize("common", [ORDER, SKIP, None])
 def test_all_do_what_the_chief_decides(common):
-    """Its last save has failed, say, so its best is not that of the others."""
+    """The chief's best may differ from the others', for example after a failed save."""
     group = processes(3)
     group[1][0].best = group[2][0].best = 5.0
     own = [SKIP if isinstance(common, Order) else ORDER] * 3
@@ -88,7 +88,7 @@ def test_all_do_what_the_chief_decides(common):
 
 
 def test_who_is_alone_decides():
-    """And waits for nobody."""
+    """It waits for nobody."""
     plan = Plan(TEMPLATE, Every(3), "score", False, None)
     together = Together(Agreement(Peers(), 0.0), plan)
     assert together.alone
@@ -97,7 +97,7 @@ def test_who_is_alone_decides():
 
 
 def test_who_does_not_come_is_named():
-    """Nobody waits for ever."""
+    """Nobody waits forever."""
     (_, first), _ = processes(seconds=0.2)
     with pytest.raises(CheckpointError, match="Process 1 of 2 did not arrive"):
         first.decided(ORDER, lambda: ORDER)
@@ -120,13 +120,13 @@ def test_by_one_clock():
     ("left", "steps", "passed", "wanted"),
     [
         (100.0, 10, 1.0, 10),  # a second, at most
-        (1.0, 10, 1.0, 5),  # half of what is left
+        (1.0, 10, 1.0, 5),  # half of the time that is left
         (100.0, 10, 0.1, 20),  # no more than twice as many as before
         (0.0, 10, 1.0, 1),
-        (100.0, 1, 30.0, 1),  # steps that take long
+        (100.0, 1, 30.0, 1),  # slow steps
         (100.0, 4, 0.0, 8),  # a clock that did not move
     ],
 )
 def test_when_to_look_again(left, steps, passed, wanted):
-    """So that a look costs nothing beside the steps, and none comes much too late."""
+    """A check is cheap compared with the steps, and none comes much too late."""
     assert steps_until(left, steps, passed) == wanted

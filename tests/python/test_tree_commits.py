@@ -39,7 +39,7 @@ def job_of(name, value, run):
 
 
 def committed(storage, values, run="one", **given):
-    """Save trees with these values, by their names, in one run."""
+    """Save trees with these values under these names, in one run."""
     commit = Commit(storage, run, TEMPLATE, ".orbax", save_best_only=True, **given)
     receipts = []
     for name, value in values.items():
@@ -49,7 +49,7 @@ def committed(storage, values, run="one", **given):
 
 
 def there(storage):
-    """Return the value that each tree in a storage holds."""
+    """Return the value in each tree of a storage."""
     found = {}
     for entry in storage.entries((".orbax",), 1):
         digest = digest_of(storage, entry.name)
@@ -66,7 +66,7 @@ def statuses(storage):
 
 
 def test_a_better_tree_of_another_run_is_kept_aside(storage):
-    """Under a second name, with a line of its own; both are good."""
+    """It gets a second name, with its own line; both trees are good."""
     committed(storage, {"1.orbax": 1})
     (receipt,) = committed(storage, {"1.orbax": 2}, "two")
     assert receipt.replaced.kept == "1.run-one.orbax"
@@ -83,7 +83,7 @@ def test_a_worse_tree_is_replaced(storage):
 
 
 def test_a_tree_that_no_line_describes_is_kept_aside(tree_place, storage):
-    """Where caution asks for it."""
+    """If `caution` requires it."""
     committed(storage, {"1.orbax": 1})
     tree_place.write_journal(b"")
     committed(storage, {"1.orbax": 2}, "two", caution=Caution(unknown=True))
@@ -91,7 +91,7 @@ def test_a_tree_that_no_line_describes_is_kept_aside(tree_place, storage):
 
 
 def test_trees_that_nobody_asked_to_keep(storage):
-    """They go whole, each after a line that says so."""
+    """They are deleted completely, each after a line that says so."""
     values = {f"{number}.orbax": number for number in range(1, 6)}
     receipts = committed(storage, values, keep=Keep(latest=2))
     assert [one.retired.deleted for one in receipts[2:]] == [
@@ -106,7 +106,7 @@ def test_trees_that_nobody_asked_to_keep(storage):
 
 
 def test_a_tree_that_a_killed_run_did_not_delete(storage):
-    """Its removal was told: it goes when its run goes on."""
+    """Its removal was announced: it is deleted when its run continues."""
     committed(storage, {"1.orbax": 1, "2.orbax": 2, "3.orbax": 3})
     doomed = [record for record in log.read(storage) if record.path == "2.orbax"]
     log.note_removals(storage, doomed)
@@ -115,7 +115,7 @@ def test_a_tree_that_a_killed_run_did_not_delete(storage):
 
 
 def test_a_tree_that_does_not_get_its_name(tmp_path):
-    """The one before is there, and a line says that the new one never came."""
+    """The old one is there, and a line says that the new one never came."""
     storage = LocalStorage(str(tmp_path))
     committed(storage, {"1.orbax": 2})
     system = FaultyOS(error=OSError(errno.EIO, "Input/output error"))
@@ -132,7 +132,7 @@ def test_a_tree_that_does_not_get_its_name(tmp_path):
 
 
 def test_from_which_tree_to_go_on(storage):
-    """The newest that is whole: a damaged one is passed over."""
+    """The newest complete one: a damaged one is skipped."""
     committed(storage, {"1.orbax": 1, "2.orbax": 2})
     template = Template(storage.path(TEMPLATE))
     newest = resume_point(storage, template, "orbax")

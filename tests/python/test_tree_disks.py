@@ -22,12 +22,12 @@ pytestmark = [
 ]
 
 
-# Of what it was still writing when it failed, Orbax hears after its loop is closed; its
-# loop then logs what nobody asked for, whenever that is collected.
+# If Orbax learns of a failed write after its loop is closed, the loop logs an unhandled
+# error when it is garbage collected.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", FAULTS)
 def test_training_goes_on(name, data, request, tmp_path, caplog):
-    """What was saved stays, no part of a tree is left, and the next save succeeds."""
+    """Saved trees stay, no part of a tree is left, and the next save succeeds."""
     fault = FAULTS[name]
     folder = request.getfixturevalue("disk") if fault.needs_disk else tmp_path
     path = folder / "in" / "{epoch}.orbax"

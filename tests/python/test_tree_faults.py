@@ -35,7 +35,7 @@ from modelcheckpoint.storage.local import LocalStorage
 
 
 def attempts(tmp_path):
-    """Yield folders with an old tree, with the number of the call to fail there."""
+    """Yield folders with an old tree, each with the number of the call to fail."""
     save(LocalStorage(str(tmp_path / "saved")), files=OLD)
     for number in itertools.count(1):
         yield number, shutil.copytree(tmp_path / "saved", tmp_path / f"at{number}")
@@ -59,7 +59,7 @@ ALLOWED = {
 @pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
 @pytest.mark.parametrize("action", ACTIONS)
 def test_any_call_may_fail(tmp_path, action, links, way, error):
-    """There is the old tree or the new one, whole, and nothing else in the end."""
+    """The old tree or the new one is complete; in the end, nothing else is left."""
     wrong, open_files = [], descriptors()
     for number, folder in attempts(tmp_path):
         system = FaultyOS(number, error)
@@ -83,7 +83,7 @@ def test_any_call_may_fail(tmp_path, action, links, way, error):
 
 @posix
 def test_a_name_that_is_not_flushed(tmp_path):
-    """What had it is kept until it is: a power cut could give it the name back."""
+    """The old tree is kept until then: a power cut could give it the name back."""
     save(LocalStorage(str(tmp_path)), files=OLD)
     system = FaultyOS()
     storage = LocalStorage(str(tmp_path), system=system)
@@ -102,7 +102,7 @@ def test_a_name_that_is_not_flushed(tmp_path):
 
 
 def test_somebody_goes_on_writing_into_a_tree_that_failed(tmp_path):
-    """It disturbs no later save, and goes with the next one."""
+    """This disturbs no later save, and the files are deleted with the next one."""
     storage = LocalStorage(str(tmp_path))
     with storage.staged("w.orbax", ".orbax") as failed:
         fill(failed.path, OLD)
@@ -146,7 +146,7 @@ def test_a_file_that_a_killed_writer_exchanged_is_swept(tmp_path, journal):
 
 @pytest.mark.parametrize("taken", [True, False])
 def test_what_was_moved_aside_gets_its_name_back(tmp_path, journal, taken):
-    """Unless its writer had come further: then the new one has the name."""
+    """Unless its writer had already given the name to the new one."""
     left = abandoned_path(tmp_path, suffix=".aside")
     fill(left / "w.orbax", OLD)
     fill(left / "other", {"a": b"b"})
@@ -158,7 +158,7 @@ def test_what_was_moved_aside_gets_its_name_back(tmp_path, journal, taken):
 
 
 def test_what_was_moved_aside_is_not_missed(tmp_path, journal):
-    """It is on its way to its name, be it the old one or the new one."""
+    """It will get its name, whether it is the old one or the new one."""
     put(storage_for(str(tmp_path)), NEW)
     line = put(storage_for(str(tmp_path)), OLD)
     aside = abandoned_path(tmp_path, suffix=".aside")
@@ -170,7 +170,7 @@ def test_what_was_moved_aside_is_not_missed(tmp_path, journal):
 
 
 def test_a_folder_of_a_living_writer_stays(tmp_path):
-    """As long as it is staged, for other processes as well."""
+    """As long as it is staged, even for other processes."""
     storage = LocalStorage(str(tmp_path))
     with storage.staged("w.orbax", ".orbax") as staged:
         fill(staged.path, NEW)

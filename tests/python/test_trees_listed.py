@@ -18,7 +18,7 @@ SIZES = [digest_of_files(files).bytes for files in (OLD, NEW, OLD)]
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three trees, of which the second is the best."""
+    """Three trees; the second is the best."""
     storage = storage_for(str(tmp_path))
     for epoch, (files, value) in enumerate([(OLD, 0.5), (NEW, 0.25), (OLD, 1)], 1):
         put(storage, files, f"{epoch}.orbax", epoch=epoch, value=value)
@@ -26,7 +26,7 @@ def folder(tmp_path):
 
 
 def shell(*arguments):
-    """Return the exit status, and the lines that a command prints."""
+    """Return a command's exit status and output lines."""
     ended = run_command(*arguments)
     return ended.returncode, ended.stdout.splitlines()
 
@@ -36,7 +36,7 @@ def names(folder):
 
 
 def test_the_size_of_a_tree_is_that_of_its_files(folder):
-    """Whoever asks: a list, a data frame, the command."""
+    """In a list, in a data frame, and in the command."""
     found = list_checkpoints(folder)
     assert [one.bytes for one in found] == SIZES
     assert [one.format for one in found] == ["orbax"] * 3
@@ -67,7 +67,7 @@ def test_the_newest_and_the_best(folder):
 
 
 def test_verify(folder):
-    """A folder that is gone is called a folder."""
+    """A missing folder is called a folder."""
     pytest.importorskip("rich")
     assert shell("verify", folder)[0] == 0
     (folder / "1.orbax/0/empty").write_bytes(b"x")
@@ -83,7 +83,7 @@ def test_verify(folder):
 
 
 def test_prune(folder):
-    """Trees go whole, here and by the command, and so does nothing else."""
+    """Trees are deleted completely, here and by the command, and nothing else is."""
     pytest.importorskip("click")
     assert [one.name for one in prune_checkpoints(folder, keep_latest=1)] == ["1.orbax"]
     assert len(names(folder)) == 3
@@ -109,7 +109,7 @@ def test_fetch(folder):
 
 
 def test_a_plot(folder):
-    """Trees that are there are told from those that are gone."""
+    """Existing trees are distinguished from deleted ones."""
     pytest.importorskip("matplotlib").use("Agg")
     prune_checkpoints(folder, keep_latest=1, dry_run=False)
     axes = plot_checkpoints(folder)

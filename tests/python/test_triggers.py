@@ -1,4 +1,4 @@
-"""`decide/triggers.py`: counting what lies between two saves."""
+"""`decide/triggers.py`: counting what happens between two saves."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ def test_an_interval_of_1_is_always_due():
 
 
 def test_what_goes_beyond_is_not_carried_over():
-    """It counts since a save last fell due, and takes no remainder of the total."""
+    """The count starts at the last due save; the excess is not carried over."""
     assert due_at(10, [4] * 9) == [12, 24, 36]
     assert due_at(10, [25, 4, 4, 4]) == [25, 37]
 
 
 def test_batches_of_varying_size_are_counted_exactly():
-    """The last batch of an epoch is smaller, and counts as what it is."""
+    """The last batch of an epoch is smaller, and counts with its own size."""
     assert due_at(10, [4, 4, 1, 4, 4, 1]) == [13]
 
 
 def test_nothing_is_not_due():
-    """An epoch that trained no sample moves nothing."""
+    """An epoch without samples changes nothing."""
     assert due_at(1, [0, 0, 1, 0]) == [1]
 
 
 @settings(max_examples=200)
 @given(st.integers(1, 50), st.lists(st.integers(0, 120), max_size=60))
 def test_every_counts_since_it_last_fell_due(interval, amounts):
-    """Due is exactly when the amounts since it was last due reach the interval."""
+    """A save is due when the amounts since the last due save reach the interval."""
     trigger, since = Every(interval), 0
     for amount in amounts:
         since += amount
@@ -66,7 +66,7 @@ def test_between_two_saves_lie_an_interval_and_less_than_a_step_more(interval, a
 
 
 def test_seconds_since_the_beginning_and_since_a_save():
-    """It falls due when they have passed, and a save begins the count anew."""
+    """A save is due when they have passed, and saving restarts the count."""
     trigger = Seconds(10.0)
     trigger.start(100.0)
     assert [trigger.is_due(now) for now in (105.0, 109.9, 110.0)] == [
@@ -83,7 +83,7 @@ def test_seconds_since_the_beginning_and_since_a_save():
 
 
 def test_seconds_are_not_due_again_at_once():
-    """What fell due and was not made is not tried again after every batch."""
+    """A due save that was not made is not tried again after every batch."""
     trigger = Seconds(10.0)
     trigger.start(0.0)
     assert [trigger.is_due(now) for now in (12.0, 13.0, 21.0, 22.0)] == [
@@ -95,7 +95,7 @@ def test_seconds_are_not_due_again_at_once():
 
 
 def test_seconds_go_on_when_another_training_begins():
-    """Only the first beginning counts; before it nothing is due."""
+    """Only the first start counts; before it, nothing is due."""
     trigger = Seconds(10.0)
     assert not trigger.is_due(50.0)
     trigger.start(50.0)
