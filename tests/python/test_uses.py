@@ -80,7 +80,7 @@ def test_a_sequential_model_that_is_not_built(K, tmp_path, data):
 
 @pytest.mark.keras2
 def test_a_model_that_saves_itself(K, tmp_path, data):
-    """A model's own `save` and `save_weights` run in mid-epoch as at its end."""
+    """A model's own `save` and `save_weights` run mid-epoch as at its end."""
     calls = []
 
     class Own(K.Model):
@@ -107,7 +107,7 @@ def test_a_model_that_saves_itself(K, tmp_path, data):
 
 
 def test_a_file_of_keras_own_name_is_left_alone(tmp_path, data):
-    """Some Keras write a `model.weights.h5` beside each archive: not in our folder."""
+    """Some Keras write `model.weights.h5` next to an archive, but not in our folder."""
     import keras
 
     model = make_model(keras)
@@ -119,12 +119,12 @@ def test_a_file_of_keras_own_name_is_left_alone(tmp_path, data):
     assert checkpoints(tmp_path) == ["model.weights.h5", "w.keras"]
 
 
-# Without a list, and with a list of one's own
+# Without a list, and with the user's own list
 
 
 @pytest.mark.keras2
 def test_a_bare_callback(K, tmp_path, data):
-    """`fit(callbacks=cb)` works where whole epochs are counted."""
+    """`fit(callbacks=cb)` works if whole epochs are counted."""
     callback = ModelCheckpoint(tmp_path / "{epoch}.keras")
     model = make_model(K)
     model.fit(*data, batch_size=4, epochs=2, verbose=0, callbacks=callback)
@@ -134,7 +134,7 @@ def test_a_bare_callback(K, tmp_path, data):
 
 @pytest.mark.parametrize("unit", ["samples", "batches"])
 def test_a_bare_callback_that_watches_batches(K, unit, tmp_path, data):
-    """On JAX and Torch Keras would call it out of order: an error says what to do."""
+    """On JAX and Torch, Keras would call it out of order: an error says what to do."""
     path = tmp_path / "{batch}.keras"
     callback = ModelCheckpoint(path, save_freq=3, save_freq_unit=unit)
     model = make_model(K)
@@ -153,9 +153,9 @@ def test_a_bare_callback_that_watches_batches(K, unit, tmp_path, data):
 
 @pytest.mark.parametrize("params", [{}, {"epochs": 2, "steps": 7, "verbose": 0}])
 def test_a_list_of_ones_own_in_fit(K, params, tmp_path, data):
-    """A CallbackList that the user makes: epochs always, samples with its parameters.
+    """With a user's CallbackList, epochs always work; samples need its parameters.
 
-    Without them nothing tells a fit from a loop by hand: an error at the first batch.
+    Without them, a fit looks like a custom loop: the first batch raises an error.
     """
     model = make_model(K)
     epochs = ModelCheckpoint(tmp_path / "{epoch}.keras")
@@ -181,7 +181,7 @@ def test_a_list_of_ones_own_in_fit(K, params, tmp_path, data):
 @pytest.mark.parametrize("save_freq", ["epoch", 10])
 @pytest.mark.keras2
 def test_a_loop_with_a_callback_list(K, save_freq, tmp_path, data):
-    """A loop of one's own that drives a CallbackList, and tells the sizes."""
+    """A custom loop that drives a CallbackList, and passes the sizes."""
     model = make_model(K)
     callback = ModelCheckpoint(tmp_path / "{epoch}.keras", save_freq=save_freq)
     others = K.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None)
@@ -195,7 +195,7 @@ def test_a_loop_with_a_callback_list(K, save_freq, tmp_path, data):
             made.on_train_batch_end(batch, {"loss": loss, "size": size})
         made.on_epoch_end(epoch, {"loss": loss})
     made.on_train_end()
-    # With whole epochs, batches go by unseen.
+    # With whole epochs, batches are not watched.
     counts = {"epoch": [None, None], 10: [11, 26]}[save_freq]
     assert [line["samples"] for line in lines(tmp_path)] == counts
     last = K.models.load_model(str(tmp_path / lines(tmp_path)[-1]["path"]))
@@ -203,7 +203,7 @@ def test_a_loop_with_a_callback_list(K, save_freq, tmp_path, data):
 
 
 def test_a_loop_of_train_on_batch(K, tmp_path, data):
-    """The barest loop: a model, one hook for each batch, `return_dict=True`."""
+    """The simplest loop: a model, one hook for each batch, `return_dict=True`."""
     model = make_model(K)
     path = tmp_path / "{batch}-{loss:.3f}.keras"
     callback = ModelCheckpoint(path, save_freq=2, save_freq_unit="batches")
@@ -219,7 +219,7 @@ def test_a_loop_of_train_on_batch(K, tmp_path, data):
 
 
 def test_a_save_keeps_nothing_alive_that_the_loop_around_it_has_let_go(tmp_path):
-    """On TensorFlow that would be an iterator, for whose threads a save then waits."""
+    """On TensorFlow it could be an iterator; saving would wait for its threads."""
     import keras
 
     class Batch:

@@ -18,7 +18,7 @@ def places_for(*arrays):
 
 
 def test_what_holds_still_is_copied_later():
-    """And all else before the call returns."""
+    """Everything else is copied before the call returns."""
     still, other = np.arange(3.0), np.arange(4)
     places = places_for(still, other)
     copies = copied(places, [Value(still, True), Value(other)], 100)
@@ -28,7 +28,7 @@ def test_what_holds_still_is_copied_later():
 
 
 def test_where_memory_is_scarce_all_is_copied_at_once():
-    """Training may need as much again while values are held."""
+    """Training may need as much memory again while values are held."""
     still = np.arange(3.0)
     places = places_for(still)
     copied(places, [Value(still, True)], 2**60)
@@ -36,7 +36,7 @@ def test_where_memory_is_scarce_all_is_copied_at_once():
 
 
 def test_each_value_is_let_go_once_it_is_copied():
-    """And no sooner: after a failure the copy is still to be made."""
+    """And not before: after a failure, the copy must still be made."""
     values = [np.full(3, float(i)) for i in range(3)]
     alive = [weakref.ref(value) for value in values]
     places = places_for(*values)
@@ -53,7 +53,7 @@ def test_each_value_is_let_go_once_it_is_copied():
 
 
 def test_few_values_are_fetched_before_they_are_copied(monkeypatch):
-    """From a GPU, each of them takes memory of the host."""
+    """Each value fetched from a GPU takes memory of the host."""
     monkeypatch.setattr(value_copies, "_AT_ONCE", 3 * 80)
     fetched, alive = [], []
 
@@ -73,7 +73,7 @@ def test_few_values_are_fetched_before_they_are_copied(monkeypatch):
 @pytest.mark.parametrize("still", [True, False])
 @pytest.mark.parametrize("array", [np.ones(1), np.ones((3, 1)), np.ones(3, "int64")])
 def test_what_does_not_fit(array, still):
-    """Nothing is spread over a place of another shape, or made another type."""
+    """A value is not broadcast to a place of another shape, or cast to another type."""
     with pytest.raises(Misfit):
         copied([np.zeros(3)], [Value(array, still)], 100)
 
@@ -86,7 +86,7 @@ ANY_BITS = np.arange(2**16).astype("u2").view(ml_dtypes.bfloat16)
 @pytest.mark.parametrize("shape", [(2**16,), (2**8, 2**8), ()])
 @pytest.mark.parametrize("name", ["bfloat16", "float8_e4m3fn", "int4", "bool"])
 def test_numbers_that_numpy_knows_nothing_of(name, shape, still):
-    """Their bits are copied, also where they are not in the usual order."""
+    """Their bits are copied, even if they are not in the usual order."""
     dtype = np.dtype(getattr(ml_dtypes, name, name))
     bits = np.arange(2**16).astype(f"u{dtype.itemsize}")
     array = (bits[:1] if shape == () else bits).reshape(shape).view(dtype).T
@@ -97,7 +97,7 @@ def test_numbers_that_numpy_knows_nothing_of(name, shape, still):
 
 @pytest.mark.parametrize("still", [True, False])
 def test_bfloat16_as_float32(still):
-    """As `astype` makes it, to the last bit; nothing else becomes float32."""
+    """As `astype` does it, to the last bit; nothing else becomes float32."""
     place = np.zeros(2**16, "float32")
     copied([place], [Value(ANY_BITS, still)], 100, as_float32=True).make()
     assert place.tobytes() == ANY_BITS.astype("float32").tobytes()

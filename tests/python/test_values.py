@@ -28,7 +28,7 @@ def table(dtype="float32"):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "int8", "bool"])
 def test_what_is_read(dtype):
-    """Each number as it is, and on TensorFlow as a value that holds still."""
+    """Each number is exact, and on TensorFlow the value does not change."""
     variable = table(dtype)
     (value,) = read(variable)
     np.testing.assert_array_equal(value.array, keras.ops.convert_to_numpy(variable))
@@ -71,7 +71,7 @@ def row_assigned(variable):
 
 
 class InPlace:
-    """Operations that are an optimizer's step, on one tensor in place."""
+    """Steps of an optimizer, which change one tensor in place."""
 
     def __init__(self):
         import tensorflow as tf
@@ -80,7 +80,7 @@ class InPlace:
         self.slot = tf.Variable(tf.ones((1000, 4)))
 
     def momentum(self, variable):
-        """All of it."""
+        """Changes all rows."""
         self.raw.ResourceApplyMomentum(
             var=variable.value.handle,
             accum=self.slot.handle,
@@ -90,7 +90,7 @@ class InPlace:
         )
 
     def sparse_adagrad(self, variable):
-        """Some rows."""
+        """Changes some rows."""
         self.raw.ResourceSparseApplyAdagrad(
             var=variable.value.handle,
             accum=self.slot.handle,
@@ -114,7 +114,7 @@ CHANGES = [*BY_XLA, scatter_updated, InPlace.momentum, InPlace.sparse_adagrad]
     ],
 )
 def test_a_change_does_not_reach_what_was_read(how, change):
-    """Not the first, nor those after it, when a variable may copy as it is read."""
+    """Neither the first change nor later ones, even if a variable copies when read."""
     import tensorflow as tf
 
     variable = table()
@@ -152,7 +152,7 @@ for value in reader_of(keras.Sequential())([here, there]):
 
 @on_tensorflow
 def test_what_lies_on_another_device_is_not_held():
-    """It would take that device's memory, of which nobody knows how much is left."""
+    """It would take that device's memory, and nobody knows how much is left."""
     done = subprocess.run(
         [sys.executable, "-c", ELSEWHERE], capture_output=True, text=True, timeout=300
     )

@@ -32,7 +32,7 @@ def test_it_is_a_list(tmp_path):
 
 
 def test_as_text(tmp_path):
-    """A table, what is wrong, and how many; nothing moves the cursor."""
+    """A table, the problems, and their number; nothing moves the cursor."""
     put(tmp_path, b"xy", "a.keras")
     put(tmp_path, b"x", "b\x1b[31m\n.keras" if os.name != "nt" else "b.keras")
     good = repr(verify_checkpoints(tmp_path)).splitlines()
@@ -63,7 +63,7 @@ def test_as_html(tmp_path):
 
 
 def test_of_many_those_that_are_wrong():
-    """A table of thousands would hide them."""
+    """A table of thousands would hide the problems."""
     for good, damaged, which, first in [
         (30, 0, ", the last 20 of them", "010"),
         (30, 3, ", those that are not good", "030"),

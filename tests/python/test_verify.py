@@ -60,7 +60,7 @@ def test_an_older_line_may_be_the_right_one(tmp_path):
 @given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 @pytest.mark.parametrize("path", ["w.weights.h5", "w.keras"])
 def test_one_flipped_bit(tmp_path, path, at, bit):
-    """Anywhere in the file, it is found."""
+    """It is found anywhere in the file."""
     data = bytearray(archive() if path.endswith(".keras") else weights())
     (tmp_path / JOURNAL).unlink(missing_ok=True)
     put(tmp_path, bytes(data), path)
@@ -75,7 +75,7 @@ def test_one_flipped_bit(tmp_path, path, at, bit):
     "change", [lambda d: d[:-1], lambda d: d + b"x", lambda d: b""]
 )
 def test_another_size(tmp_path, change):
-    """Both sizes are told."""
+    """Both sizes are reported."""
     data = weights()
     put(tmp_path, data)
     (tmp_path / "w.weights.h5").write_bytes(change(data))
@@ -96,7 +96,7 @@ def test_missing_and_deleted(tmp_path):
 
 
 def test_a_save_that_never_came_does_not_hide_a_loss(tmp_path):
-    """What had the name before it should still be there."""
+    """The file that had the name before should still be there."""
     first = put(tmp_path, weights(1.0))
     never = add_line(tmp_path, record(weights(2.0)))
     add_line(tmp_path, Removal.of(never, never_came=True))
@@ -109,7 +109,7 @@ def test_a_save_that_never_came_does_not_hide_a_loss(tmp_path):
 
 
 def test_a_save_that_came_to_nothing_and_is_made_again(tmp_path):
-    """The same file, later: it is not excused by what became of the first."""
+    """The same file, later: the first one's outcome does not excuse it."""
     never = add_line(tmp_path, record(weights()))
     add_line(tmp_path, Removal.of(never, never_came=True))
     add_line(tmp_path, record(weights()))
@@ -117,7 +117,7 @@ def test_a_save_that_came_to_nothing_and_is_made_again(tmp_path):
 
 
 def test_an_upload_that_may_not_have_ended(tmp_path):
-    """Who was killed while he sent an object left its line, and nothing after it."""
+    """A process killed while uploading leaves the file's line, and nothing after it."""
     folder = tmp_path / "copied from a store"
     folder.mkdir()
     lost, last = (record(archive(), f"{n}.keras", run="one") for n in (1, 2))
@@ -134,7 +134,7 @@ def test_an_upload_that_may_not_have_ended(tmp_path):
 
 
 def test_a_save_that_was_cut_short_is_not_missing(tmp_path):
-    """Its temporary file lies there, whole, until the next run sweeps it."""
+    """Its temporary file is there, complete, until the next run sweeps it."""
     add_line(tmp_path, record(weights()))
     path = abandoned_path(tmp_path, suffix=".weights.h5")
     path.write_bytes(weights())
@@ -144,7 +144,7 @@ def test_a_save_that_was_cut_short_is_not_missing(tmp_path):
 
 
 def test_a_file_larger_than_any_disk(tmp_path):
-    """It is not read: it has no size that anybody wrote."""
+    """It is not read: nobody wrote a file of that size."""
     put(tmp_path, weights())
     put(tmp_path, archive(), "unknown.keras", run="other")
     (tmp_path / JOURNAL).write_text(record(weights()).to_line() + "\n")
@@ -172,7 +172,7 @@ def test_what_is_no_file(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="paths are shorter there")
 def test_folders_in_folders_in_folders(tmp_path, monkeypatch):
-    """More of them than calls can be nested."""
+    """Nested deeper than the limit on recursion."""
     add_line(tmp_path, record(weights(), "a/" * 400 + "w.weights.h5"))
     with nested(tmp_path / "a", monkeypatch, 400):
         assert list(statuses(tmp_path).values()) == ["missing"]
@@ -187,7 +187,7 @@ def test_a_number_beyond_all_floats(tmp_path):
 
 
 def test_a_reader_beside_a_writer(tmp_path):
-    """A good file that is exchanged while it is read is never called damaged."""
+    """A good file that is replaced while it is read is never called damaged."""
     stop = threading.Event()
 
     def write():
@@ -214,7 +214,7 @@ def test_a_reader_beside_a_writer(tmp_path):
 
 
 def test_a_writer_that_is_faster_than_the_journal_is_read(tmp_path):
-    """The line of a file that is open is there, however many come meanwhile."""
+    """An open file's line is found, however many lines are added meanwhile."""
     first = put(tmp_path, weights(1.0))
     storage, saved = LocalStorage(str(tmp_path)), []
     verifier, look = Verifier(storage), storage.entry
@@ -231,7 +231,7 @@ def test_a_writer_that_is_faster_than_the_journal_is_read(tmp_path):
 
 
 def test_progress(tmp_path):
-    """It is told how much was read of how much there is."""
+    """It is given the bytes read and the total."""
     put(tmp_path, b"x" * (3 << 20))
     calls = []
     verify_checkpoints(tmp_path, progress=lambda *call: calls.append(call))
@@ -247,7 +247,7 @@ def test_progress(tmp_path):
     ],
 )
 def test_wrong_folders(arguments, error, says):
-    """An error names the argument, the rule and what came."""
+    """An error names the argument, the rule and the value."""
     with pytest.raises(error, match=says):
         verify_checkpoints(*arguments)
     with pytest.raises(ValueError, match="`progress` must be a function of two"):
@@ -257,11 +257,11 @@ def test_wrong_folders(arguments, error, says):
 @pytest.mark.parametrize(("names", "lines"), [(10_000, 10_000), (1, 100_000)])
 @pytest.mark.slow
 def test_many_lines(tmp_path, names, lines):
-    """Are read in seconds; names that are gone cost no more than others."""
+    """They are read in seconds; deleted names cost no more than others."""
     write_journal(tmp_path, [f"{number % names}.keras" for number in range(lines)])
     began = time.perf_counter()
     assert len(verify_checkpoints(tmp_path)) == names
-    assert time.perf_counter() - began < 90  # what grows with the square takes minutes
+    assert time.perf_counter() - began < 90  # quadratic time would be minutes
 
 
 def test_random_folders_are_never_left(tmp_path):

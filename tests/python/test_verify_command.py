@@ -34,7 +34,7 @@ def mixed(tmp_path):
 
 
 def test_the_command(mixed):
-    """A table, a summary, and status 1 once something is damaged or missing."""
+    """A table, a summary, and status 1 if anything is damaged or missing."""
     ended = run_command("verify", mixed)
     assert ended.returncode == 0
     assert ended.stdout.splitlines() == [
@@ -52,7 +52,7 @@ def test_the_command(mixed):
 
 
 def test_the_command_for_programs(mixed):
-    """One JSON object on each line, with the journal's record."""
+    """One JSON object per line, with the journal's record."""
     lines = run_command("verify", mixed, "--json").stdout.splitlines()
     good, unknown = map(json.loads, lines)
     assert (good["path"], good["status"]) == ("good.weights.h5", "good")
@@ -62,7 +62,7 @@ def test_the_command_for_programs(mixed):
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is another thing there")
 def test_the_command_is_interrupted(mixed):
-    """Status 130, as 1 would say that something is damaged."""
+    """Status 130, because 1 would mean that something is damaged."""
     size = 1 << 42
     os.truncate(mixed / "good.weights.h5", size)
     add_line(mixed, replace(record(b"", "good.weights.h5"), bytes=size))
@@ -85,7 +85,7 @@ def test_the_command_called_wrongly(mixed):
 @pytest.mark.skipif(os.name == "nt", reason="such names are not for Windows")
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
 def test_names_that_move_the_cursor(mixed, locale):
-    """Names with a newline, an escape or a byte that is no text are shown as such."""
+    """A newline, an escape or a byte that is not text is shown escaped."""
     try:
         names = [
             b"a\nb.keras",
@@ -108,7 +108,7 @@ def test_names_that_move_the_cursor(mixed, locale):
 
 
 def test_the_command_loads_no_keras(mixed):
-    """Nor NumPy, nor h5py."""
+    """NumPy and h5py are not loaded, either."""
     code = (
         "import sys; sys.argv[1:] = ['verify', sys.argv[1]]\n"
         "from modelcheckpoint.__main__ import main\n"
@@ -121,7 +121,7 @@ def test_the_command_loads_no_keras(mixed):
 
 
 def test_without_the_libraries_of_the_command(tmp_path):
-    """It says what to install."""
+    """The message says what to install."""
     (tmp_path / "click.py").write_text("raise ImportError(name='click')")
     ended = run_command("verify", ".", PYTHONPATH=python_path_with(tmp_path))
     assert ended.returncode == 1

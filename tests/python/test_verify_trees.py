@@ -38,7 +38,7 @@ def storage(tree_place):
 
 
 def test_a_good_tree(storage):
-    """Described by its line, and every byte of it was read."""
+    """Its line describes it, and every byte of it was read."""
     old = put(storage, OLD, "a.orbax")
     new = put(storage, NEW)
     verifier, read = Verifier(storage), []
@@ -67,7 +67,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_tree_that_was_changed(tmp_path, change):
-    """It is damaged, also where its size is the same."""
+    """It is damaged, even if its size is the same."""
     files = dict(NEW)
     storage = storage_for(str(tmp_path))
     put(storage, files)
@@ -81,7 +81,7 @@ def test_a_tree_that_was_changed(tmp_path, change):
 
 @pytest.mark.parametrize("name", NEW)
 def test_one_flipped_bit(tmp_path, name):
-    """In whichever file, at whichever place, it is found."""
+    """It is found in any file, at any place."""
     storage = storage_for(str(tmp_path))
     put(storage)
     path = tmp_path / NAME / name
@@ -103,7 +103,7 @@ def test_one_flipped_bit(tmp_path, name):
     ],
 )
 def test_something_else_has_the_name(tmp_path, make, reason):
-    """It is damaged, and not missing."""
+    """The checkpoint counts as damaged, not as missing."""
     storage = storage_for(str(tmp_path))
     put(storage)
     (tmp_path / NAME).rename(tmp_path / "elsewhere")
@@ -114,7 +114,7 @@ def test_something_else_has_the_name(tmp_path, make, reason):
 
 
 def test_a_link_in_a_tree(tmp_path):
-    """It is damaged, though all that was saved is there."""
+    """It is damaged, though everything that was saved is there."""
     storage = storage_for(str(tmp_path))
     put(storage)
     (tmp_path / NAME / "link").symlink_to("0")
@@ -150,7 +150,7 @@ def test_a_tree_of_another_size_is_not_read(tmp_path):
 
 
 def test_a_tree_that_no_line_describes(tmp_path):
-    """Of it only the names of its files are looked at."""
+    """Only the names of its files are checked."""
     fill(tmp_path / "1.orbax", {"0/_CHECKPOINT_METADATA": b"{}", "0/large": b"x"})
     fill(tmp_path / "2.orbax", NEW)
     (tmp_path / "1.orbax/0/large").chmod(0)
@@ -168,7 +168,7 @@ def test_a_tree_that_no_line_describes(tmp_path):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_reader_beside_a_writer(tmp_path, way):
-    """A good tree that is exchanged while it is read is never called damaged."""
+    """A good tree that is replaced while it is read is never called damaged."""
     stop, count = threading.Event(), 0
 
     def write():

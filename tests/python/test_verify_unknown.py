@@ -25,7 +25,7 @@ h5py = pytest.importorskip("h5py")
 
 
 def test_unknown_files(tmp_path):
-    """A checkpoint that the journal does not name; what is wrong with it is told."""
+    """If the journal does not name a checkpoint, its faults are still reported."""
     (tmp_path / "a.keras").write_bytes(archive())
     (tmp_path / "b.h5").write_bytes(b"no HDF5")
     (tmp_path / "notes.txt").write_text("no checkpoint")
@@ -43,7 +43,7 @@ def linked(link):
 
 
 def with_directory(size):
-    """Return an archive whose end tells of a directory of so many bytes."""
+    """Return an archive whose end claims a directory of so many bytes."""
     return (
         b"PK" + b"\0" * 99 + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, size, 0, 0)
     )
@@ -63,7 +63,7 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_an_outer_structure_that_is_wrong(tmp_path, name):
-    """Of a file that no line describes it is the reason."""
+    """For a file that no line describes, it is the reason."""
     data, path, reason = WRONG[name]
     (tmp_path / path).write_bytes(data)
     (found,) = verify_checkpoints(tmp_path)
@@ -86,7 +86,7 @@ INSIDE = {
 
 @pytest.mark.parametrize("name", INSIDE)
 def test_what_is_inside_is_not_opened(tmp_path, name):
-    """Neither of a file that no line describes, nor of one that its digest proves."""
+    """Neither for a file without a line, nor for one that its digest proves."""
     data, path = INSIDE[name]
     (tmp_path / path).write_bytes(data)
     (found,) = verify_checkpoints(tmp_path)
@@ -97,7 +97,7 @@ def test_what_is_inside_is_not_opened(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["w.keras", "w.h5"])
 def test_an_unknown_file_larger_than_any_disk(tmp_path, name):
-    """It takes no time and no memory, whatever its end says of it."""
+    """It takes no time and no memory, whatever its end claims."""
     (tmp_path / name).write_bytes(b"x")
     os.truncate(tmp_path / name, 1 << 43)
     with open(tmp_path / name, "ab") as file:
@@ -123,7 +123,7 @@ def of_members(count):
 
 
 def test_an_archive_of_as_many_members_as_fit(tmp_path):
-    """It takes seconds, and for each member no more than some 1,500 bytes."""
+    """It takes seconds, and no more than about 1,500 bytes for each member."""
     (tmp_path / "w.keras").write_bytes(of_members(170_000))
     (found,) = in_time(lambda: verify_checkpoints(tmp_path))
     assert found.reason == "it has no member 'metadata.json'"
@@ -139,7 +139,7 @@ def test_an_archive_of_as_many_members_as_fit(tmp_path):
 @given(data=st.data())
 @pytest.mark.slow
 def test_any_bytes(tmp_path_factory, data):
-    """No file, whatever it holds, crashes or hangs the reader."""
+    """No file, whatever it contains, crashes or hangs the reader."""
     folder = tmp_path_factory.mktemp("any")
     name = data.draw(st.sampled_from(["w.keras", "w.h5"]))
     whole = archive() if name == "w.keras" else weights()

@@ -54,10 +54,10 @@ def has_distribution():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_the_chief_writes(kind, tmp_path):
-    """Of two processes that train one model, one writes each file and one journal.
+    """Of two processes that train one model, one writes each file and the one journal.
 
-    Both come to their end, with equal weights; samples are those of all workers. Both
-    resume from the one file.
+    Both finish with equal weights; samples are those of all workers. Both resume from
+    the one file.
     """
     K = pytest.importorskip("tf_keras" if kind == "tf_keras" else "keras")
     reports, samples = run_workers(kind, tmp_path), SAVED_AT[kind]
@@ -90,7 +90,7 @@ def test_only_the_chief_writes(kind, tmp_path):
 
 @pytest.mark.skipif(BACKEND != "jax", reason="JAX alone spreads one array so")
 def test_an_array_that_the_chief_cannot_read(tmp_path):
-    """A model that is spread over processes is an error in each of them, not a hang."""
+    """A model spread over processes raises an error in each of them, and none hangs."""
     reports = run_workers("jax-sharded", tmp_path)
     for report in reports:
         assert report["keras"] is None

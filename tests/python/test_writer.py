@@ -27,7 +27,7 @@ ROOM = 2 * LARGE
 
 @pytest.fixture(scope="module")
 def memory():
-    """As the image's: it begins at a page, and may be written to."""
+    """Like the image's memory: page-aligned and writable."""
     mapped = mmap.mmap(-1, ROOM)
     numbers = np.frombuffer(mapped, np.uint8)
     numbers[:] = np.random.default_rng(0).integers(0, 256, ROOM, np.uint8)
@@ -35,7 +35,7 @@ def memory():
 
 
 class Watched:
-    """`os`, which notes of each write whether it went straight to the disk."""
+    """`os`, which records for each write whether it went directly to the disk."""
 
     def __init__(self, most=None, refuses=False):
         self.writes = []
@@ -104,7 +104,7 @@ def test_any_parts(memory, tmp_path_factory, parts, most):
 
 
 def test_what_is_large_goes_straight_to_the_disk(memory, tmp_path):
-    """But for its end, which fills no block, and what is small."""
+    """Except for its end, which fills no block, and small parts."""
     if not has_disk(tmp_path):
         pytest.skip("the file system of the tests has no disk")
     size = LARGE + ALIGNMENT + 5
@@ -119,14 +119,14 @@ def test_what_is_large_goes_straight_to_the_disk(memory, tmp_path):
 def test_an_archive_has_its_weights_where_they_go_straight_to_the_disk(
     memory, tmp_path
 ):
-    """Of a `.keras` file it is nearly all, whatever lies before it."""
+    """They are nearly all of a `.keras` file, whatever comes before them."""
     if not has_disk(tmp_path):
         pytest.skip("the file system of the tests has no disk")
     system = Watched()
     members = [member("config.json", b"{}"), member("model.weights.h5", memory)]
     members = [*members, member("assets/x", b"y" * 9)]
     parts = list(pack(members))
-    # zipfile has computed these; nobody has to do it once more.
+    # zipfile has computed these; they need not be computed again.
     known = [(len(data), checksum) for data, checksum in parts if checksum is not None]
     assert known == [(len(data), crc32(data)) for _, data in members]
     writer = written(tmp_path / "w.keras", parts, system)
@@ -139,7 +139,7 @@ def test_an_archive_has_its_weights_where_they_go_straight_to_the_disk(
 
 @pytest.mark.parametrize("most", [None, 1000])
 def test_a_file_system_that_refuses(memory, tmp_path, most):
-    """It gets the file through its cache, from the place where it refused on."""
+    """From the refused place on, the file is written through the cache."""
     parts = [(memory, None)]
     system = Watched(most, refuses=True)
     writer = written(tmp_path / "w", parts, system)
@@ -148,7 +148,7 @@ def test_a_file_system_that_refuses(memory, tmp_path, most):
 
 
 def test_where_no_thread_can_be_had(memory, tmp_path, monkeypatch):
-    """As when Python ends: the checksum is computed all the same."""
+    """As when Python ends: the checksum is still computed."""
 
     def start(thread):
         raise RuntimeError("can't create new thread at interpreter shutdown")
@@ -159,7 +159,7 @@ def test_where_no_thread_can_be_had(memory, tmp_path, monkeypatch):
 
 
 def test_other_errors_come_through(memory, tmp_path):
-    """A full disk is told, not tried in another way, and no thread is left."""
+    """A full disk is reported, not tried in another way, and no thread is left."""
 
     class Full(Watched):
         def write(self, file, data):
@@ -172,7 +172,7 @@ def test_other_errors_come_through(memory, tmp_path):
 
 @pytest.mark.parametrize("size", [10, LARGE])
 def test_a_disk_that_takes_nothing(memory, tmp_path, size):
-    """It is told, where it could be tried for ever."""
+    """It raises an error, instead of being tried forever."""
 
     class Nothing(Watched):
         def write(self, file, data):
@@ -183,10 +183,10 @@ def test_a_disk_that_takes_nothing(memory, tmp_path, size):
 
 
 def test_archives_above_4_gib_are_aligned_too():
-    """Their headers have more in them."""
+    """Their headers are longer."""
     size = (4 << 30) + 5
     mapped = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE)
-    # Of pages that nobody wrote to all are one: this takes no memory.
+    # Untouched pages are all the same one: this takes no memory.
     data = memoryview(mapped)
     at = 0
     for piece, _ in pack([member("model.weights.h5", data)]):
