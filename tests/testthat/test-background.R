@@ -1,7 +1,7 @@
-# Files are written while training goes on; R is called on its own thread only,
-# and does not end before they are there.
+# Files are written while training continues. R is called only on its own
+# thread, and does not end before the files are there.
 
-# Too large a model to be saved at once: 10 MB.
+# A model too large to save while training waits: 10 MB.
 big_model <- function(units = 1600L) {
   keras <- reticulate::import("keras")
   model <- keras$Sequential(list(
@@ -19,7 +19,7 @@ big_fit <- function(model, ..., epochs = 3L) {
   )
 }
 
-# Calls a function at the end of each epoch with its number, from 1.
+# Calls a function with the number of each epoch, from 1, at its end.
 at_epochs <- function(f) {
   reticulate::import("keras")$callbacks$LambdaCallback(
     on_epoch_end = function(epoch, logs) {
@@ -29,7 +29,7 @@ at_epochs <- function(f) {
   )
 }
 
-# What `on_saved` is told of this checkpoint.
+# The arguments that `on_saved` gets for this checkpoint.
 told_of <- function(...) {
   told <- NULL
   record <- reticulate::import("modelcheckpoint.records", convert = FALSE)$
@@ -39,7 +39,7 @@ told_of <- function(...) {
   told
 }
 
-test_that("each checkpoint is told when it is there, in order, on R's thread", {
+test_that("each checkpoint is reported once it is there, in order, on R's thread", {
   skip_if_no_keras()
   withr::local_dir(withr::local_tempdir())
   threading <- reticulate::import("threading")
@@ -48,7 +48,7 @@ test_that("each checkpoint is told when it is there, in order, on R's thread", {
     stopifnot(file.size(checkpoint$path) == checkpoint$bytes)
     checkpoint$thread <- threading$current_thread()$name
     seen[[length(seen) + 1]] <<- checkpoint
-    mtcars # what it returns is nobody's business
+    mtcars # its value is ignored
   }
   checkpoint <- callback_model_checkpoint(
     "w.{epoch}.keras", "loss",
@@ -70,7 +70,7 @@ test_that("each checkpoint is told when it is there, in order, on R's thread", {
   expect_length(checkpoint$problems, 0)
 })
 
-test_that("what on_saved is told is the journal's line", {
+test_that("on_saved() gets what the journal's line has", {
   skip_if_no_keras()
   withr::local_dir(withr::local_tempdir())
   told <- NULL
@@ -91,7 +91,7 @@ test_that("what on_saved is told is the journal's line", {
   expect_identical(told$path, "w.1.h5")
 })
 
-test_that("numbers of any size and kind reach on_saved as they are", {
+test_that("numbers of any size and kind reach on_saved() unchanged", {
   skip_if_no_keras()
   huge <- as_python_int(2^40)
   told <- told_of(
@@ -110,7 +110,7 @@ test_that("numbers of any size and kind reach on_saved as they are", {
   expect_identical(told$path, "mod\u00e8le.keras")
 })
 
-test_that("an error in on_saved ends fit(), and R and Python go on", {
+test_that("an error in on_saved() ends fit(), and R and Python continue", {
   skip_if_no_keras()
   withr::local_dir(withr::local_tempdir())
   model <- big_model()
@@ -131,7 +131,7 @@ test_that("an error in on_saved ends fit(), and R and Python go on", {
   expect_identical(list.files(pattern = "keras$"), sprintf("w.%d.keras", 1:3))
 })
 
-test_that("a warning in on_saved is printed, whatever waits for it", {
+test_that("a warning in on_saved() is printed, whatever waits for it", {
   skip_if_no_keras()
   withr::local_dir(withr::local_tempdir())
   checkpoint <- callback_model_checkpoint(
@@ -149,7 +149,7 @@ test_that("a warning in on_saved is printed, whatever waits for it", {
   expect_identical(readLines("after.txt"), "went on")
 })
 
-test_that("wait() returns when the file is there, also after an error", {
+test_that("wait() returns when the file is there, even after an error", {
   skip_if_no_keras()
   withr::local_dir(withr::local_tempdir())
   checkpoint <- callback_model_checkpoint("w.{epoch}.keras")
@@ -167,7 +167,7 @@ test_that("wait() returns when the file is there, also after an error", {
   expect_identical(list.files(pattern = "keras$"), sprintf("w.%d.keras", 1:3))
 })
 
-test_that("with background = FALSE each file is there when its hook returns", {
+test_that("with background = FALSE, each file is there when its hook returns", {
   skip_if_no_keras()
   withr::local_dir(withr::local_tempdir())
   there <- list()
@@ -179,7 +179,7 @@ test_that("with background = FALSE each file is there when its hook returns", {
   expect_identical(there, list("w.1.keras", c("w.1.keras", "w.2.keras")))
 })
 
-# A session that ends while the second of two files, of 64 MB, is written.
+# A session that ends while the second of two files of 64 MB is written.
 ends_too_soon <- function(fit, folder) {
   fresh_r(python = Sys.getenv("RETICULATE_PYTHON"), c(
     sprintf("setwd(\"%s\")", folder),
@@ -202,11 +202,11 @@ ends_too_soon <- function(fit, folder) {
   ))
 }
 
-test_that("R does not end before the file under way is there, whole", {
+test_that("R does not end before the file being written is complete", {
   skip_if_no_keras()
   skip_if_training_waits()
   zlib <- reticulate::import("zlib", convert = FALSE)
-  # The error ends it, or its last line does.
+  # The error ends the session, or its last line does.
   for (fit in c("%s", "try(%s)")) {
     folder <- withr::local_tempdir()
     output <- ends_too_soon(fit, normalizePath(folder, "/"))

@@ -1,21 +1,21 @@
-# tests/bad_input.json drives this file and tests/python/test_bad_input.py: one
-# table, two languages. A row has
-#   python, r  the arguments, as one would type them; null where the language
+# tests/bad_input.json is the table of bad input for this file and for
+# tests/python/test_bad_input.py: one table, two languages. A row has
+#   python, r  the arguments, as one would type them; null if the language
 #              cannot express them (`note` says why). <tmp> is the test's
-#              folder, which is the working directory too.
-#   function   which function is called; without it, the callback's
-#   when       "constructor": the call is an error; "fit": at the latest fit()
-#              is, before the first batch; "save": fit() is, at its first save;
-#              "good": neither is.
+#              folder, which is also the working directory.
+#   function   the function to call, if it is not the callback's
+#   when       "constructor": the call raises an error; "fit": fit() does, before
+#              the first batch, unless the call already did; "save": fit() does,
+#              at its first save; "good": neither does.
 #   setup      what is in the way in <tmp> (see prepare() below)
-#   says       what the message holds in both languages; says_r, says_python
-#              what it holds in one
+#   says       parts of the message in both languages; says_r, says_python
+#              in only one
 #   holds      for good rows: attributes of the callback, as str() shows them
-# A row that is refused leaves nothing behind.
+# A refused row leaves nothing behind.
 
 rows <- jsonlite::read_json(file.path("..", "bad_input.json"))
 
-# Without Keras, what R itself refuses is tested all the same.
+# Without Keras, arguments that R itself refuses are still tested.
 use_python_or_skip <- function(row, frame = parent.frame()) {
   if (row$when != "constructor") {
     skip_if_no_keras()
@@ -41,8 +41,8 @@ prepare <- function(setup, tmp, frame = parent.frame()) {
   )
 }
 
-# Root writes into a folder without permission to write: it gets a file system
-# that is read-only.
+# Root can write to a folder without write permission, so this needs a file
+# system that is read-only.
 make_read_only <- function(tmp, frame) {
   run <- function(command, args) {
     suppressWarnings(system2(command, args, stdout = FALSE, stderr = FALSE))
@@ -88,7 +88,6 @@ fit_row <- function(row, checkpoint) {
     error = identity
   )
   if (row$when == "fit") {
-    # Not one batch was trained.
     expect_identical(model$get_weights(), before)
   }
   error

@@ -3,7 +3,7 @@ arguments <- c(
   "mode", "period", "save_freq"
 )
 
-test_that("the signature is the contract's, additions follow it", {
+test_that("the signature is the contract's, and additions come last", {
   f <- formals(callback_model_checkpoint)
   expect_identical(names(f)[1:8], arguments)
   expect_identical(f$filepath, quote(expr = ))
@@ -43,7 +43,7 @@ test_that("the weights of each epoch are saved under the contract's name", {
   expect_equal(fresh$get_weights(), model$get_weights())
 })
 
-test_that("the best model is the only one kept, and loads with plain Keras", {
+test_that("only the best model is kept, and it loads with plain Keras", {
   skip_if_no_keras()
   withr::local_dir(withr::local_tempdir())
   checkpoint <- callback_model_checkpoint("best.keras", save_best_only = TRUE)
@@ -58,7 +58,7 @@ test_that("the best model is the only one kept, and loads with plain Keras", {
   expect_equal(loaded$predict(x, verbose = 0L), model$predict(x, verbose = 0L))
 })
 
-test_that("a number of samples is counted over the batches of all epochs", {
+test_that("samples are counted over the batches of all epochs", {
   skip_if_no_keras()
   withr::local_dir(withr::local_tempdir())
   checkpoint <- callback_model_checkpoint(
@@ -68,14 +68,14 @@ test_that("a number of samples is counted over the batches of all epochs", {
   reticulate::py_capture_output(
     tiny_fit(tiny_model(), checkpoint, epochs = 2L, rows = 12L)
   )
-  # Batches of 4: 8 samples are seen within the first epoch, 16 after the
+  # Batches of 4: 8 samples are reached within the first epoch, 16 after the
   # first batch of the second, 24 at its end.
   expect_setequal(
     list.files(pattern = "h5$"), sprintf("w.%d.weights.h5", c(8, 16, 24))
   )
 })
 
-test_that("a whole number arrives in Python as one, and can be read again", {
+test_that("a whole number reaches Python as one, and can be read back", {
   skip_if_no_keras()
   for (n in list(1000, 1000L, 1e5, 2^31, 2^40, 2^53)) {
     checkpoint <- callback_model_checkpoint("w.keras", save_freq = n)
@@ -96,7 +96,7 @@ test_that("all arguments can be read from the callback", {
   )
   checkpoint <- do.call(callback_model_checkpoint, given)
   for (name in names(given)) {
-    # Python has no integer for TRUE: what counts is that they are equal.
+    # Python has no integer for TRUE, so only equality is required.
     expect_equal(checkpoint[[name]], given[[name]], info = name)
   }
   expect_length(checkpoint$problems, 0)
@@ -108,7 +108,7 @@ test_that("all arguments can be read from the callback", {
   expect_null(plain$on_saved)
 })
 
-test_that("what Python refuses is an R error from the user's call", {
+test_that("arguments that Python refuses are an R error from the user's call", {
   skip_if_no_keras()
   error <- expect_error(
     callback_model_checkpoint("w.{epoch:02d}.ckpt"),
@@ -122,7 +122,7 @@ test_that("what Python refuses is an R error from the user's call", {
   expect_no_match(conditionMessage(error), "ValueError|Traceback|py_last_error")
 })
 
-# Puts a file in the folder's place when the second epoch begins.
+# Replaces the folder by a file when the second epoch begins.
 break_folder <- function(folder) {
   reticulate::import("keras")$callbacks$LambdaCallback(
     on_epoch_begin = function(epoch, logs) {
@@ -142,7 +142,7 @@ fit_with_both <- function(first, second) {
   )
 }
 
-test_that("a save that fails in mid-training reaches R as a readable error", {
+test_that("a save that fails mid-training reaches R as a readable error", {
   skip_if_no_keras()
   withr::local_dir(withr::local_tempdir())
   checkpoint <- callback_model_checkpoint(
@@ -150,11 +150,11 @@ test_that("a save that fails in mid-training reaches R as a readable error", {
     monitor = "loss", on_error = "raise"
   )
   expect_error(fit_with_both(break_folder("run"), checkpoint), "run/w.2.keras")
-  # The session lives: Python still answers.
+  # The session is alive: Python still answers.
   expect_identical(checkpoint$monitor, "loss")
 })
 
-test_that("a save that fails in mid-training is told, and training goes on", {
+test_that("a save that fails mid-training is reported, and training continues", {
   skip_if_no_keras()
   withr::local_dir(withr::local_tempdir())
   checkpoint <- callback_model_checkpoint("run/w.{epoch}.keras", "loss")
@@ -193,7 +193,7 @@ test_that("the hooks can be called by hand", {
   expect_identical(list.files(pattern = "h5$"), "w.1-2.0.h5")
 })
 
-test_that("the journal is a table for jsonlite", {
+test_that("jsonlite reads the journal as a table", {
   skip_if_no_keras()
   withr::local_dir(withr::local_tempdir())
   tiny_fit(tiny_model(), callback_model_checkpoint("w.{epoch}.keras"), 2L)
@@ -212,7 +212,7 @@ test_that("the journal is a table for jsonlite", {
 
 test_that("the example of the help page runs", {
   skip_if_no_keras()
-  # Python is started here: the example itself never does.
+  # Python is started here, because the example itself never starts it.
   reticulate::py_config()
   page <- file.path("..", "..", "man", "callback_model_checkpoint.Rd")
   if (!file.exists(page)) {
@@ -226,7 +226,7 @@ test_that("the example of the help page runs", {
   expect_match(output, "best.keras", all = FALSE)
 })
 
-test_that("a callback that saveRDS() has written says that it is lost", {
+test_that("a callback from saveRDS() says that it is lost", {
   skip_if_no_keras()
   file <- withr::local_tempfile(fileext = ".rds")
   saveRDS(callback_model_checkpoint("w.keras"), file)

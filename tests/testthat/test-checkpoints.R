@@ -2,7 +2,7 @@ columns <- c(
   "path", "status", "reason", "epoch", "value", "bytes", "time", "run"
 )
 
-test_that("verify_checkpoints() tells good, damaged, missing and unknown", {
+test_that("verify_checkpoints() distinguishes good, damaged, missing and unknown", {
   skip_if_no_keras()
   withr::local_dir(withr::local_tempdir())
   checkpoint <- callback_model_checkpoint(
@@ -42,7 +42,7 @@ test_that("a folder without checkpoints is a table without rows", {
   expect_identical(unname(vapply(found, typeof, "")), types)
 })
 
-test_that("what is no folder is an error from the user's call", {
+test_that("an argument that is not a folder is an error from the user's call", {
   expect_error(verify_checkpoints(), "`folder` must be one non-empty string")
   expect_error(verify_checkpoints(3), "`folder` must be .*, not 3")
   skip_if_no_python()

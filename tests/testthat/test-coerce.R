@@ -65,7 +65,7 @@ test_that("verbose is 0, 1 or a flag", {
   values_refused(as_verbose, list(2, -1, 0.5, NA, NA_real_, NULL, "1", c(0, 1)))
 })
 
-test_that("a choice is the default vector, one of it, or an abbreviation", {
+test_that("a choice is the default vector, one of its values, or an abbreviation", {
   modes <- c("auto", "min", "max")
   expect_identical(as_choice(modes, modes), "auto")
   expect_identical(as_choice("max", modes), "max")
@@ -79,7 +79,7 @@ test_that("a choice is the default vector, one of it, or an abbreviation", {
   )
 })
 
-test_that("a period is a whole number, 1 where it is NULL", {
+test_that("a period is a whole number, or 1 if it is NULL", {
   expect_identical(as_period(NULL), 1L)
   expect_identical(as_period(2), 2L)
   expect_identical(as_period(3L), 3L)
@@ -107,7 +107,7 @@ test_that("save_freq is \"epoch\" or a whole number, and is never truncated", {
   )
 })
 
-test_that("an integer64 is refused: as a double it is another number", {
+test_that("an integer64 is refused, because as a double it is another number", {
   values_refused(as_save_freq, list(structure(4.9e-324, class = "integer64")))
 })
 

@@ -1,9 +1,9 @@
-# What R hands to model$fit(), without a package for it: data and callbacks.
+# What R passes to model$fit() without a package for it: data and callbacks.
 
 x <- matrix(seq_len(20) / 10, ncol = 2)
 y <- array(rowSums(x) / 2)
 
-# The names of what is saved every 4 samples, in two epochs of 10, by fours.
+# The names of the files saved every 4 samples, in two epochs of 10 samples.
 fit_by_fours <- function(x, y, model = flat_model(), ...) {
   withr::local_dir(withr::local_tempdir())
   checkpoint <- callback_model_checkpoint(
@@ -21,7 +21,7 @@ fit_by_fours <- function(x, y, model = flat_model(), ...) {
 
 by_fours <- sort(sprintf("w.%d.weights.h5", c(4, 8, 14, 18)))
 
-# Takes rows of any shape, and what they hold as numbers.
+# A model for rows of any shape that contain numbers.
 flat_model <- function(units = 1L, loss = "mse") {
   layers <- reticulate::import("keras")$layers
   model <- reticulate::import("keras")$Sequential(list(
@@ -50,7 +50,7 @@ test_that("a factor can be trained on as integer labels", {
   )
 })
 
-test_that("weights of samples and of classes do not disturb the count", {
+test_that("sample and class weights do not disturb the count", {
   skip_if_no_keras()
   expect_identical(
     fit_by_fours(x, y, sample_weight = array(rep(0:1, 5))), by_fours
@@ -99,7 +99,7 @@ test_that("one callback serves several fits, and then another model", {
     ))
     list.files(pattern = "keras$")
   }
-  # Samples are those of one fit.
+  # Samples are counted in each fit separately.
   expected <- sprintf("w.%d.%d.keras", c(1, 1, 2, 2), c(4, 8))
   model <- tiny_model()
   expect_identical(fit(model, 1L), expected[1:2])

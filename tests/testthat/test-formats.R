@@ -1,6 +1,6 @@
-# Models that cannot be saved, or not loaded again: told before the first batch.
+# Models that cannot be saved, or not loaded again: reported before training.
 
-# A model with a layer of the user's, defined in Python as keras3 does it.
+# A model with a user's layer, defined in Python as keras3 does it.
 own_model <- function(class) {
   keras <- reticulate::import("keras")
   code <- paste0(

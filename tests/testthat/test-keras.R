@@ -1,4 +1,4 @@
-# The R package keras, which keras3 has replaced: it works with Keras 2 only.
+# The R package keras, keras3's predecessor, which works only with Keras 2.
 
 skip_if_no_old_keras <- function() {
   skip_if_no_keras()
@@ -39,7 +39,7 @@ test_that("keras::fit() saves each epoch under the contract's name", {
   expect_equal(keras::get_weights(fresh), keras::get_weights(model))
 })
 
-test_that("full models load by keras::load_model_hdf5()", {
+test_that("full models can be loaded with keras::load_model_hdf5()", {
   skip_if_no_old_keras()
   withr::local_dir(withr::local_tempdir())
   for (file in c("w.h5", "w.hdf5")) {
@@ -53,7 +53,7 @@ test_that("full models load by keras::load_model_hdf5()", {
   }
 })
 
-test_that("in keras::fit() the best is kept, and samples are counted", {
+test_that("in keras::fit(), the best is kept and samples are counted", {
   skip_if_no_old_keras()
   withr::local_dir(withr::local_tempdir())
   best <- callback_model_checkpoint("best.keras", save_best_only = TRUE)
@@ -69,7 +69,7 @@ test_that("in keras::fit() the best is kept, and samples are counted", {
   )
 })
 
-test_that("keras::fit() takes it bare, in c(), and beside R's own callbacks", {
+test_that("keras::fit() takes it bare, in c(), and with R's own callbacks", {
   skip_if_no_old_keras()
   withr::local_dir(withr::local_tempdir())
   epochs <- NULL

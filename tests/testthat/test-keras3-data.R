@@ -1,9 +1,9 @@
-# The ways in which the R package keras3 takes data.
+# The kinds of data that the R package keras3 accepts.
 
 x <- features
 y <- targets
 
-# One save at the end of each of two epochs: all samples were seen, and no more.
+# Saves at the end of each of two epochs if exactly all samples are counted.
 saves_each_epoch <- function(kind, model, samples, ...) {
   checkpoint <- callback_model_checkpoint(
     paste0(kind, "/w.{epoch}.{samples}.keras"),
@@ -65,7 +65,7 @@ test_that("a tf.data.Dataset can be trained on", {
   saves_each_epoch("tf.data", dense_model(), 10, dataset)
 })
 
-test_that("an R function can make the batches, of varying size", {
+test_that("an R function can supply batches of varying size", {
   skip_if_no_keras3()
   withr::local_dir(withr::local_tempdir())
   made <- 0

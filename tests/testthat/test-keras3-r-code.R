@@ -1,6 +1,6 @@
 # Losses, metrics and models that are written in R, for keras3.
 
-test_that("R functions as loss and metric can be saved and monitored", {
+test_that("models with R functions as loss and metric can be saved and monitored", {
   skip_if_no_keras3()
   withr::local_dir(withr::local_tempdir())
   loss <- function(y_true, y_pred) {
@@ -18,7 +18,7 @@ test_that("R functions as loss and metric can be saved and monitored", {
     )
     history <- fit_in_keras3(list(checkpoint), model)
     expect_equal(checkpoint$best, min(history$metrics$val_my_error))
-    # keras3 gives each R function that is a loss this name.
+    # keras3 gives every R function used as a loss this name.
     loaded <- suppressWarnings(keras3::load_model(
       file,
       custom_objects = list(custom_loss = loss, my_error = error)
@@ -30,7 +30,7 @@ test_that("R functions as loss and metric can be saved and monitored", {
   }
 })
 
-# A model class written in R, with the methods that are given.
+# A model class written in R, with these methods.
 r_model <- function(name, ...) {
   class <- keras3::Model(
     name,
@@ -44,10 +44,10 @@ r_model <- function(name, ...) {
   compiled(class())
 }
 
-test_that("a model class written in R is saved by what it says itself", {
+test_that("a model class written in R is saved by its own method", {
   skip_if_no_keras3()
   withr::local_dir(withr::local_tempdir())
-  # keras3 gives a method another environment: it sees no variable of this one.
+  # keras3 changes the environment of a method: it sees no variables from here.
   model <- r_model("Saving", save = function(...) {
     cat("saved\n", file = "saves.txt", append = TRUE)
     super$save(...)
@@ -62,7 +62,7 @@ test_that("a model class written in R is saved by what it says itself", {
   )
 })
 
-test_that("a train_step written in R: batches can be counted, samples not", {
+test_that("with a train_step written in R, batches can be counted, samples cannot", {
   skip_if_no_keras3()
   withr::local_dir(withr::local_tempdir())
   model <- r_model("Stepping", train_step = function(...) {

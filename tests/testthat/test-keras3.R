@@ -11,7 +11,7 @@ test_that("keras3::fit() saves each epoch under the contract's name", {
   expect_setequal(list.files("runs"), c(names, "modelcheckpoint.jsonl"))
 })
 
-test_that("full models of each suffix load by keras3::load_model()", {
+test_that("full models of each suffix can be loaded with keras3::load_model()", {
   skip_if_no_keras3()
   withr::local_dir(withr::local_tempdir())
   for (file in c("w.keras", "w.h5", "w.hdf5")) {
@@ -25,7 +25,7 @@ test_that("full models of each suffix load by keras3::load_model()", {
   }
 })
 
-test_that("weights of each suffix load by keras3::load_model_weights()", {
+test_that("weights of each suffix can be loaded with keras3::load_model_weights()", {
   skip_if_no_keras3()
   withr::local_dir(withr::local_tempdir())
   for (file in c("w.weights.h5", "w.h5", "w.hdf5")) {
@@ -42,7 +42,7 @@ test_that("weights of each suffix load by keras3::load_model_weights()", {
   }
 })
 
-test_that("in keras3::fit() the best model is the only one kept", {
+test_that("in keras3::fit(), only the best model is kept", {
   skip_if_no_keras3()
   withr::local_dir(withr::local_tempdir())
   checkpoint <- callback_model_checkpoint("best.keras", save_best_only = TRUE)
@@ -54,7 +54,7 @@ test_that("in keras3::fit() the best model is the only one kept", {
   expect_equal(seen$loss, checkpoint$best, tolerance = 1e-6)
 })
 
-test_that("in keras3::fit() samples are counted, a ragged last batch too", {
+test_that("in keras3::fit(), samples are counted, even in a smaller last batch", {
   skip_if_no_keras3()
   withr::local_dir(withr::local_tempdir())
   checkpoint <- callback_model_checkpoint(
@@ -65,7 +65,7 @@ test_that("in keras3::fit() samples are counted, a ragged last batch too", {
     dense_model(), features, targets,
     epochs = 2, batch_size = 4, verbose = 0, callbacks = list(checkpoint)
   )
-  # Batches of 4, 4 and 2: 4, 8, 10, 14, 18 and 20 samples were seen.
+  # Batches of 4, 4 and 2 end after 4, 8, 10, 14, 18 and 20 samples.
   expect_setequal(
     list.files(pattern = "keras$"),
     c("w.1.2.8.keras", "w.2.1.14.keras", "w.2.3.20.keras")
@@ -88,7 +88,7 @@ test_that("keras3::fit() takes it bare, in a list, in c(), and by name", {
   )
 })
 
-test_that("R's own callbacks go on working beside it, in any order", {
+test_that("R's own callbacks keep working with it, in any order", {
   skip_if_no_keras3()
   withr::local_dir(withr::local_tempdir())
   seen <- character()
@@ -114,7 +114,7 @@ test_that("R's own callbacks go on working beside it, in any order", {
   expect_equal(nrow(utils::read.csv("log.csv")), 2)
 })
 
-# Puts a file in the folder's place when the second epoch ends.
+# Replaces the folder by a file when epoch 2 begins.
 break_run_folder <- function() {
   keras3::callback_lambda(on_epoch_begin = function(epoch, logs) {
     if (epoch == 2) {
@@ -124,7 +124,7 @@ break_run_folder <- function() {
   })
 }
 
-test_that("a save that fails in keras3::fit() is an R error, and R goes on", {
+test_that("a save that fails in keras3::fit() is an R error, and R continues", {
   skip_if_no_keras3()
   withr::local_dir(withr::local_tempdir())
   checkpoint <- callback_model_checkpoint(
@@ -162,7 +162,7 @@ test_that("a bare callback counts in order, or says that it cannot", {
   }
 })
 
-test_that("what it has to say is printed in the middle of keras3::fit()", {
+test_that("its messages are printed in the middle of keras3::fit()", {
   skip_if_no_keras3()
   withr::local_dir(withr::local_tempdir())
   checkpoint <- callback_model_checkpoint("run/w.{epoch}.keras", verbose = 1)

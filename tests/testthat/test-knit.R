@@ -1,4 +1,4 @@
-# A document that shows what the R code in its one chunk returns; its lines.
+# Knits a document whose one chunk has this R code; returns the page's lines.
 knitted <- function(code, folder, output = "html_fragment") {
   skip_if_not_installed("rmarkdown")
   skip_if_not(rmarkdown::pandoc_available(), "there is no pandoc")
@@ -29,7 +29,7 @@ test_that("a page shows lists and verifications as tables", {
   expect_match(page, ">6 damaged</td>", fixed = TRUE)
 })
 
-test_that("code after a table stays code where chunks are collapsed", {
+test_that("code after a table stays code if chunks are collapsed", {
   skip_if_no_python()
   folder <- withr::local_tempdir()
   put_six(folder)
@@ -46,7 +46,7 @@ test_that("code after a table stays code where chunks are collapsed", {
   }
 })
 
-test_that("a file's name is no markup in a page", {
+test_that("a file's name is not markup in a page", {
   skip_if_no_python()
   skip_on_os("windows")
   folder <- withr::local_tempdir()
@@ -63,7 +63,7 @@ test_that("a file's name is no markup in a page", {
   expect_identical(count("<script>x", page), 0L)
 })
 
-test_that("what is no page has the text of the console", {
+test_that("a document that is not HTML has the text of the console", {
   skip_if_no_python()
   skip_if_not_installed("rmarkdown")
   folder <- withr::local_tempdir()
@@ -78,7 +78,7 @@ test_that("what is no page has the text of the console", {
   expect_identical(count("<table", text), 0L)
 })
 
-test_that("columns that a user has changed are shown as those of any data frame", {
+test_that("columns changed by a user are shown as in any data frame", {
   skip_if_no_python()
   folder <- withr::local_tempdir()
   put_six(folder)
@@ -97,7 +97,7 @@ test_that("columns that a user has changed are shown as those of any data frame"
   expect_match(page, "of my own", fixed = TRUE)
 })
 
-test_that("what verify_checkpoints() returns stays a data frame", {
+test_that("the value of verify_checkpoints() stays a data frame", {
   skip_if_no_python()
   folder <- withr::local_tempdir()
   put_six(folder)

@@ -46,7 +46,7 @@ test_that("a folder without checkpoints has the same columns and no rows", {
   )
 })
 
-test_that("what is not known is NA, and what is no number NaN", {
+test_that("unknown values are NA, and values that are not numbers NaN", {
   skip_if_no_python()
   folder <- withr::local_tempdir()
   writeBin(raw(3), file.path(folder, "other.h5"))
@@ -63,7 +63,7 @@ test_that("what is not known is NA, and what is no number NaN", {
   expect_identical(found$bytes, c(3, 6, 6))
 })
 
-test_that("sizes and samples above 2^31 are right", {
+test_that("sizes and samples above 2^31 are exact", {
   skip_if_no_python()
   folder <- withr::local_tempdir()
   put(folder, "w.keras", 1, 0.5, samples = 2^40)
@@ -122,7 +122,7 @@ test_that("print() shows a table, the best, and nothing that moves the cursor", 
   expect_identical(returned$value, few)
 })
 
-test_that("the lists of two folders print as one, however they were bound", {
+test_that("the lists of two folders print as one, however they were combined", {
   skip_if_no_python()
   above <- withr::local_tempdir()
   for (run in c("one", "two")) {
@@ -148,7 +148,7 @@ test_that("the lists of two folders print as one, however they were bound", {
     last <- utils::tail(capture.output(print(both, n = 1)), 1)
     expect_identical(last, "* best by val_loss: one/1.keras, two/1.keras")
   }
-  # What still holds stays.
+  # Attributes that are still true are kept.
   expect_identical(attr(lists[[1]][2, ], "folder"), attr(lists[[1]], "folder"))
   expect_identical(attr(lists[[1]][2:1, ], "curve"), attr(lists[[1]], "curve"))
   again <- rbind(lists[[1]], list_checkpoints(file.path(above, "one")))
@@ -186,7 +186,7 @@ test_that("a list that outlives its Python prints as a data frame", {
   expect_no_match(output, "Error")
 })
 
-test_that("the printed columns are called as those of the data frame", {
+test_that("the printed columns have the data frame's names", {
   skip_if_no_python()
   folder <- withr::local_tempdir()
   put_six(folder)
@@ -207,7 +207,7 @@ test_that("no line of print() is wider than the console", {
   expect_lte(max(nchar(lines[-1], "width")), 80)
 })
 
-test_that("print() drops and names columns before it shortens a file's name", {
+test_that("print() drops columns and names them before it shortens a file's name", {
   skip_if_no_python()
   folder <- withr::local_tempdir()
   put(folder, "weights.01-0.70.hdf5", 1, 0.7, batch = 12)
@@ -229,7 +229,7 @@ test_that("print() drops and names columns before it shortens a file's name", {
   expect_identical(last(43), "4 more columns: batch, monitor, bytes, time")
 })
 
-test_that("latest and best are NULL, with a message, where there is none", {
+test_that("latest and best are NULL, with a message, if there is none", {
   skip_if_no_python()
   folder <- withr::local_tempdir()
   expect_message(latest <- latest_checkpoint(folder), "There is no checkpoint in")
@@ -243,7 +243,7 @@ test_that("latest and best are NULL, with a message, where there is none", {
   )
 })
 
-test_that("best_checkpoint() compares what it is told to", {
+test_that("best_checkpoint() compares by the given monitor and mode", {
   skip_if_no_python()
   folder <- withr::local_tempdir()
   put_six(folder)

@@ -1,6 +1,6 @@
-# Each case needs an R session of its own, in which no Python runs yet.
+# Each case needs its own R session, in which no Python is running yet.
 
-# What the first use says there.
+# The message of the first use.
 first_use <- function(python, lib = package_library(), before = NULL) {
   fresh_r(python = python, lib = lib, c(
     "library(modelcheckpoint)",
@@ -15,7 +15,7 @@ first_use <- function(python, lib = package_library(), before = NULL) {
 
 the_call <- "callback_model_checkpoint(\"w.{epoch:02d}.keras\")"
 
-# A Python with nothing but its standard library.
+# A Python with only its standard library.
 bare_python <- function(frame = parent.frame()) {
   skip_if_no_python()
   folder <- withr::local_tempdir(.local_envir = frame)
@@ -45,7 +45,7 @@ test_that("loading the package starts no Python", {
   expect_identical(output, "FALSE")
 })
 
-test_that("the example neither starts nor asks for a Python", {
+test_that("the example neither starts nor looks for a Python", {
   page <- file.path(
     getNamespaceInfo("modelcheckpoint", "path"),
     "man", "callback_model_checkpoint.Rd"
@@ -94,7 +94,7 @@ test_that("a Keras that cannot be imported is quoted", {
   expect_match(output, "Python says: No module named 'the_backend'")
 })
 
-test_that("a Keras without its backend says when one is to be chosen", {
+test_that("a Keras without its backend says when to choose one", {
   python <- bare_python()
   keras <- file.path(site_packages(python), "keras")
   dir.create(keras)
@@ -124,8 +124,8 @@ test_that("another Python package of this name is named", {
   expect_match(output, other, fixed = TRUE)
 })
 
-# What the first use says with this NumPy, and no Keras. Only the version of the
-# NumPy is looked at.
+# The message of the first use with this NumPy and without Keras. Only NumPy's
+# version is read.
 first_use_with_numpy <- function(version, before = NULL) {
   python <- bare_python()
   numpy <- file.path(site_packages(python), "numpy")
@@ -136,7 +136,7 @@ first_use_with_numpy <- function(version, before = NULL) {
   first_use(python, before = before)
 }
 
-test_that("NumPy 2 is one clear sentence where reticulate is too old for it", {
+test_that("NumPy 2 gives one clear sentence if reticulate is too old for it", {
   too_old <- utils::packageVersion("reticulate") < "1.39"
   # Before Python was started, and after.
   for (before in list(NULL, "invisible(reticulate::py_config())")) {
@@ -152,7 +152,7 @@ test_that("NumPy 2 is one clear sentence where reticulate is too old for it", {
   }
 })
 
-test_that("an older NumPy is no reason to stop", {
+test_that("an older NumPy is not a reason to stop", {
   output <- first_use_with_numpy("1.26.4")
   expect_match(output, "There is no Keras in the Python that R uses")
   expect_no_match(output, "needs reticulate")
@@ -173,7 +173,7 @@ test_that("an installation without its Python half says so", {
   half <- file.path(lib, "modelcheckpoint", "python", "modelcheckpoint")
   unlink(half, recursive = TRUE)
   says_what_is_missing(first_use("", lib))
-  # As Git writes a symbolic link where there are none.
+  # As Git writes a symbolic link on systems without them.
   writeLines("../../python/modelcheckpoint", half)
   says_what_is_missing(first_use("", lib))
   unlink(dirname(half), recursive = TRUE)

@@ -1,4 +1,4 @@
-# Checkpoints that are folders: one run, and all that can be done with it.
+# Checkpoints that are folders: one run, and everything that can be done with it.
 
 test_that("a run of folders is listed, verified, fetched, resumed and pruned", {
   skip_if_no_orbax()
@@ -12,7 +12,7 @@ test_that("a run of folders is listed, verified, fetched, resumed and pruned", {
     "w.{epoch}.orbax", 3L,
     keep_latest = 2, on_saved = function(record) saved <<- c(saved, list(record))
   )
-  # Orbax says nothing in the progress bar, and no problem was met.
+  # Orbax prints nothing in the progress bar, and no problem was reported.
   expect_no_match(first$output, "rbax")
   expect_length(first$checkpoint$problems, 0)
   expect_identical(vapply(saved, `[[`, "", "path"), sprintf("w.%d.orbax", 1:3))
@@ -47,7 +47,7 @@ test_that("a run of folders is listed, verified, fetched, resumed and pruned", {
   copy <- fetch_checkpoint("w.3.orbax", "to")
   expect_identical(basename(copy), "w.3.orbax")
   restored <- adam_model()
-  # The copy has no journal beside it; the file in the folder has.
+  # The copy has no journal next to it; the folder's own file has.
   expect_null(restore_checkpoint(restored, copy)$epochs_done)
   expect_identical(restored$get_weights(), first$model$get_weights())
   restored <- adam_model()
@@ -72,7 +72,7 @@ test_that("a run of folders is listed, verified, fetched, resumed and pruned", {
   expect_identical(verify_checkpoints(".")$status, "good")
 })
 
-test_that("the best weights come back, and plain Keras loads the folder", {
+test_that("the best weights are restored, and plain Keras loads the folder", {
   skip_if_no_orbax()
   withr::local_dir(withr::local_tempdir())
   run <- adam_fit(
@@ -108,7 +108,7 @@ test_that("without Orbax an error says how R users install it", {
   skip_if_no_keras()
   skip_if(keras_before("3.4"), "this needs Keras 3.4")
   withr::local_dir(withr::local_tempdir())
-  # What Python takes for a package that is not there.
+  # Python then treats the package as missing.
   reticulate::py_run_string(paste0(
     "import sys\n",
     "orbax = sys.modules.get('orbax.checkpoint')\n",
@@ -127,7 +127,7 @@ test_that("without Orbax an error says how R users install it", {
   expect_error(restore_checkpoint(tiny_model(), "1.orbax"), way_out)
 })
 
-test_that("an old reticulate is not given the NumPy that it cannot use", {
+test_that("an old reticulate does not get a NumPy that it cannot use", {
   said <- "pip install \"modelcheckpoint[orbax]\""
   expect_identical(
     in_r_words(said, numeric_version("1.38")),
@@ -139,10 +139,10 @@ test_that("an old reticulate is not given the NumPy that it cannot use", {
   )
 })
 
-test_that("Orbax and JAX take over no signal, and no thread of Python stays", {
+test_that("Orbax and JAX take over no signal, and leave no Python thread", {
   skip_if_no_orbax()
   skip_if_not(file.exists("/proc/self/status"), "this is told by Linux alone")
-  # A session of its own, in which neither was loaded before.
+  # A separate session, in which neither was loaded before.
   output <- fresh_r(python = Sys.getenv("RETICULATE_PYTHON"), c(
     "library(modelcheckpoint)",
     "signals <- function() grep('^Sig(Cgt|Ign|Blk)', readLines('/proc/self/status'),",

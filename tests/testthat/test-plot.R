@@ -1,4 +1,4 @@
-# What plot() draws, call by call: into a device that keeps nothing.
+# Calls plot() on a temporary device; checks its value, returns the coordinates.
 drawn <- function(x, ...) {
   file <- withr::local_tempfile(fileext = ".pdf")
   grDevices::pdf(file, 7, 4.5)
@@ -9,7 +9,7 @@ drawn <- function(x, ...) {
   invisible(graphics::par("usr"))
 }
 
-test_that("the curve has what is there, what is gone, and the best", {
+test_that("the curve has existing and deleted checkpoints, and the best", {
   skip_if_no_python()
   folder <- withr::local_tempdir()
   put_six(folder)
@@ -29,7 +29,7 @@ test_that("the curve has what is there, what is gone, and the best", {
   expect_gt(usr[[2]], 6)
 })
 
-test_that("some rows are drawn alone, with the same places", {
+test_that("a subset of rows is drawn on its own, at the same places", {
   skip_if_no_python()
   folder <- withr::local_tempdir()
   for (n in 1:4) {

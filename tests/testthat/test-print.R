@@ -25,7 +25,7 @@ test_that("print() tells what is saved, when, and what is best", {
   expect_identical(returned$value, checkpoint)
 })
 
-test_that("print() tells the best value and the number of problems", {
+test_that("print() shows the best value and the number of problems", {
   skip_if_no_keras()
   withr::local_dir(withr::local_tempdir())
   checkpoint <- callback_model_checkpoint(

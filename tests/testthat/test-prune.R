@@ -1,4 +1,4 @@
-test_that("prune_checkpoints() tells what it would delete, and deletes it", {
+test_that("prune_checkpoints() reports what it would delete, and deletes it", {
   skip_if_no_python()
   folder <- withr::local_tempdir()
   put_six(folder)

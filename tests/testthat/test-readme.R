@@ -1,4 +1,4 @@
-# The R example of the README, as it stands.
+# The R example of the README, unchanged.
 
 readme_section <- function() {
   path <- testthat::test_path("..", "..", "README.md")
@@ -27,7 +27,7 @@ test_that("the README's example runs in R, and prints what it shows", {
   withr::local_dir(withr::local_tempdir())
   example <- tempfile(fileext = ".R")
   writeLines(c(code_block(section, "r"), "class(best)[[1]]"), example)
-  # In a session of its own: the example attaches keras3. `--vanilla`: no profile.
+  # In a separate session, because it attaches keras3. `--vanilla`: no profile.
   environment <- c(R_LIBS = paste(.libPaths(), collapse = .Platform$path.sep))
   withr::local_envvar(environment)
   output <- suppressWarnings(system2(
@@ -37,7 +37,7 @@ test_that("the README's example runs in R, and prints what it shows", {
   expect_null(attr(output, "status"))
   expect_true(file.exists("Rplots.pdf"))
   expect_match(output[[length(output)]], "keras")
-  # The first weights are other ones on another backend.
+  # On another backend, the initial weights differ.
   skip_if_not(reticulate::import("keras")$backend$backend() == "tensorflow")
   expect_identical(
     without_numbers(output[-length(output)]), without_numbers(code_block(section))

@@ -1,4 +1,4 @@
-# A training that stops after `epochs` epochs, as one does that is killed.
+# A training that stops after `epochs` epochs, as if it was killed.
 stopped <- function(name, epochs = 3L, ...) {
   model <- tiny_model()
   checkpoint <- callback_model_checkpoint(name, ...)
@@ -10,7 +10,7 @@ journal <- function() {
   lapply(readLines("modelcheckpoint.jsonl"), jsonlite::fromJSON)
 }
 
-test_that("resume = TRUE goes on after the newest checkpoint", {
+test_that("resume = TRUE continues after the newest checkpoint", {
   skip_if_no_keras()
   withr::local_dir(withr::local_tempdir())
   unbroken <- stopped("u.{epoch}.weights.h5", 5L, save_weights_only = TRUE)
@@ -33,7 +33,7 @@ test_that("resume = TRUE goes on after the newest checkpoint", {
   expect_length(checkpoint$problems, 0)
 })
 
-test_that("a damaged checkpoint is passed over, and told", {
+test_that("a damaged checkpoint is skipped and reported", {
   skip_if_no_keras()
   withr::local_dir(withr::local_tempdir())
   stopped("w.{epoch}.keras")
@@ -46,7 +46,7 @@ test_that("a damaged checkpoint is passed over, and told", {
   expect_identical(as.integer(unlist(history$epoch)), 2L)
 })
 
-test_that("a folder that could be resumed is told", {
+test_that("a folder that could be resumed is reported", {
   skip_if_no_keras()
   withr::local_dir(withr::local_tempdir())
   stopped("w.{epoch}.keras")
@@ -56,7 +56,7 @@ test_that("a folder that could be resumed is told", {
   expect_match(out, "An earlier run left w.3.keras, .*in R `resume = TRUE`")
 })
 
-test_that("restore_best = TRUE leaves the best weights", {
+test_that("restore_best = TRUE leaves the model with the best weights", {
   skip_if_no_keras()
   withr::local_dir(withr::local_tempdir())
   model <- stopped(
@@ -68,7 +68,7 @@ test_that("restore_best = TRUE leaves the best weights", {
   expect_identical(model$get_weights(), best$get_weights())
 })
 
-test_that("restore_checkpoint() returns what was restored", {
+test_that("restore_checkpoint() returns what it restored", {
   skip_if_no_keras()
   withr::local_dir(withr::local_tempdir())
   trained <- stopped("w.{epoch}.keras")
@@ -97,7 +97,7 @@ test_that("restore_checkpoint() returns what was restored", {
   expect_identical(as.integer(unlist(history$epoch)), 3L)
 })
 
-test_that("what cannot be restored is an error from the user's call", {
+test_that("checkpoints that cannot be restored are errors from the user's call", {
   expect_error(restore_checkpoint(NULL), "`path` must be one non-empty string")
   expect_error(restore_checkpoint(NULL, 3), "`path` must be .*, not 3")
   skip_if_no_keras()
@@ -112,7 +112,7 @@ test_that("what cannot be restored is an error from the user's call", {
   expect_error(restore_checkpoint(tiny_model(), "none.keras"), "none.keras")
 })
 
-test_that("print() tells where a training begins, and what it ends with", {
+test_that("print() shows where training begins, and what it ends with", {
   skip_if_no_keras()
   shown <- capture.output(print(
     callback_model_checkpoint("{epoch}.keras", resume = TRUE, restore_best = TRUE)
@@ -123,7 +123,7 @@ test_that("print() tells where a training begins, and what it ends with", {
   expect_no_match(paste(shown, collapse = " "), "begins:|ends:")
 })
 
-test_that("a resume that finds nothing says what there is, and overwrites none", {
+test_that("a resume that finds nothing says what there is, and overwrites nothing", {
   skip_if_no_keras()
   withr::local_dir(withr::local_tempdir())
   stopped("{epoch}.weights.h5", save_weights_only = TRUE)
@@ -140,7 +140,7 @@ test_that("a resume that finds nothing says what there is, and overwrites none",
   expect_identical(readBin("1.run-unknown.weights.h5", "raw", 1e6), before)
 })
 
-test_that("what is no model, or no file, is an error from the user's call", {
+test_that("a wrong model or a wrong file is an error from the user's call", {
   no_model <- "`model` must be a Keras model, not "
   error <- expect_error(restore_checkpoint("w.keras", "x"), no_model)
   expect_match(conditionMessage(error), "The model is the first argument")

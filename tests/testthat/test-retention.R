@@ -13,7 +13,7 @@ test_that("the newest, the best and every so many epochs stay", {
     keep_latest = 2, keep_best = 1L, keep_every = 3
   )
   reticulate::py_capture_output(tiny_fit(tiny_model(), checkpoint, epochs = 8L))
-  # The loss goes down, so the best is the newest.
+  # The loss decreases, so the best is the newest.
   expect_identical(
     checkpoints(tmp), paste0(c(3, 6, 7, 8), ".weights.h5")
   )
@@ -22,7 +22,7 @@ test_that("the newest, the best and every so many epochs stay", {
   expect_identical(checkpoint$keep_every, 3L)
 })
 
-test_that("with nothing asked for all stay, and a name without fields is said", {
+test_that("without retention all stay, and a name without fields is reported", {
   skip_if_no_keras()
   tmp <- withr::local_tempdir()
   checkpoint <- callback_model_checkpoint(
@@ -77,8 +77,8 @@ test_that("the end of fit() saves what was trained since the last save", {
   expect_identical(checkpoints(tmp), c("3.weights.h5", "4.weights.h5"))
 })
 
-# An R session that trains slowly, sends itself a signal after a second, and
-# prints what came of it.
+# An R session that trains slowly and sends itself a signal in the second batch;
+# returns its output.
 slow_session <- function(folder, signal, after = 'cat("R goes on\\n")') {
   code <- sprintf(
     '
@@ -119,7 +119,7 @@ class Slow(keras.callbacks.Callback):
   fresh_r(code, python = Sys.getenv("RETICULATE_PYTHON"))
 }
 
-test_that("Ctrl-C waits until the model is saved, and R goes on as ever", {
+test_that("Ctrl-C waits until the model is saved, and R continues as usual", {
   skip_if_no_keras()
   skip_on_os("windows")
   tmp <- withr::local_tempdir()
@@ -138,7 +138,7 @@ test_that("Ctrl-C waits until the model is saved, and R goes on as ever", {
   expect_match(said, "ended 2")
   expect_no_match(said, "ended 3")
   expect_identical(checkpoints(tmp), "1-2.weights.h5")
-  # And can be interrupted again, in its own code and in Python's.
+  # R can be interrupted again, in its own code and in Python's.
   expect_match(said, "R code: interrupted")
   expect_match(said, "Python code: interrupted")
 })
@@ -155,7 +155,7 @@ test_that("SIGTERM waits until the model is saved, and ends the session", {
   expect_identical(verify_checkpoints(tmp)$status, "good")
 })
 
-test_that("a name that is used twice costs nothing that is to be kept", {
+test_that("a name that is used twice loses no checkpoint that must be kept", {
   skip_if_no_keras()
   tmp <- withr::local_tempdir()
   checkpoint <- callback_model_checkpoint(

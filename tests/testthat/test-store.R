@@ -1,4 +1,4 @@
-# Checkpoints in an object store: a real server, one run and what comes after it.
+# Checkpoints in an object store: one run on a real server, and what follows.
 
 test_that("a run in a store is listed, verified, resumed, fetched and pruned", {
   store <- local_store()
@@ -63,7 +63,7 @@ test_that("a flipped bit is found, and nothing of it is fetched", {
   expect_identical(list.files(folder, all.files = TRUE, no.. = TRUE), character())
 })
 
-test_that("what is wrong with a store is an error before the first batch", {
+test_that("problems of a store are errors before the first batch", {
   store <- local_store()
   missing <- callback_model_checkpoint("s3://another-bucket/run/w.keras")
   expect_error(tiny_fit(tiny_model(), missing), "there is no such bucket")
@@ -71,14 +71,14 @@ test_that("what is wrong with a store is an error before the first batch", {
   withr::local_envvar(AWS_SECRET_ACCESS_KEY = "of-somebody-else")
   refused <- callback_model_checkpoint(paste0(store$address, "/w.keras"))
   expect_error(tiny_fit(tiny_model(), refused), "the store refuses access")
-  # What Sys.setenv() sets while Python runs already is heeded.
+  # Sys.setenv() has an effect even if Python is already running.
   withr::local_envvar(AWS_ALLOW_HTTP = NA)
   expect_error(list_checkpoints(store$address), "set AWS_ALLOW_HTTP=true")
 })
 
 test_that("without obstore an error says how R users install it", {
   skip_if_no_keras()
-  # What Python takes for a package that is not there.
+  # Python then treats the package as missing.
   reticulate::py_run_string("import sys; sys.modules['obstore'] = None")
   withr::defer(reticulate::py_run_string("del sys.modules['obstore']"))
   way_out <- "install it there by `reticulate::py_install(\"obstore\")`"
