@@ -2,7 +2,7 @@
 
     python tests/packaging/check_dist.py dist
 
-It reads what they hold and promise, installs the wheel into an empty environment,
+It reads their files and metadata, installs the wheel into an empty environment,
 and asks pip whether the wheel would change the environment this runs in.
 """
 
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def check_wheel(wheel: Path) -> None:
-    """Every module, py.typed and the licence; no test, nothing else."""
+    """Check for every module, py.typed and the licence, and nothing else."""
     info = f"modelcheckpoint-{VERSION}.dist-info"
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
@@ -54,7 +54,7 @@ def check_wheel(wheel: Path) -> None:
 
 
 def check_metadata(metadata: Message) -> None:
-    """The version everywhere, MIT, and lower bounds only."""
+    """Check the version, the licence, and that there are only lower bounds."""
     same(metadata["Name"], "modelcheckpoint", "name")
     same(metadata["Version"], VERSION, "version")
     same(metadata["License-Expression"], "MIT", "licence")
@@ -69,7 +69,7 @@ def check_metadata(metadata: Message) -> None:
 
 
 def check_sdist(sdist: Path) -> None:
-    """All that a distributor needs to build and to test, and no R package."""
+    """Check for all that a distributor needs to build and test, and no R package."""
     root = f"modelcheckpoint-{VERSION}"
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
@@ -85,7 +85,7 @@ def check_sdist(sdist: Path) -> None:
 
 
 def check_empty_environment(wheel: Path) -> None:
-    """It installs where nothing is, and says its version without a backend there."""
+    """Check that it installs, and shows its version, in an empty environment."""
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         binaries = Path(folder, "Scripts" if os.name == "nt" else "bin")
@@ -101,7 +101,7 @@ def check_empty_environment(wheel: Path) -> None:
 
 
 def check_changes_nothing(wheel: Path) -> None:
-    """Beside the Keras that is there, pip installs the wheel and nothing else."""
+    """Check that pip would install the wheel and change nothing else here."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run"]
     told = run(*pip, "--ignore-requires-python", "--report", "-", wheel.resolve())
     changed = [item["metadata"]["name"] for item in json.loads(told)["install"]]
