@@ -64,10 +64,10 @@ def whole(data):
 def test_the_run_is_that_of_one_never_stopped(
     name, options, averaged, tmp_path, data, whole, capsys
 ):
-    """The averages are swapped out again, where the checkpoint was saved with them."""
+    """If a checkpoint was saved with the averages, they are swapped out again."""
     again, callback = resumed(data, tmp_path / name, **options)
     assert callback.restored.epochs_done == 1
-    # TensorFlow's swap adds and subtracts: what was not swapped was not rounded.
+    # TensorFlow's swap adds and subtracts: unswapped weights are not rounded.
     close = zip(again.get_weights(), whole.get_weights())
     rounded = not averaged and all(np.allclose(a, b, atol=1e-6) for a, b in close)
     assert same_weights(again, whole) or rounded

@@ -1,4 +1,4 @@
-"""The checkpoint from which training may continue, and those that led to it."""
+"""The checkpoint from which training may continue, and the ones before it."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_parts_come_on_another_thread(snapshotter, suffix):
 
 
 def test_memory_is_kept(snapshotter, suffix):
-    """The second snapshot reuses the memory of the first, whose pages are in use."""
+    """The second snapshot reuses the memory of the first, whose pages are warm."""
     model = small(keras.layers.Dense(1000))
     fit(model)
     places = []

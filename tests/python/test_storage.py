@@ -101,7 +101,7 @@ def test_a_file_that_is_not_published_is_discarded(storage, error):
 
 @pytest.mark.parametrize("parts", [[], [(b"", None)]])
 def test_an_empty_file_is_an_error(storage, parts):
-    """Whoever writes it."""
+    """Whether this package or another writer wrote nothing."""
     with storage.staged("w.keras", ".keras") as staged:
         with pytest.raises(OSError, match="wrote nothing"):
             staged.write(parts)

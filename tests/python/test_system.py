@@ -23,7 +23,7 @@ from modelcheckpoint.storage.system import PATIENCE, System, as_system
 
 
 class Clock:
-    """Time that passes only while somebody sleeps."""
+    """A clock that advances only while somebody sleeps."""
 
     def __init__(self):
         self.now = 100.0
