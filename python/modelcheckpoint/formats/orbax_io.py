@@ -160,7 +160,9 @@ def look_into(folder: str) -> Saved:
     """
     step = os.path.join(folder, _newest_step(folder))
     with _orbax() as ocp:
-        groups = ocp.pytree_metadata(step, checkpointable_name="pytree").metadata
+        # Newer versions call it `metadata`, and warn of the old name.
+        read = ocp.metadata if hasattr(ocp, "metadata") else ocp.pytree_metadata
+        groups = read(step, checkpointable_name="pytree").metadata
         rest = ocp.checkpointables_metadata(step)
     own = (rest.custom_metadata or {}).get(_OURS)
     return Saved(
