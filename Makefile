@@ -87,11 +87,12 @@ test-r-current:
 test-r-next:
 	@tools/test-r-debian.sh sid $(less_noise)
 
-## make soak         kills 300 real training runs at random moments (KILLS=20 sets the number)
+## make soak         kills 300 real training runs at random moments (KILLS=20 sets the
+##                   number, STATE=folder where the result goes)
 soak:
 	@tools/setup.sh python
 	@$(py) tests/python/soak.py --kills $(or $(KILLS),300) \
-		--state .setup/soak $(less_noise)
+		--state $(or $(STATE),.setup/soak) $(less_noise)
 
 ## make lint         ruff, mypy and import-linter
 lint:

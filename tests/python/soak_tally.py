@@ -8,6 +8,16 @@ import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+_HEAD = """\
+# Kills of real trainings
+
+`make soak KILLS={wanted}` trains small models with Keras, again and again in the same
+folders, and kills each training with SIGKILL at a random moment, at most 1.5 seconds
+after its first save began or ended. After each kill, every file must be what the
+journal says it is, and every checkpoint that was reported as saved must be there. The
+next training loads each file with Keras, compares its weights, and continues to save.
+If the command is stopped, the same command continues."""
+
 
 @dataclass
 class Tally:
@@ -71,6 +81,8 @@ class Tally:
     def report(self):
         """Return the results, in Markdown."""
         lines = [
+            *_HEAD.format(wanted=self.wanted).splitlines(),
+            "",
             f"{self.done} of {self.wanted} kills, seed {self.seed}, "
             f"{sum(self.loaded.values())} files loaded, {len(self.wrong)} problems, "
             f"{self.seconds / 60:.0f} minutes in {self.sittings} sittings.",
