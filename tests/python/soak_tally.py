@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 _HEAD = """\
-# Kills of real trainings
+# Kills of real training runs
 
 `make soak KILLS={wanted}` trains small models with Keras, again and again in the same
 folders, and kills each training with SIGKILL at a random moment, at most 1.5 seconds

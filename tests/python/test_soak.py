@@ -47,7 +47,7 @@ def test_a_soak_goes_on_in_the_next_sitting(tmp_path):
     again.keep(state)
     assert Tally.continued(state, 3, seed=2) == Tally(3, seed=2)
     said = again.report().splitlines()
-    assert said[0] == "# Kills of real trainings"
+    assert said[0] == "# Kills of real training runs"
     assert "`make soak KILLS=3`" in said[2]
     assert said[-8:] == [
         "3 of 3 kills, seed 1, 3 files loaded, 1 problems, 0 minutes in 1 sittings.",
