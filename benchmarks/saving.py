@@ -25,7 +25,7 @@ from typing import Any
 from result_file import ROOT, add_results, print_head, result_file
 from saving_bars import bars_of
 from saving_cases import CASES, QUICK
-from saving_machine import machine, renew
+from saving_machine import clear, machine, renew
 from saving_tables import print_bars, print_epoch_mode, print_table
 
 PACKAGE = ROOT / "python"
@@ -34,6 +34,8 @@ BACKENDS = {
     "jax": ".venvs/backends/bin/python",
     "torch": ".venvs/backends/bin/python",
 }
+LARGE = {"big", "interval", "turns", "memory"}
+"""What is measured with full memory, because it writes large files."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,10 @@ class Child:
         Raises:
             RuntimeError: If it fails; with its exit status and the last lines it wrote.
         """
-        if not self.quick:
+        if what in LARGE and not self.quick:
             renew(self.folder, fill=True)
+        else:
+            clear(self.folder)
         out = os.path.join(self.folder, "found.json")
         script = str(Path(__file__).with_name(self.script))
         command = [self.python, script, what, "--out", out, "--folder", self.folder]

@@ -22,6 +22,16 @@ def kept_folder(folder: str) -> str:
     return tempfile.mkdtemp(dir=folder, prefix=KEPT)
 
 
+def clear(folder: str) -> None:
+    """Delete what earlier fits have saved, and what fills the memory.
+
+    Returns only when the disk has done it, because flushes are slower until then.
+    """
+    _delete_kept(folder)
+    Path(folder, _FILLER).unlink(missing_ok=True)
+    os.sync()
+
+
 def renew(folder: str, fill: bool = False) -> None:
     """Delete what earlier fits have saved, and fill the memory again.
 
@@ -29,8 +39,7 @@ def renew(folder: str, fill: bool = False) -> None:
         folder: Where `kept_folder` has created folders.
         fill: Whether to fill the memory for the first time, too.
     """
-    for kept in Path(folder).glob(f"{KEPT}*"):
-        shutil.rmtree(kept, ignore_errors=True)
+    _delete_kept(folder)
     if fill or Path(folder, _FILLER).exists():
         fill_memory(folder)
 
@@ -52,6 +61,11 @@ def fill_memory(folder: str) -> None:
         for _ in range(min(_free_memory(), room) // len(block)):
             file.write(block)
         os.fsync(file.fileno())
+
+
+def _delete_kept(folder: str) -> None:
+    for kept in Path(folder).glob(f"{KEPT}*"):
+        shutil.rmtree(kept, ignore_errors=True)
 
 
 def _free_memory() -> int:
