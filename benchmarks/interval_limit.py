@@ -26,9 +26,9 @@ def added_by_saves(laps: Sequence[Sequence[float]]) -> float:
     For each batch, the median over several epochs excludes what else the machine did.
 
     Args:
-        laps: For each epoch, the seconds between the ends of batches, starting from the
-            last batch of the epoch before. Every second epoch was saved. What follows
-            the first save is skipped, as that save sets everything up.
+        laps: For each epoch, the seconds from one end of a batch to the next; the first
+            includes the save after the previous epoch. Every second epoch was saved.
+            What follows the first save is skipped, as that save sets everything up.
     """
     after, others = laps[4::2], laps[5::2]
     return sum(map(median, zip(*after))) - sum(map(median, zip(*others)))

@@ -113,7 +113,7 @@ class Trials:
         watched = [clock] if saver is None else [clock, saver]
         self._train(2 * self._effort.saves + 4, self._steps, watched)
         busy = 0.0 if saver is None else saver.stalls[-1] + saver.end
-        return added_by_saves(clock.laps()), busy
+        return added_by_saves(clock.laps), busy
 
 
 def every_second(kind: Kind, folder: str) -> Any:
@@ -132,25 +132,36 @@ def every_second(kind: Kind, folder: str) -> Any:
 
 
 class Clock(keras.callbacks.Callback):
-    """Records when each batch ends, before the next callback saves."""
+    """Precedes a callback that saves, and times each batch.
+
+    The first lap of an epoch includes the save after the previous one, but not what
+    Keras does between the beginning of an epoch and its first batch: on TensorFlow this
+    takes a second at random, with or without a save.
+
+    Attributes:
+        laps: The seconds between the ends of batches, epoch by epoch.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._ends: list[list[float]] = []
+        self.laps: list[list[float]] = []
+        self._ended: float | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._ends.append([])
+        self._save = 0.0 if self._ended is None else time.perf_counter() - self._ended
+        self.laps.append([])
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if batch == 0:
+            self._began = time.perf_counter() - self._save
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._ends[-1].append(time.perf_counter())
+        now = time.perf_counter()
+        self.laps[-1].append(now - self._began)
+        self._began = now
 
-    def laps(self) -> list[list[float]]:
-        """Return the seconds between the ends of batches, epoch by epoch."""
-        laps, last = [], self._ends[0][0]
-        for ends in self._ends:
-            laps.append([end - begin for begin, end in zip([last, *ends], ends)])
-            last = ends[-1]
-        return laps
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._ended = time.perf_counter()
 
 
 if __name__ == "__main__":
