@@ -103,10 +103,10 @@ def test_one_that_can_save_alone(start):
 
 
 def test_one_does_not_answer(start):
-    """The other one leaves when time is up, and says why it is alone."""
-    first, second = start(2, seconds=0.5)
+    """The other one waits, leaves when time is up, and says why it is alone."""
+    first, second = start(2, seconds=1.0)
     second.exit.close()
-    assert first.train(signal_at=4) in (4, 5)
+    assert 4 <= first.train(signal_at=4) < 100  # of a thousand in this time
     assert "Process 1 of 2 did not arrive" in str(first.exit.error)
 
 
