@@ -17,8 +17,9 @@ cd "$(dirname "$0")/.." || exit
 known=(2.15 3.2 3.4.1 3.8 3.10 3.12 newest tf_keras-2.16)
 
 # These test files do not use Keras and run only in `make test`; others run everywhere.
-pure=(appender arguments array_matching aside_names background_thread checkpoint_list
-  checkpoint_table choice cli collective commit copy_threads crc32_combine dead_writers documents durability
+pure=(agreement appender arguments array_matching aside_names background_thread checkpoint_list
+  checkpoint_table choice cli collective commit copy_threads crc32 dead_writers documents
+  durability
   exchange exit_step fetch for_r hdf5_arrays hostile html imports interval_limit journal keep_aside
   kill lineage local local_trees matching memory monitor naming naming_properties
   neighbours notebook orbax_versions plan plot power_cut power_cut_disk power_cut_log preflight prune
