@@ -22,8 +22,8 @@ from typing import Any
 
 from interval_limit import LIMIT
 from interval_picture import draw
-from result_file import add_results, print_head, result_file
-from saving import BACKENDS, Child, add_interpreters, presented
+from result_file import print_head, result_file
+from saving import BACKENDS, Child, options_parser, presented
 from saving_bars import Bar
 from saving_cases import KERAS, ORBAX, OURS
 from saving_machine import machine
@@ -57,17 +57,10 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--quick", action="store_true", help="a small state and few saves, for a trial"
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--backend", action="append", choices=list(BACKENDS))
-    parser.add_argument("--folder", help="where checkpoints go (else temporary)")
-    parser.add_argument("--json", help="file for all measured numbers")
     picture = "file for a picture of the intervals (.svg; else with the results)"
     parser.add_argument("--picture", help=picture)
-    add_results(parser)
-    add_interpreters(parser)
     options = parser.parse_args()
     if options.results and not options.picture:
         options.picture = os.path.join(options.results, "interval.svg")

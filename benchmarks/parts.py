@@ -18,8 +18,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from result_file import add_results, print_head, result_file
-from saving import Child, add_interpreters, print_versions
+from result_file import print_head, result_file
+from saving import Child, options_parser, print_versions
 from saving_bars import Bar, added
 from saving_cases import ORBAX, OURS
 from saving_machine import machine
@@ -48,7 +48,7 @@ ENVIRONMENT = {
 
 
 def main() -> None:
-    options = parsed()
+    options = options_parser(__doc__).parse_args()
     with result_file(options.results):
         measure(options)
 
@@ -74,18 +74,6 @@ def measure(options: argparse.Namespace) -> None:
     print(f"\n{time.perf_counter() - began:.0f} s in all.")
     if options.json:
         Path(options.json).write_text(json.dumps(found, indent=1))
-
-
-def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--quick", action="store_true", help="a small state and few saves, for a trial"
-    )
-    parser.add_argument("--folder", help="where checkpoints go (else temporary)")
-    parser.add_argument("--json", help="file for all measured numbers")
-    add_results(parser)
-    add_interpreters(parser)
-    return parser.parse_args()
 
 
 def bars(rows: list[dict[str, Any]]) -> Iterator[Bar]:

@@ -19,8 +19,8 @@ from statistics import median
 from typing import Any
 
 from remote_server import RCLONE, object_server
-from result_file import add_results, print_head, result_file
-from saving import BACKENDS, Child, add_interpreters, print_versions
+from result_file import print_head, result_file
+from saving import BACKENDS, Child, options_parser, print_versions
 from saving_bars import added
 from saving_machine import machine
 from saving_tables import OF_A_FIT, Columns, print_table
@@ -66,15 +66,8 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--quick", action="store_true", help="a small state and few saves, for a trial"
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--backend", choices=list(BACKENDS), default="tensorflow")
-    parser.add_argument("--folder", help="where all files go (else temporary)")
-    parser.add_argument("--json", help="file for all measured numbers")
-    add_results(parser)
-    add_interpreters(parser)
     return parser.parse_args()
 
 

@@ -117,20 +117,21 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--quick", action="store_true", help="small states and few saves, for a trial"
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--backend", action="append", choices=list(BACKENDS))
     parser.add_argument("--case", action="append", choices=list(CASES))
-    parser.add_argument("--folder", help="where checkpoints go (else temporary)")
-    parser.add_argument("--json", help="file for all measured numbers")
-    add_results(parser)
-    add_interpreters(parser)
     return parser.parse_args()
 
 
-def add_interpreters(parser: argparse.ArgumentParser) -> None:
+def options_parser(document: str) -> argparse.ArgumentParser:
+    """Return a parser of the options that all benchmarks of saves have."""
+    parser = argparse.ArgumentParser(description=document.splitlines()[0])
+    parser.add_argument(
+        "--quick", action="store_true", help="small models and few saves, for a trial"
+    )
+    parser.add_argument("--folder", help="where checkpoints go (else temporary)")
+    parser.add_argument("--json", help="file for all measured numbers")
+    add_results(parser)
     for backend, python in BACKENDS.items():
         variable = f"BENCH_{backend.upper()}"
         parser.add_argument(
@@ -139,6 +140,7 @@ def add_interpreters(parser: argparse.ArgumentParser) -> None:
             metavar="PYTHON",
             help=f"its interpreter (else ${variable}, else {python})",
         )
+    return parser
 
 
 def presented(child: Child) -> dict[str, Any] | None:
