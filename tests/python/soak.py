@@ -1,6 +1,6 @@
 """Kill real trainings at random moments, and check what is left.
 
-    soak.py [--kills 300] [--seed N] [--jobs 2] [--state FOLDER]
+    soak.py [--kills 300] [--seed N] [--jobs 3] [--state FOLDER]
 
 It trains into several folders, each again and again, each time until a kill. After
 every kill each file must match its line in the journal, and what was reported durable
@@ -33,14 +33,13 @@ if PACKAGE.exists():
     os.environ.setdefault("PYTHONPATH", str(PACKAGE))
 
 from keras_process import KerasProcess, preload_orbax  # noqa: E402
-from soak_tally import Tally  # noqa: E402
+from soak_tally import LONGEST, Tally  # noqa: E402
 
 from modelcheckpoint import verify_checkpoints  # noqa: E402
 
 SMALL, LARGE = 20, 1600  # the second is written while training goes on
 FORMATS = {".keras": False, ".weights.h5": True, ".h5": False, ".hdf5": True}
 TREE = ".orbax"
-LONGEST = 1.5
 
 ROUND = 320
 """Kills after which all folders are new: a journal that grows for hours shows less."""
@@ -73,10 +72,11 @@ class Folder:
         path: Of the folder, or its address in a store.
         job: What it is trained with; see `run_training.py`.
         environment: More variables of the process that trains.
+        longest: The seconds within which it is killed.
     """
 
-    def __init__(self, path, job, environment=None):
-        self.path, self.job = str(path), job
+    def __init__(self, path, job, environment=None, longest=1.5):
+        self.path, self.job, self._longest = str(path), job, longest
         self._environment = environment
         self.durable = {}
         self.kills = self.loaded = 0
@@ -95,7 +95,7 @@ class Folder:
         alive = self._follow(process, until=chance.choice(["saving", "durable"]))
         if alive:
             # Squared, as the first saves are special: early kills are more likely.
-            time.sleep(LONGEST * chance.random() ** 2)
+            time.sleep(self._longest * chance.random() ** 2)
             process.kill()
             self._follow(process, until=None)
         _, errors = process.communicate()
@@ -179,7 +179,10 @@ def folders_in(root, count, chance):
     """Return `count` folders to train into, each with a different job."""
     every = list(jobs())
     chance.shuffle(every)
-    return [Folder(root / str(n), job) for n, job in enumerate(every[:count])]
+    return [
+        Folder(root / str(n), job, longest=LONGEST)
+        for n, job in enumerate(every[:count])
+    ]
 
 
 def kind_of(job):
@@ -218,7 +221,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    parser.add_argument("--jobs", type=int, default=2, help="processes at once")
+    parser.add_argument("--jobs", type=int, default=3, help="processes at once")
     parser.add_argument("--state", type=Path, help="folder of counts and findings")
     options = parser.parse_args()
     preload_orbax()

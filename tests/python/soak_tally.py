@@ -8,15 +8,19 @@ import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+LONGEST = 0.6
+"""The seconds within which a training is killed. The smallest model saves several dozen
+times meanwhile; starting the training takes as long."""
+
 _HEAD = """\
 # Kills of real training runs
 
 `make soak KILLS={wanted}` trains small models with Keras, again and again in the same
-folders, and kills each training with SIGKILL at a random moment, at most 1.5 seconds
-after its first save began or ended. After each kill, every file must be what the
-journal says it is, and every checkpoint that was reported as saved must be there. The
-next training loads each file with Keras, compares its weights, and continues to save.
-If the command is stopped, the same command continues."""
+folders, and kills each training with SIGKILL at a random moment, at most {longest}
+seconds after its first save began or ended. After each kill, every file must be what
+the journal says it is, and every checkpoint that was reported as saved must be there.
+The next training loads each file with Keras, compares its weights, and continues to
+save. If the command is stopped, the same command continues."""
 
 
 @dataclass
@@ -81,7 +85,7 @@ class Tally:
     def report(self):
         """Return the results, in Markdown."""
         lines = [
-            *_HEAD.format(wanted=self.wanted).splitlines(),
+            *_HEAD.format(wanted=self.wanted, longest=LONGEST).splitlines(),
             "",
             f"{self.done} of {self.wanted} kills, seed {self.seed}, "
             f"{sum(self.loaded.values())} files loaded, {len(self.wrong)} problems, "
