@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 LONGEST = 0.6
-"""The seconds within which a training is killed. The smallest model saves several dozen
-times meanwhile; starting the training takes as long."""
+"""The seconds within which a training is killed. A small model saves up to thirty times
+meanwhile; to start the training takes as long."""
 
 _HEAD = """\
 # Kills of real training runs
