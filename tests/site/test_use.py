@@ -6,6 +6,12 @@ import pytest
 from conftest import SITE
 
 
+def open_menu(page):
+    """Open the menu, and wait until it moves no more: a click would miss its target."""
+    page.get_by_label("Menu").click()
+    page.locator(".navbar-collapse.collapse.show").wait_for()
+
+
 @pytest.fixture
 def search(visit, size):
     """Return what searches from a page, and returns where the hits lead."""
@@ -13,7 +19,7 @@ def search(visit, size):
     def find(name, words):
         page = visit(name)
         if size == "phone":
-            page.get_by_label("Menu").click()
+            open_menu(page)
         page.get_by_placeholder("Search").fill(words)
         hits = page.locator("#search-results a")
         hits.first.wait_for()
@@ -45,7 +51,7 @@ def test_nothing_is_found(visit, size):
     """And the page says so."""
     page = visit("index.html")
     if size == "phone":
-        page.get_by_label("Menu").click()
+        open_menu(page)
     page.get_by_placeholder("Search").fill("nosuchword")
     page.get_by_text("Nothing found").wait_for()
 
