@@ -49,7 +49,7 @@ class Mark(keras.callbacks.Callback):
         for variable in self.model.variables:
             if variable.dtype == "float32" and "seed" not in variable.path:
                 variable.assign(np.full(variable.shape, self.moment, "float32"))
-        logs.update(moment=float(self.moment), slot=float(self.moment % 3))
+        logs.update(moment=float(self.moment), slot=float(self.moment % 4))
 
 
 class Start(keras.callbacks.Callback):

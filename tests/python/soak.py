@@ -40,29 +40,35 @@ from modelcheckpoint import verify_checkpoints  # noqa: E402
 SMALL, LARGE = 20, 1600  # the second is written while training goes on
 FORMATS = {".keras": False, ".weights.h5": True, ".h5": False, ".hdf5": True}
 TREE = ".orbax"
+WAYS = {
+    "best": {"best": True},
+    "{slot:.0f}": {},
+    "{slot:.0f}/w": {"resume": True},
+    "{moment:.0f}": {"resume": True, "keep_latest": 2},
+}
+"""How to train, by the name of the file: a fixed name, a few, and ever new ones."""
 
-ROUND = 320
-"""Kills after which all folders are new: a journal that grows for hours shows less."""
+ROUND, FOLDERS = 320, 20
+"""After so many kills, so many folders are replaced by new ones: a journal that grows
+for hours shows less."""
 
 
 def jobs():
-    """Return what each folder is trained with: format, background, size, and when."""
+    """Yield everything that a folder can be trained with."""
     formats = {**FORMATS, **({TREE: False} if find_spec("orbax") else {})}
-    ways = itertools.product(formats.items(), (True, False), (SMALL, LARGE))
-    names = itertools.cycle(["best", "{slot:.0f}", "{slot:.0f}/w"])
-    freqs = itertools.cycle(["epoch", "epoch", 4, 12])
-    for (suffix, weights_only), background, width in ways:
-        name = next(names)
-        if suffix == TREE and name == "best":  # a tree must have a field
-            name = next(names)
-        yield {
-            "name": name + suffix,
-            "weights_only": weights_only,
-            "background": background,
-            "width": width,
-            "best": name == "best",
-            "save_freq": next(freqs),
-        }
+    sizes, freqs = (SMALL, LARGE), ("epoch", 4, 12)
+    every = itertools.product(formats, WAYS, (True, False), sizes, freqs)
+    for suffix, name, background, width, freq in every:
+        if suffix != TREE or "{" in name:  # a tree must have a field
+            yield {
+                "name": name + suffix,
+                "weights_only": formats[suffix],
+                "background": background,
+                "width": width,
+                "best": False,
+                "save_freq": freq,
+                **WAYS[name],
+            }
 
 
 class Folder:
@@ -177,19 +183,14 @@ def soak(folders, kills, chance, workers=2, say=print, ended=None, stop=None):
 
 def folders_in(root, count, chance):
     """Return `count` folders to train into, each with a different job."""
-    every = list(jobs())
-    chance.shuffle(every)
-    return [
-        Folder(root / str(n), job, longest=LONGEST)
-        for n, job in enumerate(every[:count])
-    ]
+    some = enumerate(chance.sample(list(jobs()), count))
+    return [Folder(root / str(n), job, longest=LONGEST) for n, job in some]
 
 
 def kind_of(job):
     """Return what is saved, and how, in words."""
     way = "in the background" if job["background"] else "while training waits"
-    size = "small" if job["width"] == SMALL else "large"
-    return f"`{job['name']}`, {size}, {way}"
+    return f"`{job['name']}`, {way}"
 
 
 def sitting(tally, where, jobs, stop, say=print):
@@ -212,7 +213,7 @@ def sitting(tally, where, jobs, stop, say=print):
         chance = random.Random(f"{tally.seed} {tally.done}")
         kills = min(ROUND, tally.wanted - tally.done)
         with tempfile.TemporaryDirectory() as root:
-            folders = folders_in(Path(root), kills, chance)
+            folders = folders_in(Path(root), min(kills, FOLDERS), chance)
             soak(folders, kills, chance, jobs, say, ended, stop)
         say(f"{tally.done} of {tally.wanted} kills, {len(tally.wrong)} problems")
 

@@ -87,9 +87,12 @@ class Tally:
         lines = [
             *_HEAD.format(wanted=self.wanted, longest=LONGEST).splitlines(),
             "",
-            f"{self.done} of {self.wanted} kills, seed {self.seed}, "
-            f"{sum(self.loaded.values())} files loaded, {len(self.wrong)} problems, "
-            f"{self.seconds / 60:.0f} minutes in {self.sittings} sittings.",
+            f"- kills: {self.done} of {self.wanted}",
+            f"- problems: {len(self.wrong)}",
+            f"- files loaded: {sum(self.loaded.values())}",
+            f"- seed: {self.seed}",
+            f"- minutes: {self.seconds / 60:.0f}",
+            f"- sittings: {self.sittings}",
             "",
             "| what was saved | kills | files loaded | problems |",
             "|---|---|---|---|",

@@ -8,7 +8,7 @@ import random
 
 import pytest
 from object_server import object_server
-from soak import FORMATS, LARGE, SMALL, Folder, soak
+from soak import FORMATS, LARGE, SMALL, WAYS, Folder, soak
 
 pytestmark = [pytest.mark.remote, pytest.mark.slow]
 
@@ -16,12 +16,6 @@ pytest.importorskip("keras", minversion="3.4")
 
 _NUMBERS = itertools.count()
 KILLS = int(os.environ.get("KILLS") or 12)
-WAYS = {
-    "best": {"best": True},
-    "{slot:.0f}": {},
-    "{slot:.0f}/w": {"resume": True},
-    "{moment:.0f}": {"resume": True, "keep_latest": 2},
-}
 
 
 def jobs():

@@ -49,8 +49,13 @@ def test_a_soak_goes_on_in_the_next_sitting(tmp_path):
     said = again.report().splitlines()
     assert said[0] == "# Kills of real training runs"
     assert "`make soak KILLS=3`" in said[2]
-    assert said[-8:] == [
-        "3 of 3 kills, seed 1, 3 files loaded, 1 problems, 0 minutes in 1 sittings.",
+    assert said[-13:] == [
+        "- kills: 3 of 3",
+        "- problems: 1",
+        "- files loaded: 3",
+        "- seed: 1",
+        "- minutes: 0",
+        "- sittings: 1",
         "",
         "| what was saved | kills | files loaded | problems |",
         "|---|---|---|---|",
