@@ -92,6 +92,9 @@ def _alone(case: str, suffix: str, row: Row, holds: bool) -> Iterator[tuple[Any,
     if row.get("after_save"):
         ratio = median(row["after_save"]) / median(row["other_batches"])
         yield f"{name} batch after a save / other batches", ratio, 1.1
+    if case == "tiny" and row.get("flushes"):
+        beyond = median(s - f for s, f in zip(row["stall"], row["flushes"]))
+        yield f"{name} stall beyond its flushes", 1e3 * beyond, 3.0, "ms"
     if case == "layers" and row["durable"]:
         yield f"{name} stall's end to durable", 1e3 * median(row["durable"]), 50.0, "ms"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import tempfile
+import threading
 import time
 from typing import Any
 
@@ -21,11 +22,13 @@ def compare(train: Any, callback: Any, pairs: int) -> dict[str, Any]:
     plainly to a file of their own and flushed, and the same arrays are copied by
     `np.copyto`, one by one, to the same places in memory.
     """
-    pair = Pair(callback)
-    gc.collect()
-    train(pairs + 1, 2, [callback, pair])
+    with Flushes() as flushes:
+        pair = Pair(callback, flushes)
+        gc.collect()
+        train(pairs + 1, 2, [callback, pair])
     return {
         "stall": callback.stalls[1:],
+        "flushes": pair.flushes,
         "durable": pair.durable,
         "plain_write": pair.plain,
         "copy": pair.copy,
@@ -33,12 +36,34 @@ def compare(train: Any, callback: Any, pairs: int) -> dict[str, Any]:
     }
 
 
+class Flushes:
+    """Counts the seconds that all threads spend in `os.fsync` while it is entered."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __enter__(self) -> Flushes:
+        self._fsync, self._lock = os.fsync, threading.Lock()
+        os.fsync = self._timed
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        os.fsync = self._fsync
+
+    def _timed(self, file: Any) -> None:
+        before = time.perf_counter()
+        self._fsync(file)
+        with self._lock:
+            self.seconds += time.perf_counter() - before
+
+
 class Pair(keras.callbacks.Callback):
     """Follows a callback of this project, and does the other half of each pair."""
 
-    def __init__(self, callback: Any) -> None:
+    def __init__(self, callback: Any, flushing: Flushes) -> None:
         super().__init__()
-        self.callback = callback
+        self.callback, self._flushing = callback, flushing
+        self.flushes: list[float] = []
         self.durable: list[float] = []
         self.plain: list[float] = []
         self.copy: list[float] = []
@@ -51,9 +76,13 @@ class Pair(keras.callbacks.Callback):
         if epoch == 0 or image is None:  # no image: Keras saved it
             return
         self.durable.append(now - self.callback.ended)
+        self.flushes.append(self._flushing.seconds)
         self.plain.append(plain_write(image.block.data, self.callback.filepath))
         self.copy.append(plain_copy(self.callback, image))
         self.bytes = sum(place.nbytes for place in image.places)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._flushing.seconds = 0.0  # no save is under way
 
 
 def image_of(callback: Any) -> Any:

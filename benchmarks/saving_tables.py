@@ -29,6 +29,7 @@ COLUMNS: Columns = (
     ("durable", "durable", 1e3),
     ("write", "plain_write", 1e3),
     ("stall'", "stall", 1e3),
+    ("flushes", "flushes", 1e3),
     ("copy", "copy", 1e3),
     ("after", "after_save", 1e3),
     ("batch", "other_batches", 1e3),

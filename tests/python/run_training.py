@@ -49,6 +49,7 @@ class Mark(keras.callbacks.Callback):
         for variable in self.model.variables:
             if variable.dtype == "float32" and "seed" not in variable.path:
                 variable.assign(np.full(variable.shape, self.moment, "float32"))
+        # An epoch has three moments, so its end has another slot than the one before.
         logs.update(moment=float(self.moment), slot=float(self.moment % 4))
 
 

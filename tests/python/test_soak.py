@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 
 import pytest
-from soak import folders_in, soak
+from soak import WAYS, folders_in, jobs, soak
 from soak_tally import Tally
 
 pytestmark = pytest.mark.slow
@@ -27,6 +28,17 @@ def test_a_few_kills(tmp_path):
         turn += 1
     assert any(folder.loaded for folder in folders)
     assert len(said) == 2 * turn
+
+
+def test_saves_in_the_background_vary():
+    """They come at the end of epochs and of batches, under every kind of name."""
+    for background in (True, False):
+        seen = {
+            (name, job["save_freq"])
+            for name, job in itertools.product(WAYS, jobs())
+            if job["background"] is background and job["name"].startswith(f"{name}.")
+        }
+        assert seen == set(itertools.product(WAYS, ["epoch", 4, 12]))
 
 
 def test_a_soak_goes_on_in_the_next_sitting(tmp_path):
