@@ -223,7 +223,7 @@ def run_command(*arguments, **named):
     environment = {**os.environ, **named}
     command = [sys.executable, "-m", "modelcheckpoint", *map(str, arguments)]
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=60
+        command, env=environment, capture_output=True, text=True, timeout=300
     )
 
 
@@ -232,7 +232,7 @@ def in_time(function):
     found = []
     thread = threading.Thread(target=lambda: found.append(function()), daemon=True)
     thread.start()
-    thread.join(20)
+    thread.join(120)
     assert found, "it hangs"
     return found[0]
 

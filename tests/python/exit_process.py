@@ -33,7 +33,7 @@ def until(process, line):
 
 
 def rest_of(process):
-    said, wrong = process.communicate(timeout=60)
+    said, wrong = process.communicate()
     return [line for line in said.splitlines() if line], wrong
 
 

@@ -69,7 +69,7 @@ class KerasProcess:
     def kill(self):
         self._process.kill()
 
-    def communicate(self, timeout=120):
+    def communicate(self, timeout=300):
         """Return the rest of its output, and its errors; kill it if it hangs."""
         if self.returncode is not None:
             return "", ""

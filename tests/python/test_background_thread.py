@@ -187,7 +187,7 @@ ENDS = [("exit", 3), ("error", 1), *[("interrupt", 4)] * (os.name != "nt")]
 def test_python_waits_for_a_job_before_it_ends(end, code, tmp_path):
     """However the program ends, a job that was started is finished."""
     command = [sys.executable, "-c", SLOW, tmp_path / "file", end]
-    ended = subprocess.run(command, capture_output=True, timeout=60)
+    ended = subprocess.run(command, capture_output=True, timeout=300)
     assert ended.returncode == code
     assert (tmp_path / "file").read_text() == "done"
 

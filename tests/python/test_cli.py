@@ -35,7 +35,7 @@ def terminal(*arguments, width=80):
             break
         said += piece
     os.close(ours)
-    assert process.wait(60) == 0
+    assert process.wait(300) == 0
     return said.decode().replace("\r\n", "\n").splitlines()
 
 

@@ -54,7 +54,7 @@ def monitor_server(monkeypatch):
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}", posted
         server.shutdown()
-        thread.join(10)
+        thread.join(60)
 
 
 class Company:

@@ -52,7 +52,7 @@ def failed(scene, tmp_path, point, error):
             first = told(process)
             # Otherwise the same call of the next save would fail, too.
             tracer.terminate()
-            tracer.communicate(timeout=60)
+            tracer.communicate(timeout=300)
         second = told(process)
     wrong = wrong_after(scene, folder, first, second)
     return [(point, error, first, what) for what in wrong]

@@ -200,7 +200,7 @@ def test_two_processes_append_at_once(tmp_path, torn):
         writer.stdin.write("\n")
         writer.stdin.flush()
     for writer in writers:
-        writer.communicate(timeout=60)
+        writer.communicate(timeout=300)
         assert writer.returncode == 0
     lines = (tmp_path / JOURNAL).read_bytes().splitlines()
     found = [json.loads(line) for line in lines if line not in (torn, b"")]

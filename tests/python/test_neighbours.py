@@ -109,7 +109,7 @@ def forked(tmp_path, what):
 def test_a_fork_while_a_save_is_under_way(tmp_path, what):
     """The child leaves the parent's file alone, and may save its own."""
     process = forked(tmp_path, what)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     assert said.split() == [*(["child.keras"] if what == "saves" else []), "saved"]
     records = list(log.read(storage_for(str(tmp_path))))

@@ -40,7 +40,7 @@ def test_the_memory_that_an_upload_takes(bucket):
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=300,
     ).stdout
     assert (bucket / "run" / "w.keras").stat().st_size == 7 * (150 << 17)
     assert int(said) < 64 << 20

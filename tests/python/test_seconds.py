@@ -36,11 +36,14 @@ def test_seconds_and_the_end_of_the_epoch(K, data, tmp_path):
     """By the clock within an epoch, and at its end, where the batch is None."""
     model = make_model(K)
     fit(model, data, slow(K, 0), callback(tmp_path / "warm"))
+    began = time.monotonic()
     fit(model, data, slow(K), callback(tmp_path / "w"), epochs=2)
+    seconds = time.monotonic() - began
     found = places(tmp_path / "w")
     assert [place for place in found if place[1] is None] == [(1, None), (2, None)]
-    within = [batch for epoch, batch in found if epoch == 1 and batch]
-    assert 1 <= len(within) <= 3
+    within = [batch for epoch, batch in found if batch]
+    assert 2 <= len(within) <= seconds / 0.12
+    assert len({epoch for epoch, batch in found if batch}) == 2
     samples = {line["batch"]: line["samples"] for line in lines(tmp_path / "w")[:1]}
     assert all(samples[batch] == min(batch * 4, 25) for batch in samples)
     assert "1-7.weights.h5" in checkpoints(tmp_path / "w")  # the epoch's last batch
@@ -53,9 +56,9 @@ def test_seconds_with_a_number_of_batches(data, tmp_path):
     model = make_model(keras)
     fit(model, data, callback(tmp_path / "warm"))
     one = callback(
-        tmp_path / "w", save_seconds=0.75, save_freq=2, save_freq_unit="batches"
+        tmp_path / "w", save_seconds=1.2, save_freq=2, save_freq_unit="batches"
     )
-    fit(model, data, slow(keras, 0.2), one, epochs=2)
+    fit(model, data, slow(keras, 0.25), one, epochs=2)
     # Two batches take less than that, so the seconds never fall due.
     assert places(tmp_path / "w") == [
         (1, 2),

@@ -79,8 +79,8 @@ def test_an_error_names_who_is_missing():
     """All get the same error, even the process that arrives too late."""
     group = processes(4)
     present = [group[0], group[2]]
-    errors = gathered(present, ["a", "c"], seconds=0.2)
-    assert errors == [not_here([1, 3], 4, 0.2)] * 2
+    errors = gathered(present, ["a", "c"], seconds=0.5)
+    assert errors == [not_here([1, 3], 4, 0.5)] * 2
     began = time.monotonic()
     assert gathered(group[1:2], ["b"]) == [not_here([1, 3], 4, LONG)]
     assert time.monotonic() - began < LONG / 2
@@ -89,8 +89,8 @@ def test_an_error_names_who_is_missing():
 def test_process_0_is_missing():
     """Each of the others finds out by itself who is there."""
     group = processes(3)
-    errors = gathered(group[1:], ["b", "c"], seconds=0.2)
-    assert errors == [not_here([0], 3, 0.2)] * 2
+    errors = gathered(group[1:], ["b", "c"], seconds=0.5)
+    assert errors == [not_here([0], 3, 0.5)] * 2
 
 
 def test_a_round_after_one_that_failed():
@@ -170,8 +170,8 @@ def test_a_store_that_is_gone_when_process_0_parts(error):
     assert gathered(group, ["a", "b"]) == [["a", "b"]] * 2
     group[0].part()
     group[0].count = group[1].count = 3
-    missing = gathered(group[:2], ["c", "d"], seconds=0.2)
-    assert missing == [not_here([2], 3, 0.2)] * 2
+    missing = gathered(group[:2], ["c", "d"], seconds=0.5)
+    assert missing == [not_here([2], 3, 0.5)] * 2
 
 
 def test_nobody_waits_before_a_first_round():

@@ -68,9 +68,23 @@ def test_the_command_is_interrupted(mixed):
     add_line(mixed, replace(record(b"", "good.weights.h5"), bytes=size))
     command = [sys.executable, "-m", "modelcheckpoint", "verify", str(mixed)]
     with subprocess.Popen(command) as process:
-        time.sleep(3)
+        until_open(mixed / "good.weights.h5", process.pid)
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(60) == 130
+
+
+def until_open(path, pid):
+    """Wait until a process reads a file."""
+    if not os.path.isdir(f"/proc/{pid}/fd"):  # no such system
+        time.sleep(10)
+        return
+    opened = set()
+    while str(path) not in opened:
+        time.sleep(0.05)
+        opened = {
+            os.path.realpath(f"/proc/{pid}/fd/{number}")
+            for number in os.listdir(f"/proc/{pid}/fd")
+        }
 
 
 def test_the_command_called_wrongly(mixed):

@@ -142,8 +142,8 @@ def child(folder, job, *strace):
     """Run a child under strace, and return its output and its exit status."""
     with started(folder, job) as process, attached(process, *strace) as tracer:
         process.stdin.write("go\n")
-        said, _ = process.communicate(timeout=60)
-        tracer.communicate(timeout=60)
+        said, _ = process.communicate()
+        tracer.communicate(timeout=300)
     return said.splitlines(), process.returncode
 
 
