@@ -68,13 +68,13 @@
 #'   neither tells, it uses `"min"` and says so. May be abbreviated.
 #' @param period Number of epochs between saves, a whole number; `NULL` means 1.
 #'   It counts the epochs since the last due save, whatever the number of the
-#'   epoch: a training that starts at epoch 4 with `period = 3` saves after
+#'   epoch: a `fit()` that starts at epoch 4 with `period = 3` saves after
 #'   epochs 6, 9 and so on. If `save_freq` is a number, `period` is ignored (a
 #'   message says so).
 #' @param save_freq `"epoch"` to save at the end of an epoch, or a whole number
 #'   of **samples** (`1000`, `1000L`, `1e5`, up to 2^53): saves after the batch
-#'   that brings the count to this many samples since the last due save. The
-#'   count carries across epochs. In the middle of an epoch, metrics are less
+#'   that brings the count to this many samples or more, and then counts from 0
+#'   again. A new epoch does not reset the count. Within an epoch, metrics are less
 #'   reliable: they start from scratch with every epoch, so they can rest on as
 #'   little as one batch. If something exists only at the end of an epoch
 #'   (`val_loss`), the save moves to that end.
@@ -96,9 +96,10 @@
 #'   continues; `FALSE` to make training wait. At most one save is in progress:
 #'   the next waits for it. The copy takes as much memory as the model's state;
 #'   on TensorFlow's CPU, training may take as much again until it is made.
-#'   Training always waits with Keras before 3.4, with models of `tf.distribute`,
-#'   with models that have their own `save`, and if the copy does not fit in
-#'   memory, which is reported.
+#'   Training always waits with Keras before 3.4 and tf_keras, with models of
+#'   `tf.distribute` or of several processes of JAX (except in `.orbax`), with
+#'   models that have their own `save`, and if the copy does not fit in memory,
+#'   which is reported.
 #' @param on_saved A function that is called with each checkpoint once it is
 #'   durable, by the next hook, on the thread that trains; or `NULL`. Its one
 #'   argument is a named list of `path` (relative to the folder of the
@@ -131,8 +132,10 @@
 #'   `vignette("resume", "modelcheckpoint")`.
 #' @param resume `TRUE` to continue from the newest intact checkpoint of this
 #'   `filepath`: the same script, run again, ends with the weights of an
-#'   uninterrupted run if seeds and the order of data are fixed. If the
-#'   checkpoint was taken mid-epoch, that epoch is repeated from its first batch.
+#'   uninterrupted run if seeds and the order of data are fixed and the
+#'   checkpoint was taken at the end of an epoch. If it was taken mid-epoch, that
+#'   epoch is repeated from its first batch, so the model sees the batches before
+#'   the save twice.
 #'   Not restored: the state of other callbacks (early stopping's patience, for
 #'   example) and the shuffling order. If there is no checkpoint, training
 #'   starts from the beginning. Put this callback last in the list, so that it

@@ -74,7 +74,7 @@ list_checkpoints <- function(folder) {
 #' The newest is the last checkpoint that the journal describes. If it describes
 #' none, it is the file that was written last. The best is chosen among the
 #' existing files that the journal describes, of any run. Of equal values, the
-#' earlier one is the better; NaN and infinite values never are. Only the journal
+#' earlier one counts as better; NaN and infinite values never are. Only the journal
 #' is opened, and Keras is not needed.
 #'
 #' In a shell, `modelcheckpoint latest <folder>` and `modelcheckpoint best
@@ -137,10 +137,11 @@ best_checkpoint <- function(folder, monitor = NULL, mode = NULL) {
 #'
 #' Keeps every checkpoint that at least one of the three arguments selects, and
 #' always the newest and the best. The folder is treated as a whole, whichever
-#' runs wrote into it: with `keep_latest = 3` three are left.
+#' runs wrote into it: with `keep_latest = 3` the newest three are left, and the
+#' best if it is not one of them.
 #'
 #' Only files whose name and size are in the journal are deleted, and none behind
-#' a link; a file that a running training writes in the meantime stays. The
+#' a link; a file that a running `fit()` writes in the meantime stays. The
 #' journal records each removal, durably, before the file is deleted. Folders that
 #' become empty are deleted too.
 #'

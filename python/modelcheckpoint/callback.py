@@ -82,10 +82,10 @@ class ModelCheckpoint(Hooks, keras.callbacks.Callback):  # type: ignore[misc]
         period: Epochs between saves, a whole number >= 1 (None means 1), counted since
             the last due save. Ignored, with a warning, with an integer `save_freq`.
         save_freq: `"epoch"`, or a whole number >= 1 of **samples**: save after the
-            batch that brings the count to this many samples since the last due save.
-            The count carries across epochs. In the middle of an epoch, a metric can
-            rest on as little as one batch; if `monitor` or a field exists only at the
-            epoch's end (`val_loss`), the save moves to that end.
+            batch that brings the count to this many samples or more, and then count
+            from 0 again. A new epoch does not reset the count. Within an epoch, a
+            metric can rest on as little as one batch; if `monitor` or a field exists
+            only at the epoch's end (`val_loss`), the save moves to that end.
         save_freq_unit: `"samples"`, or `"batches"`: what an integer `save_freq` counts.
         initial_value_threshold: The value that `monitor` must beat to be the best; a
             finite number, or None.
@@ -99,7 +99,8 @@ class ModelCheckpoint(Hooks, keras.callbacks.Callback):  # type: ignore[misc]
             continues. At most one save is in progress: the next waits for it. The copy
             takes as much memory as the model's state; on TensorFlow's CPU, training may
             take as much again until it is made. Training always waits with Keras
-            before 3.4, with models of `tf.distribute`, with models that have their own
+            before 3.4 and tf_keras, with models of `tf.distribute` or of several
+            processes of JAX (except in `.orbax`), with models that have their own
             `save`, and if the copy does not fit in memory.
         on_saved: A function that is called with the `Record` of each checkpoint once it
             is durable, by the next hook, on the thread that trains; or None.
@@ -110,8 +111,9 @@ class ModelCheckpoint(Hooks, keras.callbacks.Callback):  # type: ignore[misc]
             have their size and that no other run has written since. If a file cannot be
             deleted, you are told once, and deletion is retried after each save. See the
             guide `retention`, also for what happens if two checkpoints get one name.
-        keep_best: How many of the best by `monitor`, or None. Of equal values the
-            earlier one is the better; a checkpoint without a finite value is never one.
+        keep_best: How many of the best by `monitor`, or None. Among equal values, the
+            earlier one counts as better; a checkpoint without a finite value is never
+            one of them.
         keep_every: A number of epochs, or None: the last checkpoint of each epoch that
             is a multiple of it is kept permanently.
         save_seconds: Seconds > 0, a `timedelta`, or None: also save at the end of the
@@ -129,14 +131,15 @@ class ModelCheckpoint(Hooks, keras.callbacks.Callback):  # type: ignore[misc]
         resume: Whether to continue from the newest intact checkpoint of this
             `filepath`; damaged ones are reported and skipped. The same script, run
             again, ends with the weights of an uninterrupted run if seeds and the order
-            of data are fixed. `fit` begins with the next epoch, whatever
-            `initial_epoch` is. If the checkpoint was taken mid-epoch, that epoch is
-            repeated from its first batch. The model must be as it was, as must
-            `compile`; place the callback last in the list, so that it saves what others
-            change. The state of other callbacks and the shuffling order are not
-            restored. If there is no checkpoint, training starts from the beginning; if
-            the folder has others, a warning names the newest, and files that this run
-            did not write are kept under another name before they are overwritten.
+            of data are fixed and the checkpoint was taken at the end of an epoch. `fit`
+            begins with the next epoch, whatever `initial_epoch` is. If the checkpoint
+            was taken mid-epoch, that epoch is repeated from its first batch, so the
+            model sees the batches before the save twice. The model must be as it was,
+            as must `compile`; place the callback last in the list, so that it saves
+            what others change. The state of other callbacks and the shuffling order are
+            not restored. If there is no checkpoint, training starts from the beginning;
+            if the folder has others, a warning names the newest, and files that this
+            run did not write are kept under another name before they are overwritten.
             Several processes must share the folder: process 0 chooses the checkpoint
             and all load it, and they wait for each other for at most
             `MODELCHECKPOINT_PEER_TIMEOUT` seconds (an environment variable, 600 if it

@@ -91,7 +91,7 @@ def best_checkpoint(
     """Return the path of the best checkpoint, or None after printing the reason.
 
     It is chosen among the existing files that the journal describes, of any run. Of
-    equal values, the earlier one is the better; NaN and infinite values never are.
+    equal values, the earlier one counts as better; NaN and infinite values never are.
 
     Args:
         folder: As for `list_checkpoints`.
@@ -124,7 +124,8 @@ def prune_checkpoints(
 
     Every checkpoint that at least one of the three arguments selects is kept, and
     always the newest and the best. The folder is treated as a whole, whichever runs
-    wrote into it: with `keep_latest=3` three are left.
+    wrote into it: with `keep_latest=3` the newest three are left, and the best if it
+    is not one of them.
 
     Only files whose name and size are in the journal are deleted, and none behind a
     link; a file that a running training writes in the meantime stays. The journal
