@@ -22,10 +22,10 @@ the journal says it is, and every checkpoint that was reported as saved must be 
 The next training loads each file with Keras, compares its weights, and continues to
 save. If the command is stopped, the same command continues.
 
-`best` is a fixed name that is overwritten, `{{slot}}` takes four values in turn, so each
-file is overwritten, too, and `{{moment}}` gives every save a new name, of which the
-newest two are kept. Each kind comes small and large, and is saved at the end of an
-epoch, after every batch and after every third."""
+`best` is a fixed name that is overwritten. `{{slot}}` takes four values in turn, so
+each file is overwritten, too. `{{moment}}` gives every save a new name, and the newest
+two are kept. Each kind comes small and large, and is saved at the end of an epoch,
+after every batch and after every third."""
 
 
 @dataclass
