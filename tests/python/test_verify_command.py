@@ -68,23 +68,22 @@ def test_the_command_is_interrupted(mixed):
     add_line(mixed, replace(record(b"", "good.weights.h5"), bytes=size))
     command = [sys.executable, "-m", "modelcheckpoint", "verify", str(mixed)]
     with subprocess.Popen(command) as process:
-        until_open(mixed / "good.weights.h5", process.pid)
+        until_open(mixed / "good.weights.h5", process)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
 
 
-def until_open(path, pid):
+def until_open(path, process):
     """Wait until a process reads a file."""
-    if not os.path.isdir(f"/proc/{pid}/fd"):  # no such system
+    folder = f"/proc/{process.pid}/fd"
+    if not os.path.isdir(folder):  # no such system
         time.sleep(10)
         return
     opened = set()
     while str(path) not in opened:
         time.sleep(0.05)
-        opened = {
-            os.path.realpath(f"/proc/{pid}/fd/{number}")
-            for number in os.listdir(f"/proc/{pid}/fd")
-        }
+        assert process.poll() is None, "it has ended"
+        opened = {os.path.realpath(f"{folder}/{name}") for name in os.listdir(folder)}
 
 
 def test_the_command_called_wrongly(mixed):
