@@ -68,8 +68,8 @@
 #'   neither tells, it uses `"min"` and says so. May be abbreviated.
 #' @param period Number of epochs between saves, a whole number; `NULL` means 1.
 #'   It counts the epochs since the last due save, whatever the number of the
-#'   epoch: a `fit()` that starts at epoch 4 with `period = 3` saves after
-#'   epochs 6, 9 and so on. If `save_freq` is a number, `period` is ignored (a
+#'   epoch: a `fit()` that starts at epoch 5 with `period = 3` saves after
+#'   epochs 7, 10 and so on. If `save_freq` is a number, `period` is ignored (a
 #'   message says so).
 #' @param save_freq `"epoch"` to save at the end of an epoch, or a whole number
 #'   of **samples** (`1000`, `1000L`, `1e5`, up to 2^53): saves after the batch
